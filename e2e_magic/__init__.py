@@ -1,0 +1,84 @@
+"""e2e_magic: what each stage of a machine-learning pipeline costs and gains, in one line per cell.
+
+In a notebook: ``%load_ext e2e_magic``, then ``%%e2ebench train`` on a cell and ``%e2e`` for the rest.
+In a script: ``with e2e_magic.measure("train"): ...``. Everything comes back as a pandas DataFrame.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from e2e_magic.events import log
+    from e2e_magic.measuring import measure
+    from e2e_magic.plan import PlanError
+    from e2e_magic.scripting import (
+        confusions,
+        epochs,
+        export,
+        metrics,
+        pipeline,
+        results,
+        run,
+        runs,
+        samples,
+        trials,
+    )
+    from e2e_magic.trial import MeasurementWarning
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MeasurementWarning",
+    "PlanError",
+    "confusions",
+    "epochs",
+    "export",
+    "log",
+    "measure",
+    "metrics",
+    "pipeline",
+    "results",
+    "run",
+    "runs",
+    "samples",
+    "trials",
+]
+
+# Where each public name lives. It is imported when first used, so that `import e2e_magic` and
+# `%load_ext e2e_magic` stay fast and load nothing heavy.
+_HOMES = {
+    "MeasurementWarning": "trial",
+    "PlanError": "plan",
+    "log": "events",
+    "measure": "measuring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'e2e_magic' has no attribute {name!r}")
+    value = getattr(import_module(f"e2e_magic.{_HOMES.get(name, 'scripting')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Add ``%%e2ebench`` and ``%e2e`` to the shell: called by ``%load_ext e2e_magic``."""
+    from e2e_magic.jupyter.extension import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Take everything out again: magics, hooks, the sampler process."""
+    from e2e_magic.jupyter.extension import unload
+
+    unload(shell)

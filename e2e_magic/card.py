@@ -1,0 +1,221 @@
+"""The card of a measured cell: what it cost and what it gained, as HTML and as plain text.
+
+It is static and made offline: inline styles (which survive notebook sanitizers), greys that hold on
+white and on black, a PNG inside the page. It reads records, not frames, so that a short cell's card
+loads neither pandas nor matplotlib.
+"""
+
+from __future__ import annotations
+
+import base64
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from e2e_magic.derived import derive
+from e2e_magic.quantities import digits, quantity, signed
+from e2e_magic.record import Record
+
+# A chart of one or two points says nothing that the numbers don't.
+LEAST_SAMPLES_FOR_CHART = 3
+# Above this share of the median the spread is said, with what to do (contract, section 6).
+SPREAD_SAID = 0.10
+LONGEST_TEXT = 300
+
+_LINE = "rgba(128,128,128,.35)"
+_FAINT = "opacity:.72"
+_BADGES = {"failed": "#D55E00", "interrupted": "#A97B00"}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number on the card."""
+
+    label: str
+    text: str
+    detail: str = ""
+
+
+def html(
+    records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes: Sequence[str] = ()
+) -> str:
+    """Return the card of one measured cell (its repeats) as an HTML block.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        The repeats, in order; the last one is shown, with the spread of all.
+    images : sequence of bytes
+        PNGs of the charts at two device pixels per CSS pixel.
+    extra_notes : sequence of str
+        Said below the numbers, beside what `notes` finds.
+    """
+    last = records[-1]
+    tiles = "".join(_tile(figure) for figure in figures(records))
+    badge = _BADGES.get(last.state)
+    state = (
+        f'<span style="color:{badge};font-weight:600;margin-left:.6em">{escape(last.state)}</span>'
+        if badge
+        else ""
+    )
+    error = (
+        f'<div style="margin-top:.4em;overflow-wrap:anywhere">{escape(_short(last.error))}</div>'
+        if last.error
+        else ""
+    )
+    pictures = "".join(_picture(png) for png in images)
+    notes_html = "".join(
+        f'<div style="{_FAINT};font-size:.88em;margin-top:.35em;overflow-wrap:anywhere">{escape(note)}</div>'
+        for note in [*notes(records), *extra_notes]
+    )
+    return (
+        f'<div class="e2e-card" style="border:1px solid {_LINE};border-radius:6px;padding:.6em .9em;'
+        'margin:.3em 0;max-width:720px;box-sizing:border-box;font-family:var(--jp-ui-font-family,system-ui,'
+        'sans-serif);font-size:13px;line-height:1.4;color:inherit">'
+        f'<div style="overflow-wrap:anywhere"><span style="font-weight:600;font-size:1.1em">'
+        f"{escape(_short(last.stage))}</span>{state}</div>"
+        f'<div style="display:flex;flex-wrap:wrap;gap:.35em 1.6em;margin-top:.35em">{tiles}</div>'
+        f"{error}{pictures}{notes_html}</div>"
+    )
+
+
+def text(records: Sequence[Record]) -> str:
+    """Return the card as plain text, for terminals and saved notebooks."""
+    last = records[-1]
+    state = "" if last.state == "complete" else f" · {last.state}"
+    head = f"{_short(last.stage)}{state}"
+    lines = [head]
+    if last.error:
+        lines.append(f"  {_short(last.error)}")
+    found = figures(records)
+    width = max(len(figure.label) for figure in found)
+    for figure in found:
+        detail = f"  ({figure.detail})" if figure.detail else ""
+        lines.append(f"  {figure.label:<{width}}  {figure.text}{detail}")
+    lines += [f"  {note}" for note in notes(records)]
+    return "\n".join(lines)
+
+
+def figures(records: Sequence[Record]) -> list[Figure]:
+    """Return the numbers of the card, in its order: what there is, and nothing for what isn't."""
+    values = [{**record.readings, **derive(record).values} for record in records]
+    last = values[-1]
+    shown = [_repeated("wall time", values, "wall_time_s", "s")]
+    if "cpu_time_s" in last:
+        percent = f"{digits(_number(last, 'cpu_percent'))} %" if "cpu_percent" in last else ""
+        shown.append(_repeated("CPU time", values, "cpu_time_s", "s", percent))
+    if "peak_rss_mib" in last:
+        delta = last.get("rss_delta_mib")
+        kept = f"{signed(float(delta), 'MiB')} kept" if delta is not None else ""
+        shown.append(_repeated("peak memory", values, "peak_rss_mib", "MiB", kept))
+        tree = _number(last, "peak_tree_rss_mib")
+        if tree > 1.05 * _number(last, "peak_rss_mib"):
+            shown.append(Figure("with children", quantity(tree, "MiB"), "sampled"))
+    moved = _number(last, "read_mib"), _number(last, "write_mib")
+    if max(moved) >= 1:
+        shown.append(Figure("read / written", " / ".join(quantity(mib, "MiB") for mib in moved)))
+    for name, label, unit in (
+        ("package_energy_j", "CPU energy", "J"),
+        ("dram_energy_j", "DRAM energy", "J"),
+        ("gpu_energy_j", "GPU energy", "J"),
+        ("net_energy_j", "net energy", "J"),
+        ("mean_power_w", "mean power", "W"),
+        ("gpu_peak_memory_mib", "GPU memory", "MiB"),
+        ("gpu_time_s", "GPU time", "s"),
+    ):
+        if name in last:
+            shown.append(_repeated(label, values, name, unit))
+    if "estimated_energy_j" in last:
+        shown.append(Figure("energy", quantity(_number(last, "estimated_energy_j"), "J"), "estimate"))
+    return shown + _gains(records[-1], values)
+
+
+def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    last = values[-1]
+    shown = []
+    for name, label in (("loss", "loss"), ("accuracy", "accuracy")):
+        if name in last:
+            best = _number(last, f"best_{name}")
+            detail = f"best {digits(best)}" if best != _number(last, name) and best == best else ""  # noqa: PLR0124
+            shown.append(Figure(label, digits(_number(last, name)), detail))
+    for name, label, unit in (
+        ("time_to_accuracy_s", "time to accuracy", "s"),
+        ("epochs_to_accuracy", "epochs to accuracy", ""),
+        ("f1", "F1", ""),
+        ("precision", "precision", ""),
+        ("recall", "recall", ""),
+        ("latency_s", "per entry", "s"),
+        ("throughput_per_s", "throughput", "entries/s"),
+    ):
+        if name in last:
+            target = record.reported.get("target_accuracy")
+            detail = f"to {digits(target)}" if target is not None and "to_accuracy" in name else ""
+            macro = "macro" if name in ("f1", "precision", "recall") and "tp" not in last else ""
+            shown.append(Figure(label, quantity(_number(last, name), unit), detail or macro))
+    return shown
+
+
+def notes(records: Sequence[Record]) -> list[str]:
+    """Return what the reader must know about the numbers: missing ones with the reason, spread."""
+    last = records[-1]
+    said = []
+    spread = _spread(records)
+    if spread:
+        said.append(spread)
+    derived = derive(last)
+    said += [f"{name}: {why}" for name, why in {**last.missing, **derived.missing}.items()]
+    said += derived.problems
+    missed = _number(last.readings, "missed_samples")
+    if missed > 0.05 * max(_number(last.readings, "samples"), 1):
+        said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
+    return [_short(note) for note in said]
+
+
+def _repeated(label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = "") -> Figure:
+    numbers = [float(row[name]) for row in values if name in row]
+    if len(numbers) < 2:
+        return Figure(label, quantity(numbers[-1], unit) if numbers else "-", detail)
+    middle = statistics.median(numbers)
+    mad = statistics.median(abs(number - middle) for number in numbers)
+    return Figure(label, quantity(middle, unit), f"± {quantity(mad, unit)}, median of {len(numbers)}")
+
+
+def _spread(records: Sequence[Record]) -> str | None:
+    """Say a spread over 10 % of the median wall time, with what to do."""
+    from e2e_magic.derived.statistics import stable
+
+    walls = [
+        float(record.readings["wall_time_s"])
+        for record in records
+        if record.state == "complete" and "wall_time_s" in record.readings
+    ]
+    return stable(walls) if len(walls) > 1 else None
+
+
+def _number(row: Mapping[str, Any], name: str) -> float:
+    return float(row.get(name, float("nan")))
+
+
+def _tile(figure: Figure) -> str:
+    detail = (
+        f' <span style="{_FAINT};font-size:.88em">{escape(figure.detail)}</span>' if figure.detail else ""
+    )
+    return (
+        f'<div><div style="{_FAINT};font-size:.85em">{escape(figure.label)}</div>'
+        f'<div style="font-variant-numeric:tabular-nums"><b>{escape(figure.text)}</b>{detail}</div></div>'
+    )
+
+
+def _picture(png: bytes) -> str:
+    data = base64.b64encode(png).decode()
+    return (
+        f'<img alt="chart of this cell" src="data:image/png;base64,{data}" '
+        'style="display:block;width:100%;max-width:680px;height:auto;margin-top:.5em;background:transparent">'
+    )
+
+
+def _short(value: str) -> str:
+    printable = "".join(char if char.isprintable() or char == " " else "�" for char in value)
+    return printable if len(printable) <= LONGEST_TEXT else f"{printable[: LONGEST_TEXT - 1]}…"

@@ -1,0 +1,43 @@
+"""Charts of the frames: each takes a tidy DataFrame and gives matplotlib Axes.
+
+Nothing here touches pyplot, rcParams or the frame that it draws. matplotlib is imported when the
+first chart is drawn, not when this package is.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from e2e_magic.charts.confusion import confusion
+    from e2e_magic.charts.latency import latency
+    from e2e_magic.charts.learning import learning
+    from e2e_magic.charts.pipeline import pipeline
+    from e2e_magic.charts.timeline import timeline
+
+__all__ = ["confusion", "latency", "learning", "pipeline", "timeline"]
+
+
+class _Charts(ModuleType):
+    # Each chart lives in a file of its own name. The import system sets that file as an attribute
+    # here once it is loaded, by whichever way; the name must go on meaning the function.
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in __all__ and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.{name}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+sys.modules[__name__].__class__ = _Charts

@@ -1,0 +1,191 @@
+"""The stages of a run side by side: who takes the time, the memory, the energy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from e2e_magic.charts import style
+from e2e_magic.charts.lines import finite
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+EMPTY = "no stages: no cell was measured yet"
+METRICS = ("wall_time_s", "cpu_time_s", "peak_rss_mib")
+ENERGY = ("package_energy_j", "gpu_energy_j", "estimated_energy_j")
+MOST = 15
+_ROW_PX = 26
+# Amounts add up over stages and have shares; a peak is a level, and has none.
+_ADDS = ("_time_s", "_energy_j", "read_mib", "write_mib")
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """What the chart shows: a value per stage and metric, NaN where nothing was measured."""
+
+    names: list[str] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
+    shares: dict[str, list[float]] = field(default_factory=dict)
+    bottleneck: int | None = None
+    run: str = ""
+
+
+def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: int = MOST) -> Stages:
+    """Take the stages of the last run: the median of each one's complete trials, in order of start.
+
+    Parameters
+    ----------
+    results : DataFrame
+        The results frame; of several runs the one that started last is taken.
+    metrics : sequence of str, optional
+        Columns; by default wall time, CPU time, peak RSS, and energy where there is any.
+    most : int
+        Above this many stages, those that take the least wall time are put together as the last.
+        Of levels, as the peak RSS, the rest shows its greatest.
+    """
+    import pandas as pd
+
+    if results.empty or "stage" not in results.columns:
+        return Stages()
+    frame = results.sort_values("started_at", kind="stable") if "started_at" in results else results
+    run = ""
+    if "run" in frame.columns and frame["run"].nunique() > 1:
+        run = str(frame["run"].iloc[-1])
+        frame = frame[frame["run"] == frame["run"].iloc[-1]]
+    if metrics is None:
+        metrics = [*METRICS, *(name for name in ENERGY if name in frame and frame[name].notna().any())]
+    metrics = [name for name in metrics if name in frame.columns]
+    table = pd.DataFrame({name: finite(frame[name]) for name in metrics}, index=frame.index)
+    stage = frame["stage"].astype("object")
+    medians = table.groupby(stage, sort=False, dropna=False).median()
+    if "state" in frame.columns:
+        done = (frame["state"] == "complete").to_numpy(dtype=bool)
+        complete = table[done].groupby(stage[done], sort=False, dropna=False).median()
+        failed = ~medians.index.isin(complete.index)
+        medians.loc[complete.index] = complete
+    else:
+        failed = np.zeros(len(medians), dtype=bool)
+    names = [
+        str(name) + (" (failed)" if bad else "") for name, bad in zip(medians.index, failed, strict=True)
+    ]
+    values = {name: medians[name].to_numpy(dtype=float) for name in metrics}
+    if len(names) > most:
+        names, values = _rest(names, values, most)
+    shares = {name: _shares(column) for name, column in values.items() if name.endswith(_ADDS)}
+    wall = values.get("wall_time_s", np.empty(0))
+    worst = int(np.nanargmax(wall[:most])) if np.isfinite(wall[:most]).any() else None
+    as_lists = {name: column.tolist() for name, column in values.items()}
+    return Stages(names, as_lists, {n: s.tolist() for n, s in shares.items()}, worst, run)
+
+
+def _shares(column: np.ndarray) -> np.ndarray:
+    total = np.nansum(column)
+    return column / total if total > 0 else np.full(len(column), np.nan)
+
+
+def _rest(
+    names: list[str], values: dict[str, np.ndarray], most: int
+) -> tuple[list[str], dict[str, np.ndarray]]:
+    by = values.get("wall_time_s", next(iter(values.values()), np.zeros(len(names))))
+    ranked = np.argsort(-np.nan_to_num(by, nan=-1.0), kind="stable")
+    kept, rest = np.sort(ranked[:most]), ranked[most:]
+    short = {}
+    for name, column in values.items():
+        left = column[rest][np.isfinite(column[rest])]
+        together = (left.sum() if name.endswith(_ADDS) else left.max()) if len(left) else np.nan
+        short[name] = np.append(column[kept], together)
+    return [*(names[i] for i in kept), f"{len(rest)} others"], short
+
+
+def pipeline(
+    results: pd.DataFrame,
+    *,
+    figure: Figure | None = None,
+    metrics: Sequence[str] | None = None,
+    width_px: float = 700,
+) -> list[Axes]:
+    """Draw the stages of a run as horizontal bars, a panel per metric.
+
+    The stage that takes most wall time is coloured and named in the title. Times and energies
+    bear their share of the total.
+
+    Parameters
+    ----------
+    results : DataFrame
+        The results frame; see `stages` for what is taken of it.
+    figure : Figure, optional
+        Where to draw; a new one, unknown to pyplot, when left out.
+    metrics : sequence of str, optional
+        Columns to show; by default wall time, CPU time, peak RSS, and energy where there is any.
+    width_px : float
+        Width of a new figure in CSS px; its height follows from the number of stages.
+
+    Returns
+    -------
+    list of Axes
+        One per metric that has a number; one that says what is missing where none has.
+    """
+    table = stages(results, metrics)
+    shown = [name for name, column in table.values.items() if np.isfinite(column).any()]
+    rows = len(table.names) if shown else 3
+    figure = figure or style.figure(width_px, rows * _ROW_PX + 84)
+    if not shown:
+        why = "no numbers: " + ", ".join(style.words(name) for name in table.values) + " not measured"
+        return [style.say(figure.add_subplot(), why if table.values else EMPTY)]
+    if table.bottleneck is not None:
+        _title(figure, table)
+    units = style.units(results)
+    widths = [1.35 if name in table.shares else 1 for name in shown]
+    made: list[Axes] = list(figure.subplots(1, len(shown), sharey=True, squeeze=False, width_ratios=widths)[0])
+    for ax, name in zip(made, shown, strict=True):
+        _bars(ax, table, name, style.label(name, style.unit_of(name, units)))
+    made[0].set_ylim(rows - 0.4, -0.6)  # the first stage on top
+    style.name_ticks(made[0].yaxis, range(rows), table.names, most=24 if len(shown) < 4 else 18)
+    if table.bottleneck is not None:
+        text = made[0].get_yticklabels()[table.bottleneck]
+        text.set(color=style.RED, fontweight="bold")
+    return made
+
+
+def _title(figure: Figure, table: Stages) -> None:
+    share = table.shares["wall_time_s"][table.bottleneck or 0]
+    name = style.shorten(table.names[table.bottleneck or 0], 40)
+    of = f" of run {style.shorten(table.run, 24)}" if table.run else ""
+    text = figure.suptitle(
+        style.literal(f"{name} takes {style.number(100 * share)} % of the wall time{of}"),
+        x=0.01, ha="left",
+    )  # fmt: skip
+    style.plain(text, px=13)
+
+
+def _bars(ax: Axes, table: Stages, name: str, label: str) -> None:
+    values = table.values[name]
+    colours = [style.RED if name == "wall_time_s" and n == table.bottleneck else style.BLUE
+               for n in range(len(values))]  # fmt: skip
+    ax.barh(range(len(values)), np.nan_to_num(values), height=0.62, color=colours, linewidth=0)
+    style.dress(ax, x=label, grid="x")
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    shares = table.shares.get(name)
+    widest = max((v for v in values if np.isfinite(v)), default=0.0)
+    # Room for the number behind the longest bar.
+    ax.set_xlim(min(0.0, np.nanmin(values)), (widest or 1.0) * (1.75 if shares else 1.5))
+    style.plain_ticks(ax.xaxis, 3)
+    for n, value in enumerate(values):
+        text = style.number(value)
+        if shares and np.isfinite(shares[n]):
+            text += f" · {100 * shares[n]:.0f} %"
+        put = style.write(ax, max(value, 0.0) if np.isfinite(value) else 0.0, n, text, va="center")
+        put.set_transform(put.get_transform() + _nudge(ax))
+
+
+def _nudge(ax: Axes) -> object:
+    from matplotlib.transforms import ScaledTranslation
+
+    return ScaledTranslation(4 / style.CSS_DPI, 0, ax.figure.dpi_scale_trans)  # type: ignore[union-attr]

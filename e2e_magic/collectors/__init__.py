@@ -1,0 +1,1 @@
+"""Collectors measure around the code: one file each, all behind the protocol of ``base``."""

@@ -1,0 +1,262 @@
+"""Energy of the processor and its memory, from RAPL's counters: of the whole machine, never estimated."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from types import TracebackType
+from typing import ClassVar, Self
+
+from e2e_magic.collectors import powercap
+from e2e_magic.collectors.base import Base, Probe, Unavailable
+from e2e_magic.collectors.powercap import Zone
+from e2e_magic.collectors.rapl_sensor import RaplSensor
+from e2e_magic.record import Metric, Series, Value
+
+# More than any socket draws: a trial in which a counter may have gone round more than once at this
+# power needs the sampler's word on how often it did.
+MOST_W = 1000.0
+
+_NOT_THERE = {
+    "package": "this machine has no counter for a whole processor package",
+    "dram": "this machine has no counter for memory: processors for desktops and laptops seldom have one",
+    "psys": "the counter of the whole platform is read only where there is none for the package",
+}
+
+
+class Energy(Base):
+    """Joules that the machine's processors and memory took between the two edges.
+
+    The counters are the machine's: other programs are in them. They are read at both edges, where they
+    are exact to about a millisecond; the sampler sees how often they start again at 0.
+    pyRAPL finds and reads them where it can start; elsewhere the powercap tree is read directly.
+
+    Parameters
+    ----------
+    root : str, optional
+        The powercap tree; the class's `root` where it is left out.
+    clock : callable
+        Gives seconds.
+
+    Raises
+    ------
+    Unavailable
+        Where there are no counters, or none of a whole package, or this user may not read them.
+    """
+
+    name: ClassVar[str] = "energy"
+    root: ClassVar[str] = powercap.ROOT
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("package_energy_j", "J", "energy", "lower", "energy of all processor packages, RAPL"),
+        Metric("dram_energy_j", "J", "energy", "lower", "energy of the memory, RAPL"),
+        Metric("psys_energy_j", "J", "energy", "lower", "energy of the whole platform, where RAPL has only that"),
+        Metric("energy_source", "", "energy", None, "where the joules come from"),
+        Metric("package_power_w", "W", "energy", "lower", "power of all processor packages", curve=True),
+        Metric("dram_power_w", "W", "energy", "lower", "power of the memory", curve=True),
+        Metric("psys_power_w", "W", "energy", "lower", "power of the whole platform", curve=True),
+    )
+
+    def __init__(self, root: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        root = self.root if root is None else root
+        found = powercap.zones(root)
+        if not found:
+            raise powercap.absence(root)
+        kinds = ("package", "dram") if powercap.counted(found, "package") else ("psys",)
+        chosen = {kind: powercap.counted(found, kind) for kind in kinds}
+        if not any(chosen.values()):
+            raise powercap.unsupported(found, root)
+        _check(tuple(zone for group in chosen.values() for zone in group))
+        self._counters = {kind: Counters(kind, group, clock) for kind, group in chosen.items() if group}
+        how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
+        self.source = f"RAPL in {root} ({how})"
+        self._missing: dict[str, str] = {}
+
+    def probes(self) -> tuple[Probe, ...]:
+        return tuple(
+            Probe(
+                f"{kind}_power_w",
+                "counter",
+                path=counters.sampled[0].file,
+                scale=1e-6,
+                wrap=counters.sampled[0].wrap_uj,
+                more=tuple(zone.file for zone in counters.sampled[1:]),
+            )
+            for kind, counters in self._counters.items()
+        )
+
+    def __enter__(self) -> Self:
+        for counters in self._counters.values():
+            counters.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        for counters in self._counters.values():
+            counters.stop()
+
+    def readings(self) -> Mapping[str, Value]:
+        return self._joules({})
+
+    def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:
+        return self._joules(totals)
+
+    def missing(self) -> Mapping[str, str]:
+        absent = {kind: why for kind, why in _NOT_THERE.items() if kind not in self._counters}
+        return {f"{kind}_energy_j": why for kind, why in absent.items()} | self._missing
+
+    def _joules(self, totals: Mapping[str, float]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        self._missing = {}
+        for kind, counters in self._counters.items():
+            try:
+                values[f"{kind}_energy_j"] = counters.joules(totals.get(f"{kind}_power_w"))
+            except LookupError as why:
+                self._missing[f"{kind}_energy_j"] = str(why)
+        if values:
+            values["energy_source"] = "rapl"
+        return values
+
+
+class Counters:
+    """The counters of one kind, one or more for each socket, whose increases are added.
+
+    Parameters
+    ----------
+    kind : {"package", "dram", "psys"}
+    zones : sequence of Zone
+    clock : callable
+        Gives seconds.
+    """
+
+    def __init__(self, kind: str, zones: Sequence[Zone], clock: Callable[[], float] = time.monotonic) -> None:
+        self.zones = tuple(zones)
+        self._clock = clock
+        self._sensor: RaplSensor | None = None
+        try:
+            if kind == "psys":
+                raise LookupError("it does not know psys")
+            self._sensor = RaplSensor(kind, zones)
+            weakref.finalize(self, self._sensor.close)
+            self.source = "pyRAPL"
+        except LookupError as why:
+            self.source = f"read directly, for pyRAPL can't: {why}"
+        self._start: list[tuple[int, int]] | None = None
+        self._end: list[tuple[int, int]] | None = None
+        self._began = self._ended = 0.0
+        self._problem = "the code did not reach its end"
+        mirrors = self._mirrors(self._read())
+        self.sampled = tuple(zone for n, zone in enumerate(self.zones) if n not in mirrors)
+
+    def start(self) -> None:
+        """Read the counters at the first edge."""
+        try:
+            self._start = self._read()
+        except (OSError, ValueError) as error:
+            self._problem = _lost(error)
+        self._began = self._clock()
+
+    def stop(self) -> None:
+        """Read the counters at the second edge."""
+        self._ended = self._clock()
+        if self._start is None:
+            return
+        try:
+            self._end = self._read()
+        except (OSError, ValueError) as error:
+            self._problem = _lost(error)
+
+    def joules(self, total: float | None = None) -> float:
+        """Return the energy between the edges.
+
+        A counter that is lower at the end has started again at 0; the sampler's total says whether it
+        did so more often.
+
+        Parameters
+        ----------
+        total : float, optional
+            The increase that the sampler added up from start to end, J.
+
+        Raises
+        ------
+        LookupError
+            Where it can't be known; the text says why.
+        """
+        if self._start is None or self._end is None:
+            raise LookupError(self._problem)
+        mirrors = self._mirrors(self._start) & self._mirrors(self._end)
+        counted = [n for n in range(len(self.zones)) if n not in mirrors]
+        energy_uj = 0
+        for n in counted:
+            increase, wrap = self._end[n][0] - self._start[n][1], self.zones[n].wrap_uj
+            if increase < 0 and not wrap:
+                raise LookupError(f"{self.zones[n].file} ran backwards, and the kernel does not say its range")
+            energy_uj += increase + wrap if increase < 0 else increase
+        energy_uj += self._further(energy_uj, total, [self.zones[n].wrap_uj for n in counted])
+        if energy_uj == 0:
+            raise LookupError(
+                "the counter did not move: it steps about every millisecond, and what some virtual machines "
+                "show never does"
+            )
+        return energy_uj * 1e-6
+
+    def _further(self, energy_uj: int, total: float | None, wraps: Sequence[int]) -> int:
+        """Return the energy of all the times that the edges alone don't show, microjoule."""
+        wrap = min(wraps)
+        if not wrap:
+            return 0
+        if total is not None:
+            return max(0, round((total * 1e6 - energy_uj) / wrap)) * wrap
+        if (self._ended - self._began) * MOST_W * 1e6 > wrap:
+            raise LookupError(
+                "the counter may have started again more than once, and the sampler was not there to count it"
+            )
+        return 0
+
+    def _read(self) -> list[tuple[int, int]]:
+        """Read every counter forth and back (see `powercap.nested`); once where there is no need."""
+        if self._sensor is not None:
+            for zone in self.zones:
+                zone.read()  # pyRAPL's open file still gives its last value when the counter is gone
+            return [(value, value) for value in self._sensor.read()]
+        forth = [zone.read() for zone in self.zones]
+        if len({zone.package for zone in self.zones}) == len(self.zones):
+            return [(value, value) for value in forth]
+        back = [zone.read() for zone in reversed(self.zones)]
+        return list(zip(forth, reversed(back), strict=True))
+
+    def _mirrors(self, reads: Sequence[tuple[int, int]]) -> set[int]:
+        """Return the positions of counters that only show an earlier one of the same socket again."""
+        found: set[int] = set()
+        numbered = enumerate(self.zones)
+        for _, group in groupby(numbered, key=lambda item: item[1].package):
+            places = [n for n, _ in group]
+            found |= {places[j] for _, j in powercap.nested([reads[n] for n in places])}
+        return found
+
+
+def _check(zones: Sequence[Zone]) -> None:
+    """Raise `Unavailable` where a counter can't be read."""
+    closed: list[Zone] = []
+    for zone in zones:
+        try:
+            zone.read()
+        except PermissionError:
+            closed.append(zone)
+        except (OSError, ValueError) as error:
+            raise Unavailable(
+                f"the RAPL counter {zone.file} can't be read ({error})",
+                "ask for an estimate: --estimate-power IDLE_W,FULL_W",
+            ) from error
+    if closed:
+        raise powercap.permission(closed)
+
+
+def _lost(error: Exception) -> str:
+    return f"a counter could not be read ({error})"

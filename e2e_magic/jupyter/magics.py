@@ -1,0 +1,198 @@
+"""The magics: each parses its line, builds a plan, hands it to the session and shows the result."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.display import display
+from IPython.utils.capture import CapturedIO
+
+from e2e_magic.cell import Cell
+from e2e_magic.jupyter import arguments, subcommands
+from e2e_magic.jupyter.auto import Auto
+from e2e_magic.jupyter.live import LiveCard
+from e2e_magic.jupyter.running import captured, check_awaited, compile_body, evaluators, replay, silenced
+from e2e_magic.plan import Plan, PlanError
+from e2e_magic.record import Record
+from e2e_magic.result import Result
+from e2e_magic.session import current
+from e2e_magic.trial import Trial
+
+
+@magics_class
+class E2EMagics(Magics):
+    """``%%e2ebench``, ``%e2ebench`` and ``%e2e``."""
+
+    shell: InteractiveShell
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self.session = current()
+        self.auto = Auto(shell, self.session)
+        self.transformer: Callable[[list[str]], list[str]] | None = None
+
+    @no_var_expand
+    @line_cell_magic
+    def e2ebench(self, line: str, cell: str | None = None) -> Any:
+        __tracebackhide__ = True
+        if cell is None:
+            parser = arguments.line_parser()
+            options, body = arguments.split_statement(parser, line)
+        else:
+            parser = arguments.cell_parser()
+            options, body = parser.read([word.text for word in arguments.split(line)]), cell
+        if options.help:
+            display({"text/plain": parser.format_help()}, raw=True)
+            return None
+        if cell is None and not body.strip():
+            parser.error("there is no statement to measure, such as %e2ebench -s infer model.predict(X)")
+        plan = plan_of(options)
+        code = compile_body(self.shell, body)
+        check_awaited(code.is_async, parser.prog)
+        measured = _Measured(self, plan, options, body, code, as_value=cell is None)
+        return measured.run_async() if code.is_async else measured.run()
+
+    @no_var_expand
+    @line_magic
+    def e2e(self, line: str) -> Any:
+        __tracebackhide__ = True
+        try:
+            return subcommands.run(line, self.session, self.auto)
+        except (PlanError, OSError, ImportError) as error:
+            raise UsageError(str(error)) from None
+
+
+def plan_of(options: argparse.Namespace) -> Plan:
+    """Build the plan of a line; what is wrong with it is a `UsageError`."""
+    try:
+        plan = Plan(
+            stage=options.stage,
+            metrics=options.metrics,
+            repeat=options.repeat,
+            warmup=options.warmup,
+            interval=options.interval,
+            target_accuracy=options.target_accuracy,
+            estimate_power=options.estimate_power,
+            options=arguments.given_expressions(options),
+        )
+        plan.check_collectors(subcommands.collector_names())
+    except PlanError as error:
+        raise UsageError(str(error)) from None
+    return plan
+
+
+class _Measured:
+    """One measured cell or statement: its trials, what is shown of them, what is left behind."""
+
+    def __init__(
+        self,
+        magics: E2EMagics,
+        plan: Plan,
+        options: argparse.Namespace,
+        body: str,
+        code: Cell,
+        *,
+        as_value: bool,
+    ) -> None:
+        self.shell = magics.shell
+        self.session = magics.session
+        self.plan = plan
+        self.code = code
+        self.options = options
+        self.as_value = as_value
+        self.silent = silenced(body)
+        self.records: list[Record] = []
+        self.result = Result(self.records, {}, brief=options.quiet)
+        self._live: LiveCard | None = None
+        self._trials = self.session.trials(
+            plan, options=evaluators(self.shell, dict(plan.options)), source=body, keep=self.records.append
+        )
+        magics.auto.leave_out()
+
+    def run(self) -> Any:
+        """Run a cell that doesn't await."""
+        __tracebackhide__ = True
+        value = None
+        with self._shown():
+            for trial in self._trials:
+                with self._one(trial):
+                    value = trial.value = self.code.run(self.shell.user_global_ns, self.shell.user_ns)
+        return self._last_value(value)
+
+    async def run_async(self) -> Any:
+        """Run a cell that awaits at its top level, on the loop that runs us."""
+        __tracebackhide__ = True
+        value = None
+        with self._shown():
+            for trial in self._trials:
+                with self._one(trial):
+                    value = trial.value = await self.code.run_async(
+                        self.shell.user_global_ns, self.shell.user_ns
+                    )
+        return self._last_value(value)
+
+    def _last_value(self, value: Any) -> Any:
+        if not self.as_value:
+            return None if self.silent else value
+        return None if self.silent else self.result
+
+    def _one(self, trial: Trial) -> ExitStack:
+        """Enter one trial; the output of all but the last repeat is held back, unless it fails."""
+        stack = ExitStack()
+        last = not trial.step.warmup and trial.step.repeat == self.plan.repeat
+        if not last:
+            held = stack.enter_context(captured(self.shell))
+            stack.push(_replay_on_error(held))
+        if self._live is not None:
+            self._live.watch(trial)
+            stack.callback(self._live.done)
+        stack.enter_context(trial)
+        return stack
+
+    def _shown(self) -> ExitStack:
+        """Show the live card meanwhile and leave the card and the variable behind, whatever happens."""
+        stack = ExitStack()
+        stack.callback(self._leave)
+        if not self.options.quiet and hasattr(self.shell, "kernel"):
+            self._live = stack.enter_context(LiveCard(self.shell, self.plan.warmup + self.plan.repeat))
+        return stack
+
+    def _leave(self) -> None:
+        self.result.set_names(self.session.names())
+        if self.options.out:
+            self.shell.user_ns[self.options.out] = self.result
+        if self.options.quiet or not self.records:
+            return
+        if self.as_value and self.records[-1].state == "complete" and not self.silent:
+            if self._live is not None:  # the value of the line is the card: don't show it twice
+                self._live.finish({"text/plain": "", "text/html": ""})
+            return
+        live = self._live
+        if live is not None and live.shown:
+            live.finish({"text/html": self.result._repr_html_() or "", "text/plain": repr(self.result)})
+        else:
+            display(self.result)
+
+
+def _replay_on_error(held: CapturedIO) -> Callable[..., None]:
+    def show(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            replay(held)
+
+    return show
+
+
+E2EMagics.e2ebench.__doc__ = (
+    "Measure this cell, or with one % this statement.\n\n"
+    + arguments.cell_parser().format_help()
+    + "\nEXPR is Python, evaluated after the code, outside the measured time.\n"
+    + "\nAs a line: %e2ebench [-s STAGE] [options] STATEMENT\n"
+)
+E2EMagics.e2e.__doc__ = subcommands.overview()
+

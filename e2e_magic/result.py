@@ -1,0 +1,178 @@
+"""What a measured cell gives back: its frames, its charts, its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from e2e_magic import card
+from e2e_magic.plan import PlanError, nearest
+from e2e_magic.record import Record
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PLOTS = ("samples", "loss", "accuracy", "confusion")
+# CSS pixels; the card shows charts at most this wide.
+CHART_WIDTH_PX = 680
+
+
+class Result:
+    """The trials of one measured cell or statement.
+
+    Parameters
+    ----------
+    records : sequence of Record
+        In order; the list may still grow while the cell runs.
+    names : mapping of str to str
+        The runs' names by id.
+    brief : bool
+        Show itself in one line instead of as a card.
+    """
+
+    def __init__(
+        self, records: Sequence[Record], names: Mapping[str, str] | None = None, *, brief: bool = False
+    ) -> None:
+        self.records = records
+        self._names = names or {}
+        self._brief = brief
+
+    def set_names(self, names: Mapping[str, str]) -> None:
+        """Take the runs' names as they are now."""
+        self._names = names
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The trials as a tidy DataFrame, a row per repeat (the columns of ``results``)."""
+        from e2e_magic import frames
+
+        return frames.results(self.records, self._names)
+
+    @property
+    def samples(self) -> pd.DataFrame:
+        """The sampled curves, tidy: ``run stage trial metric t_s value``."""
+        from e2e_magic import frames
+
+        return frames.samples(self.records, self._names)
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """What was logged or handed back per epoch: ``run stage trial epoch t_s`` and a column per key."""
+        from e2e_magic import frames
+
+        return frames.epochs(self.records, self._names)
+
+    @property
+    def confusions(self) -> pd.DataFrame:
+        """The confusion matrix, tidy: ``run stage trial true predicted count``."""
+        from e2e_magic import frames
+
+        return frames.confusions(self.records, self._names)
+
+    @property
+    def classification(self) -> pd.DataFrame:
+        """Precision, recall, F1 and support per class, and their averages, of the last trial."""
+        from e2e_magic import frames
+
+        if not self.records:
+            raise ValueError("no trial has finished yet: read the result after the measured code")
+        return frames.classification(self.records[-1])
+
+    def plot(self, kind: str = "samples", *, x: str = "epoch", ax: Axes | None = None) -> Axes | list[Axes]:
+        """Draw one chart.
+
+        Parameters
+        ----------
+        kind : {"samples", "loss", "accuracy", "confusion"}
+        x : {"epoch", "t_s"}
+            For ``loss`` and ``accuracy``: over epochs, or over seconds.
+        ax : matplotlib Axes, optional
+            Draw there; not for ``samples``, which needs an axes per metric.
+
+        Returns
+        -------
+        Axes, or a list of Axes for ``samples``
+            Shown by a notebook when their figure is the last value: ``result.plot().figure``.
+        """
+        from e2e_magic import charts
+
+        if kind == "samples":
+            return charts.timeline(self.samples)
+        if kind in ("loss", "accuracy"):
+            return charts.learning(self.epochs, y=kind, x=x, target=self._target(kind), ax=ax)
+        if kind == "confusion":
+            return charts.confusion(self.confusions, ax=ax)
+        raise PlanError(f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}")
+
+    def _target(self, kind: str) -> float | None:
+        return self.records[-1].reported.get("target_accuracy") if kind == "accuracy" and self.records else None
+
+    def _images(self) -> list[bytes]:
+        """Draw what there is to show: nothing for a short cell, so that nothing heavy is loaded."""
+        last = self.records[-1]
+        wanted: list[Callable[[], Figure]] = []
+        if max((len(series) for series in last.series.values()), default=0) >= card.LEAST_SAMPLES_FOR_CHART:
+            wanted.append(self._draw_timeline)
+        curves = [y for y in ("loss", "accuracy") if _is_curve(last, y)]
+        if curves:
+            wanted.append(lambda: self._draw_learning(curves))
+        if last.reported.get("confusion"):
+            wanted.append(self._draw_confusion)
+        if not wanted:
+            return []
+        from e2e_magic.charts.style import png
+
+        return [png(draw()) for draw in wanted]
+
+    def _draw_timeline(self) -> Figure:
+        from e2e_magic import charts, frames
+
+        axes = charts.timeline(frames.samples(self.records[-1:], self._names))
+        return _figure_of(axes)
+
+    def _draw_learning(self, curves: Sequence[str]) -> Figure:
+        from e2e_magic import charts
+        from e2e_magic.charts.style import figure
+
+        drawn = figure(CHART_WIDTH_PX, 220)
+        epochs = self.epochs
+        for axes, y in zip(drawn.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
+            charts.learning(epochs, y=y, target=self._target(y), ax=axes)
+        return drawn
+
+    def _draw_confusion(self) -> Figure:
+        from e2e_magic import charts, frames
+
+        return _figure_of(charts.confusion(frames.confusions(self.records[-1:], self._names)))
+
+    def _repr_html_(self) -> str | None:
+        if self._brief or not self.records:
+            return None
+        try:
+            images = self._images()
+        except Exception as error:  # a chart that can't be drawn must not cost the numbers
+            note = f"the chart could not be drawn ({type(error).__name__}: {error})"
+            return card.html(self.records, extra_notes=[note])
+        return card.html(self.records, images=images)
+
+    def __repr__(self) -> str:
+        if not self.records:
+            return "no trial has finished yet"
+        if self._brief:
+            return card.text(self.records).splitlines()[0]
+        return card.text(self.records)
+
+
+def _figure_of(axes: Any) -> Figure:
+    first = axes if hasattr(axes, "figure") else next(iter(axes))
+    figure: Figure = first.figure
+    return figure
+
+
+def _is_curve(record: Record, name: str) -> bool:
+    listed = record.reported.get(name)
+    return (name in record.events.values and len(record.events) > 1) or (
+        isinstance(listed, list) and len(listed) > 1
+    )

@@ -1,0 +1,1 @@
+"""Placeholder interface, to be built: see the names below."""

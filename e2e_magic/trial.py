@@ -1,0 +1,292 @@
+"""Run one trial under its collectors and turn it into a record: the heart of the package.
+
+``with Trial(...) as trial: trial.value = work()``. The user's value or exception always comes
+through; a collector that fails costs its own numbers, with one warning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from e2e_magic import reported
+from e2e_magic.collectors.base import Collector, Probe, Unavailable
+from e2e_magic.events import EventLog
+from e2e_magic.plan import Plan, Step
+from e2e_magic.record import Record, State, Value
+from e2e_magic.sampler import Recording, Sampler, SamplerLost, Samples, sampler
+
+Classes = Mapping[str, Callable[[], Collector] | Unavailable]
+
+
+class MeasurementWarning(UserWarning):
+    """Something could not be measured; the user's code and all other numbers are unharmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose trial it is: what a record says besides numbers."""
+
+    run: str = ""
+    trial: int = 1
+    sweep: str | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    concurrent: bool = False
+
+
+class Trial:
+    """One execution of a plan, as a context manager used once.
+
+    Parameters
+    ----------
+    plan : Plan
+    step : Step
+        Which repeat or warm-up it is.
+    classes : mapping of str to collector class or Unavailable
+        The collectors to choose from (``collectors.base.registered()``).
+    options : mapping of str to callable
+        Functions of the code's value, called after the measurement (``entries``, ``loss`` ..).
+    identity : callable
+        Gives the `Identity` when the trial starts: trials are numbered in the order of starting.
+    keep : callable
+        Takes the finished record; not called for a warm-up.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        step: Step,
+        *,
+        classes: Classes,
+        options: Mapping[str, Callable[[Any], object]] | None = None,
+        identity: Callable[[], Identity] = Identity,
+        keep: Callable[[Record], None] | None = None,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        sampling: Callable[[], Sampler] = sampler,
+    ) -> None:
+        self.plan = plan
+        self.step = step
+        self.value: Any = None
+        self.record: Record | None = None
+        self._classes = classes
+        self._options = options or {}
+        self._identity_of = identity
+        self._keep = keep
+        self._clock = clock
+        self._sampling = sampling
+        self._collectors: list[Collector] = []
+        self._entered: list[Collector] = []
+        self._recording: Recording | None = None
+        self._missing: dict[str, str] = {}
+        self._handed_over: dict[str, object] = {}
+        self.events = EventLog(clock)
+
+    def report(self, **values: object) -> None:
+        """Hand over what the code gains, where there is no return value: the keys of the dict form."""
+        self._handed_over.update(values)
+
+    def drop(self) -> None:
+        """Keep no record of this trial when it ends."""
+        self._keep = None
+
+    def __enter__(self) -> Self:
+        self._began = self._clock()
+        self.identity = self._identity_of()
+        self.started_at = datetime.now(UTC)
+        probes = self._make_collectors()
+        try:
+            self._start_sampling(probes)
+            # Wall time, which stands first in the registry, is entered last and left first, so that
+            # no other collector's cost is inside it.
+            for collector in reversed(self._collectors[1:]):
+                self._guard(collector, "start", self._enter, collector)
+            self.events.open()
+            for collector in self._collectors[:1]:
+                self._guard(collector, "start", self._enter, collector)
+        except BaseException:  # an interrupt here: the body will not run, so nothing may stay open
+            self.events.close()
+            for collector in reversed(self._entered):
+                self._guard(collector, "stop", collector.__exit__, None, None, None)
+            self._stop_sampling()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for collector in reversed(self._entered):
+            self._guard(collector, "stop", collector.__exit__, kind, error, trace)
+        events = self.events.close()
+        samples = self._stop_sampling()
+        if self.step.warmup:
+            return
+        readings = self._read(samples)
+        gained = self._reported()
+        for problem in (*self.events.problems.values(), *gained.problems.values()):
+            _warn(f"{self.plan.stage}: {problem}")
+        missing = {**self._missing, **samples.lost, **gained.problems, **self.events.problems}
+        wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
+        readings["overhead_s"] = max(self._clock() - self._began - wall_ns, 0) * 1e-9
+        self.record = Record(
+            run=self.identity.run,
+            stage=self.plan.stage,
+            trial=self.identity.trial,
+            repeat=self.step.repeat,
+            state=_state(error),
+            started_at=self.started_at,
+            error=None if error is None else _error_text(error),
+            sweep=self.identity.sweep,
+            params=self.identity.params,
+            readings=readings,
+            series=samples.series,
+            events=events,
+            reported=gained.values,
+            missing={name: why for name, why in missing.items() if name not in readings},
+            source=self.identity.source,
+            host=platform.node(),
+            concurrent=self.identity.concurrent,
+        )
+        if self._keep is not None:
+            self._keep(self.record)
+
+    def peek(self) -> tuple[float, Samples]:
+        """Return the seconds since the start and the samples so far, for a live view."""
+        seconds = (self._clock() - self._began) * 1e-9
+        try:
+            return seconds, self._recording.peek() if self._recording else _NO_SAMPLES
+        except (SamplerLost, OSError):
+            return seconds, _NO_SAMPLES
+
+    def _make_collectors(self) -> list[Probe]:
+        """Make the collectors that the plan names, or all that can; wall time is always there."""
+        probes: list[Probe] = []
+        wanted = self.plan.metrics
+        for name, cls in self._classes.items():
+            if wanted is not None and name not in wanted and name != "wall_time":
+                continue
+            if isinstance(cls, Unavailable):
+                self._missing[name] = str(cls)
+                continue
+            try:
+                collector = cls()
+                self._collectors.append(collector)
+                probes += collector.probes()
+            except Unavailable as why:
+                self._missing[name] = str(why)
+            except Exception as error:  # another package's collector may fail in any way
+                self._failed(name, "start", error)
+        return probes
+
+    def _enter(self, collector: Collector) -> None:
+        collector.__enter__()
+        self._entered.append(collector)
+
+    def _start_sampling(self, probes: Sequence[Probe]) -> None:
+        if not probes:
+            return
+        try:
+            self._recording = self._sampling().start(probes, self.plan.interval, origin_ns=self._clock())
+        except (SamplerLost, OSError) as error:
+            self._missing["samples"] = f"the sampler could not be started ({error})"
+            _warn(f"{self.plan.stage}: {self._missing['samples']}; curves are missing, counters are kept")
+
+    def _stop_sampling(self) -> Samples:
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return _NO_SAMPLES
+        try:
+            return recording.stop()
+        except (SamplerLost, OSError) as error:
+            self._missing["samples"] = str(error)
+            _warn(f"{self.plan.stage}: {error}; this trial's curves are lost, its counters are kept")
+            return _NO_SAMPLES
+
+    def _read(self, samples: Samples) -> dict[str, Value]:
+        """Ask every collector for its numbers; the sources of energy are joined by ``+``."""
+        readings: dict[str, Value] = {}
+        sources: list[str] = []
+        for collector in self._collectors:
+            if collector in self._entered:
+                found = dict(self._guard(collector, "read", collector.readings) or {})
+                readings.update(found)
+                followed = self._guard(collector, "read", collector.sampled, samples.series, samples.totals)
+                readings.update(followed or {})
+                self._missing.update(self._guard(collector, "read", collector.missing) or {})
+                source = {**found, **(followed or {})}.get("energy_source")
+                if source:
+                    sources.append(str(source))
+        if sources:
+            readings["energy_source"] = "+".join(sources)
+        if samples.samples:
+            readings["samples"] = samples.samples
+            readings["missed_samples"] = samples.missed
+        return readings
+
+    def _reported(self) -> reported.Reported:
+        """Evaluate the line's options on the code's value and check all that was handed over."""
+        options: dict[str, object] = dict(self._handed_over)
+        problems: dict[str, str] = {}
+        for name, function in self._options.items():
+            try:
+                options[name] = function(self.value)
+            except Exception as error:  # the user's expression may fail in any way
+                problems[name] = f"{name}: could not be evaluated ({_error_text(error)})"
+        if self.plan.target_accuracy is not None:
+            options["target_accuracy"] = self.plan.target_accuracy
+        if self.events.entries and "entries" not in options and not _has_entries(self.value):
+            options["entries"] = self.events.entries
+        try:
+            gained = reported.collect(self.value, options)
+        except Exception as error:  # an odd object of the user's must not cost the trial
+            problems["value"] = f"the value handed back could not be read ({_error_text(error)})"
+            return reported.Reported({}, problems)
+        values = dict(gained.values)
+        if self.plan.estimate_power is not None:
+            values["estimate_power"] = list(self.plan.estimate_power)
+        return reported.Reported(values, {**gained.problems, **problems})
+
+    def _guard(self, collector: Collector, when: str, call: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return call(*args)
+        except Exception as error:  # a collector that fails costs its own numbers only
+            self._failed(collector.name, when, error)
+            return None
+
+    def _failed(self, name: str, when: str, error: Exception) -> None:
+        why = f"the collector {name} failed at {when} ({_error_text(error)})"
+        self._missing[name] = why
+        _warn(f"{self.plan.stage}: {why}; all other numbers are kept. Leave it out with --metrics")
+
+
+_NO_SAMPLES = Samples({}, {}, 0, 0)
+
+
+def _has_entries(value: object) -> bool:
+    return isinstance(value, Mapping) and "num_entries" in value
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, MeasurementWarning, stacklevel=2)
+
+
+def _state(error: BaseException | None) -> State:
+    if error is None or isinstance(error, GeneratorExit):  # a consumer that has had enough
+        return "complete"
+    return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else "failed"
+
+
+def _error_text(error: BaseException) -> str:
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as broken:  # a user's exception class may fail to say itself
+        text = f"<its text could not be made: {type(broken).__name__}>"
+    return f"{name}: {text}" if text else name
