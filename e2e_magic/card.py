@@ -8,6 +8,7 @@ loads neither pandas nor matplotlib.
 from __future__ import annotations
 
 import base64
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,9 +39,7 @@ class Figure:
     detail: str = ""
 
 
-def html(
-    records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes: Sequence[str] = ()
-) -> str:
+def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes: Sequence[str] = ()) -> str:
     """Return the card of one measured cell (its repeats) as an HTML block.
 
     Parameters
@@ -72,7 +71,7 @@ def html(
     )
     return (
         f'<div class="e2e-card" style="border:1px solid {_LINE};border-radius:6px;padding:.6em .9em;'
-        'margin:.3em 0;max-width:720px;box-sizing:border-box;font-family:var(--jp-ui-font-family,system-ui,'
+        "margin:.3em 0;max-width:720px;box-sizing:border-box;font-family:var(--jp-ui-font-family,system-ui,"
         'sans-serif);font-size:13px;line-height:1.4;color:inherit">'
         f'<div style="overflow-wrap:anywhere"><span style="font-weight:600;font-size:1.1em">'
         f"{escape(_short(last.stage))}</span>{state}</div>"
@@ -138,7 +137,7 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
     for name, label in (("loss", "loss"), ("accuracy", "accuracy")):
         if name in last:
             best = _number(last, f"best_{name}")
-            detail = f"best {digits(best)}" if best != _number(last, name) and best == best else ""  # noqa: PLR0124
+            detail = f"best {digits(best)}" if best != _number(last, name) and not math.isnan(best) else ""
             shown.append(Figure(label, digits(_number(last, name)), detail))
     for name, label, unit in (
         ("time_to_accuracy_s", "time to accuracy", "s"),
@@ -165,7 +164,11 @@ def notes(records: Sequence[Record]) -> list[str]:
     if spread:
         said.append(spread)
     derived = derive(last)
-    said += [f"{name}: {why}" for name, why in {**last.missing, **derived.missing}.items()]
+    said += [
+        f"{name}: {why}"
+        for name, why in {**last.missing, **derived.missing}.items()
+        if not (name == "gpu" and "no NVIDIA" in why)  # no news on most machines; %e2e metrics says it
+    ]
     said += derived.problems
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
@@ -173,7 +176,9 @@ def notes(records: Sequence[Record]) -> list[str]:
     return [_short(note) for note in said]
 
 
-def _repeated(label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = "") -> Figure:
+def _repeated(
+    label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = ""
+) -> Figure:
     numbers = [float(row[name]) for row in values if name in row]
     if len(numbers) < 2:
         return Figure(label, quantity(numbers[-1], unit) if numbers else "-", detail)

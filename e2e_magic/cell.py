@@ -11,14 +11,14 @@ import ast
 import inspect
 from collections.abc import Callable
 from types import CodeType
-from typing import Any, Literal
+from typing import Any
 
-Interactivity = Literal["all", "last", "last_expr", "none", "last_expr_or_assign"]
 _Compile = Callable[[Any, str, str], CodeType]
 
 
 def _compile(tree: Any, filename: str, mode: str) -> CodeType:
-    return compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    code: CodeType = compile(tree, filename, mode, flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    return code
 
 
 class Cell:
@@ -47,7 +47,7 @@ class Cell:
         tree: ast.Module,
         filename: str,
         compiler: _Compile = _compile,
-        interactivity: Interactivity = "last_expr",
+        interactivity: str = "last_expr",
     ) -> None:
         body, last = _split(list(tree.body), interactivity)
         self._code: list[CodeType] = []
@@ -70,7 +70,7 @@ class Cell:
         __tracebackhide__ = "__ipython_bottom__"
         value = None
         for code in self._code:
-            value = eval(code, global_ns, local_ns)
+            value = eval(code, global_ns, local_ns)  # noqa: S307 - running the user's code is the job
         return value
 
     async def run_async(self, global_ns: dict[str, Any], local_ns: dict[str, Any] | None = None) -> Any:
@@ -78,7 +78,7 @@ class Cell:
         __tracebackhide__ = "__ipython_bottom__"
         value = None
         for code in self._code:
-            value = eval(code, global_ns, local_ns)
+            value = eval(code, global_ns, local_ns)  # noqa: S307 - running the user's code is the job
             if code.co_flags & inspect.CO_COROUTINE:
                 value = await value
         return value

@@ -77,11 +77,10 @@ def _ram_mib() -> float | None:
 
 def _gpu() -> str | None:
     """Name the NVIDIA GPUs from the driver's files; no library is loaded for it."""
-    names = []
+    names: list[str] = []
     for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        for line in path.read_text().splitlines():
-            if line.startswith("Model:"):
-                names.append(line.split(":", 1)[1].strip())
+        lines = path.read_text().splitlines()
+        names += [line.split(":", 1)[1].strip() for line in lines if line.startswith("Model:")]
     return ", ".join(names) or None
 
 

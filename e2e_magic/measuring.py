@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.record import Record
@@ -20,9 +20,23 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 class Measurement(Result):
     """What ``with measure(..) as trial`` gives: the result, filled when the block ends."""
 
-    def __init__(self, names: dict[str, str]) -> None:
-        super().__init__([], names)
+    def __init__(self) -> None:
+        self._kept: list[Record] = []
+        super().__init__(self._kept)
         self._trial: Trial | None = None
+
+    def open(self, trial: Trial) -> None:
+        """Belong to a trial that is about to start."""
+        self._trial = trial
+        self.set_names(current().names())
+
+    def close(self) -> None:
+        """Take no more reports."""
+        self._trial = None
+
+    def keep(self, record: Record) -> None:
+        """Take a finished record."""
+        self._kept.append(record)
 
     def report(self, **values: object) -> None:
         """Hand over what the block gains: ``loss``, ``accuracy``, ``num_entries``, ``y_true`` ..
@@ -102,7 +116,9 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
         )
         self._open: list[tuple[Trial, Measurement]] = []
 
-    def _trials(self, keep: Callable[[Record], None] | None = None, source: str | None = None) -> Iterator[Trial]:
+    def _trials(
+        self, keep: Callable[[Record], None] | None = None, source: str | None = None
+    ) -> Iterator[Trial]:
         options = {
             name: value if callable(value) else functools.partial(_constant, value)
             for name, value in self._plan.options.items()
@@ -118,7 +134,9 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
         return next(self._trials(keep, source))
 
     def __enter__(self) -> Measurement:
-        measurement = Measurement(self)
+        measurement = Measurement()
+        trial = self._one(measurement.keep)
+        measurement.open(trial)
         self._open.append((trial, measurement))
         trial.__enter__()
         return measurement
@@ -128,7 +146,7 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
     ) -> None:
         trial, measurement = self._open.pop()
         trial.__exit__(kind, error, trace)
-        measurement._trial = None
+        measurement.close()
 
     def __call__(self, function: _F) -> _F:
         source = getattr(function, "__qualname__", repr(function))
@@ -171,12 +189,8 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
                         value = trial.value = function(*args, **kwargs)
                 return value
 
-        return functools.wraps(function)(wrapper)
+        return cast("_F", functools.wraps(function)(wrapper))
 
 
 def _constant(value: object, _returned: object) -> object:
     return value
-
-
-def _append(measurement: Measurement, record: Record) -> None:
-    measurement.records = [*measurement.records, record]

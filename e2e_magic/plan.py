@@ -133,7 +133,7 @@ def _target(value: object) -> float:
     number = _number(value)
     if number is None or not 0 < number <= 100:
         raise PlanError(
-            f"target_accuracy: expected a number above 0 and up to 1 (or up to 100 for percent), got {value!r}"
+            f"target_accuracy: expected a number above 0 and up to 1 (up to 100 for percent), got {value!r}"
         )
     return number
 

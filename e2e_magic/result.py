@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from e2e_magic import card
 from e2e_magic.plan import PlanError, nearest
@@ -80,7 +80,9 @@ class Result:
             raise ValueError("no trial has finished yet: read the result after the measured code")
         return frames.classification(self.records[-1])
 
-    def plot(self, kind: str = "samples", *, x: str = "epoch", ax: Axes | None = None) -> Axes | list[Axes]:
+    def plot(
+        self, kind: str = "samples", *, x: Literal["epoch", "t_s"] = "epoch", ax: Axes | None = None
+    ) -> Axes | list[Axes]:
         """Draw one chart.
 
         Parameters
@@ -104,10 +106,14 @@ class Result:
             return charts.learning(self.epochs, y=kind, x=x, target=self._target(kind), ax=ax)
         if kind == "confusion":
             return charts.confusion(self.confusions, ax=ax)
-        raise PlanError(f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}")
+        raise PlanError(
+            f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}"
+        )
 
     def _target(self, kind: str) -> float | None:
-        return self.records[-1].reported.get("target_accuracy") if kind == "accuracy" and self.records else None
+        return (
+            self.records[-1].reported.get("target_accuracy") if kind == "accuracy" and self.records else None
+        )
 
     def _images(self) -> list[bytes]:
         """Draw what there is to show: nothing for a short cell, so that nothing heavy is loaded."""

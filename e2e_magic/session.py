@@ -53,6 +53,7 @@ class Session:
         options: Mapping[str, Callable[[Any], object]] | None = None,
         source: str | None = None,
         keep: Callable[[Record], None] | None = None,
+        warn: Callable[[str], None] | None = None,
     ) -> Iterator[Trial]:
         """Yield a plan's trials, warm-ups first, each to be entered once; each kept when it is done."""
         classes = registered()
@@ -70,10 +71,9 @@ class Session:
                 step,
                 classes=classes,
                 options=options,
-                identity=(lambda: Identity(run.id, source=source))
-                if step.warmup
-                else (lambda: Identity(run.id, self._next(run.id, plan.stage), source=source)),
+                identity=lambda: Identity(run.id, self._next(run.id, plan.stage), source=source),
                 keep=keep_both,
+                warn=warn,
             )
 
     def _next(self, run: str, stage: str) -> int:

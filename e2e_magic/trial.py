@@ -57,7 +57,9 @@ class Trial:
     identity : callable
         Gives the `Identity` when the trial starts: trials are numbered in the order of starting.
     keep : callable
-        Takes the finished record; not called for a warm-up.
+        Takes the finished record; not called for a warm-up, unless that fails.
+    warn : callable, optional
+        Takes a sentence for the user; a `MeasurementWarning` when left out.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Trial:
         options: Mapping[str, Callable[[Any], object]] | None = None,
         identity: Callable[[], Identity] = Identity,
         keep: Callable[[Record], None] | None = None,
+        warn: Callable[[str], None] | None = None,
         clock: Callable[[], int] = time.perf_counter_ns,
         sampling: Callable[[], Sampler] = sampler,
     ) -> None:
@@ -80,6 +83,7 @@ class Trial:
         self._options = options or {}
         self._identity_of = identity
         self._keep = keep
+        self._warn = warn or _warn
         self._clock = clock
         self._sampling = sampling
         self._collectors: list[Collector] = []
@@ -99,17 +103,16 @@ class Trial:
 
     def __enter__(self) -> Self:
         self._began = self._clock()
-        self.identity = self._identity_of()
+        # A warm-up has no number, unless it fails and so becomes a row.
+        self.identity = Identity() if self.step.warmup else self._identity_of()
         self.started_at = datetime.now(UTC)
         probes = self._make_collectors()
         try:
             self._start_sampling(probes)
-            # Wall time, which stands first in the registry, is entered last and left first, so that
-            # no other collector's cost is inside it.
-            for collector in reversed(self._collectors[1:]):
-                self._guard(collector, "start", self._enter, collector)
             self.events.open()
-            for collector in self._collectors[:1]:
+            # Wall time, which stands first in the registry, is entered last and left first, so that
+            # no other collector's cost is inside it; CPU time comes next.
+            for collector in reversed(self._collectors):
                 self._guard(collector, "start", self._enter, collector)
         except BaseException:  # an interrupt here: the body will not run, so nothing may stay open
             self.events.close()
@@ -127,11 +130,13 @@ class Trial:
         events = self.events.close()
         samples = self._stop_sampling()
         if self.step.warmup:
-            return
+            if error is None:
+                return
+            self.identity = self._identity_of()
         readings = self._read(samples)
         gained = self._reported()
         for problem in (*self.events.problems.values(), *gained.problems.values()):
-            _warn(f"{self.plan.stage}: {problem}")
+            self._warn(f"{self.plan.stage}: {problem}")
         missing = {**self._missing, **samples.lost, **gained.problems, **self.events.problems}
         wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
         readings["overhead_s"] = max(self._clock() - self._began - wall_ns, 0) * 1e-9
@@ -173,14 +178,14 @@ class Trial:
             if wanted is not None and name not in wanted and name != "wall_time":
                 continue
             if isinstance(cls, Unavailable):
-                self._missing[name] = str(cls)
+                self._missing[name] = cls.reason
                 continue
             try:
                 collector = cls()
                 self._collectors.append(collector)
                 probes += collector.probes()
             except Unavailable as why:
-                self._missing[name] = str(why)
+                self._missing[name] = why.reason
             except Exception as error:  # another package's collector may fail in any way
                 self._failed(name, "start", error)
         return probes
@@ -196,7 +201,9 @@ class Trial:
             self._recording = self._sampling().start(probes, self.plan.interval, origin_ns=self._clock())
         except (SamplerLost, OSError) as error:
             self._missing["samples"] = f"the sampler could not be started ({error})"
-            _warn(f"{self.plan.stage}: {self._missing['samples']}; curves are missing, counters are kept")
+            self._warn(
+                f"{self.plan.stage}: {self._missing['samples']}; curves are missing, counters are kept"
+            )
 
     def _stop_sampling(self) -> Samples:
         recording, self._recording = self._recording, None
@@ -206,7 +213,7 @@ class Trial:
             return recording.stop()
         except (SamplerLost, OSError) as error:
             self._missing["samples"] = str(error)
-            _warn(f"{self.plan.stage}: {error}; this trial's curves are lost, its counters are kept")
+            self._warn(f"{self.plan.stage}: {error}; this trial's curves are lost, its counters are kept")
             return _NO_SAMPLES
 
     def _read(self, samples: Samples) -> dict[str, Value]:
@@ -263,7 +270,7 @@ class Trial:
     def _failed(self, name: str, when: str, error: Exception) -> None:
         why = f"the collector {name} failed at {when} ({_error_text(error)})"
         self._missing[name] = why
-        _warn(f"{self.plan.stage}: {why}; all other numbers are kept. Leave it out with --metrics")
+        self._warn(f"{self.plan.stage}: {why}; all other numbers are kept. Leave it out with --metrics")
 
 
 _NO_SAMPLES = Samples({}, {}, 0, 0)

@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 EMPTY = "no confusion matrix: hand back 'confusion_matrix', or use --confusion or --y-true and --y-pred"
 ANNOTATED = 20  # classes up to which each cell bears its numbers
 _TICKS = 25
-# Neither end melts into a white or a dark page; cells that are 0 are left transparent.
-_RAMP = ("#a9cfe8", "#4f9bce", "#0d559a")
+_COUNTED = 10  # classes above which a 0 isn't written
+# As shares of the greatest value: faint, so that grey text stands on it on a white and a dark page
+# alike; then solid, with white or black text. Without text one colour that grows solid is enough.
+_RAMP = (
+    (0.0, (0.0, 0.447, 0.698, 0.07)),
+    (0.12, (0.0, 0.447, 0.698, 0.24)),
+    (0.12, (0.53, 0.74, 0.88, 1.0)),
+    (1.0, (0.0, 0.40, 0.64, 1.0)),
+)
+_RAMP_BARE = ((0.0, (0.0, 0.447, 0.698, 0.4)), (1.0, (0.0, 0.447, 0.698, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +43,10 @@ class Matrix:
     def shares(self) -> NDArray[np.float64]:
         """Each count over the sum of its row, 0 to 1; NaN for a class that never occurs."""
         total = np.nansum(self.counts, axis=1, keepdims=True)
-        return np.divide(self.counts, total, out=np.full_like(self.counts, np.nan), where=total > 0)
+        part: NDArray[np.float64] = np.divide(
+            self.counts, total, out=np.full_like(self.counts, np.nan), where=total > 0
+        )
+        return part
 
 
 def matrix(confusions: pd.DataFrame) -> Matrix | None:
@@ -85,7 +96,8 @@ def confusion(
     """
     if normalize not in (None, "true"):
         raise ValueError(
-            f"normalize must be None or 'true', got {normalize!r}: take 'true' to colour each row by its shares"
+            f"normalize must be None or 'true', got {normalize!r}: "
+            "take 'true' to colour each row by its shares"
         )
     table = matrix(confusions)
     if ax is None:
@@ -123,14 +135,14 @@ def _figure(table: Matrix | None) -> Figure:
         return style.figure(640, 130)
     n = len(table.classes)
     names = max(len(style.shorten(str(name), 20)) for name in table.classes) * 6.0
-    side = 560 if n > ANNOTATED else max(n * 46, 150)
+    side = 560 if n > ANNOTATED else max(min(n * 46, 400 + 10 * n), 150)
     return style.figure(side + names + 60 + (70 if n > ANNOTATED else 0), side + min(names, 90) + 60)
 
 
 def _cells(ax: Axes, values: NDArray[np.float64], n: int):  # type: ignore[no-untyped-def]
     from matplotlib.colors import LinearSegmentedColormap
 
-    ramp = LinearSegmentedColormap.from_list("counts", _RAMP)
+    ramp = LinearSegmentedColormap.from_list("counts", list(_RAMP if n <= ANNOTATED else _RAMP_BARE), N=512)
     filled = np.ma.masked_where(~(values > 0), values)
     most = float(filled.max()) if filled.count() else 1.0
     edges = np.arange(n + 1)
@@ -142,18 +154,21 @@ def _cells(ax: Axes, values: NDArray[np.float64], n: int):  # type: ignore[no-un
 def _annotate(ax: Axes, table: Matrix, mesh, normalize: str | None) -> None:  # type: ignore[no-untyped-def]
     n = len(table.classes)
     shares = table.shares
-    small = 9 if n > 10 else style.TICK_PX
+    small = 8 if n > _COUNTED else style.TICK_PX
     for i, j in np.ndindex(n, n):
-        count, share = table.counts[i, j], shares[i, j]
+        count, share = float(table.counts[i, j]), float(shares[i, j])
+        if count == 0 and n > _COUNTED:
+            continue
         colour = style.INK
         if count > 0:
-            red, green, blue, _ = mesh.cmap(mesh.norm(count if normalize is None else 100 * share))
-            bright = sum(w * c**2.2 for w, c in zip((0.2126, 0.7152, 0.0722), (red, green, blue), strict=True))
-            colour = "white" if bright < 0.25 else "#111111"
-        text = "–" if np.isnan(count) else style.number(count)
+            red, green, blue, solid = mesh.cmap(mesh.norm(count if normalize is None else 100 * share))
+            bright = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
+            colour = style.INK if solid < 1 else "white" if bright < 0.25 else "#111111"
+        text = "?" if np.isnan(count) else style.number(count)
         if count > 0:
-            text = f"{text}\n{100 * share:.0f} %"
+            text = f"{text}\n{style.percent(share)}"
         put = ax.text(j + 0.5, i + 0.5, text, ha="center", va="center")
+        put.set_in_layout(False)  # it lies inside its cell; hundreds of them take long to lay out
         style.plain(put, px=small, color=colour)
 
 

@@ -55,8 +55,14 @@ def scenarios(frame: pd.DataFrame) -> list[Scenario]:
         rows = rows[np.argsort(take["batch_size"][rows], kind="stable")]
         batch = ["?" if np.isnan(b) else style.number(b) for b in take["batch_size"][rows]]
         found.append(
-            Scenario(str(name), batch, take["throughput_per_s"][rows], latency[rows],
-                     1e3 * take["p99_s"][rows], typical[rows])  # fmt: skip
+            Scenario(
+                str(name),
+                batch,
+                take["throughput_per_s"][rows],
+                latency[rows],
+                1e3 * take["p99_s"][rows],
+                typical[rows],
+            )
         )
     return found
 
@@ -81,10 +87,11 @@ def latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     handles = [_draw(ax, one, style.PALETTE[n % len(style.PALETTE)]) for n, one in enumerate(found)]
     whiskers = any(np.isfinite(one.p99_ms).any() for one in found)
     means = any(not one.typical.all() for one in found)
-    what = ("p50, whisker to p99" if whiskers else "p50") + (", hollow: mean" if means else "")
+    what = ("p50, whisker to p99" if whiskers else "p50") + ("; hollow: mean" if means else "")
     if not any(one.typical.any() for one in found):
         what = "mean"
-    style.dress(ax, x="throughput (entries/s)", y=f"latency (ms): {what}", grid="both")
+    style.dress(ax, x="throughput (entries/s)", y="latency (ms)", grid="both")
+    style.plain(ax.set_title(what, loc="left"))
     across = np.concatenate([one.throughput for one in found])
     up = np.concatenate([*(one.latency_ms for one in found), *(one.p99_ms for one in found)])
     _span(ax, "x", across)
@@ -97,7 +104,9 @@ def latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 def _draw(ax: Axes, one: Scenario, colour: str) -> object:
     [handle] = ax.plot(one.throughput, one.latency_ms, color=colour, linewidth=1.4, linestyle="-", marker="")
     far = np.isfinite(one.p99_ms)
-    ax.vlines(one.throughput[far], one.latency_ms[far], one.p99_ms[far], color=colour, linewidth=1.2, alpha=0.7)
+    ax.vlines(
+        one.throughput[far], one.latency_ms[far], one.p99_ms[far], color=colour, linewidth=1.2, alpha=0.7
+    )
     ax.plot(one.throughput[far], one.p99_ms[far], linestyle="none", marker="_", markersize=8, color=colour)
     for which, fill in ((one.typical, colour), (~one.typical, "none")):
         ax.plot(
@@ -106,14 +115,19 @@ def _draw(ax: Axes, one: Scenario, colour: str) -> object:
         )  # fmt: skip
     for x, y, batch in zip(one.throughput, one.latency_ms, one.batch, strict=True):
         note = ax.annotate(
-            f"batch {batch}", (x, y), xytext=(6, -4), textcoords="offset points", va="top", annotation_clip=False
+            f"batch {batch}",
+            (x, y),
+            xytext=(6, -4),
+            textcoords="offset points",
+            va="top",
+            annotation_clip=False,
         )
         style.plain(note)
     return handle
 
 
 def _span(ax: Axes, side: str, values: NDArray[np.float64]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = ax.xaxis if side == "x" else ax.yaxis
     put = ax.set_xlim if side == "x" else ax.set_ylim
@@ -124,7 +138,7 @@ def _span(ax: Axes, side: str, values: NDArray[np.float64]) -> None:
         decades = np.log10(high / low)
         axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
         axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_minor_locator(NullLocator())
     else:
         put(min(low, 0.0), (high * 1.15) if high > 0 else 1.0)
         style.plain_ticks(axis, 6)

@@ -67,10 +67,10 @@ def curves(epochs: pd.DataFrame, y: str, x: str) -> list[Curve]:
     return found
 
 
-def first_reached(curve: Curve, target: float, *, lower: bool) -> float | None:
-    """Return `x` where a raw curve first meets a target; None where it never does."""
+def first_reached(curve: Curve, target: float, *, lower: bool) -> tuple[float, float] | None:
+    """Return x and value where a raw curve first meets a target; None where it never does."""
     met = np.flatnonzero(curve.value <= target if lower else curve.value >= target)
-    return float(curve.x[met[0]]) if len(met) else None
+    return (float(curve.x[met[0]]), float(curve.value[met[0]])) if len(met) else None
 
 
 def spread(
@@ -144,11 +144,16 @@ def learning(
     low, high = (min(starts) if x == "epoch" else min(0.0, *starts)), max(ends)
     room = (high - low) * 0.02 or 0.5
     ax.set_xlim(low - room, high + room)
-    reached = _target(ax, own or twin, y, x, target) if target is not None else {}
+    line, reached = _target(ax, own or twin, y, x, target) if target is not None else (None, {})
     style.dress(ax, x="epoch" if x == "epoch" else "time (s)", y=style.label(y, style.units(epochs).get(y)))
     style.plain_ticks(ax.xaxis, 8, integer=x == "epoch")
     style.plain_ticks(ax.yaxis, 5)
-    _names(ax, handles, owners, y, reached)
+    lines, names = _names(handles, owners, y, reached)
+    if target is not None:
+        lines.append(line)
+        names.append(f"target {style.number(target)}")
+    if names:
+        style.legend(ax, lines, names, loc="best")
     return ax
 
 
@@ -156,29 +161,26 @@ def _draw(ax: Axes, some: list[Curve], colour: str, dashes: object) -> object:
     if len(some) > MANY:
         xs, low, middle, high = spread(some)
         ax.fill_between(xs, low, high, color=colour, alpha=0.22, linewidth=0)
-        [handle] = ax.plot(xs, middle, color=colour, linestyle=dashes, linewidth=1.6, marker="")  # type: ignore[arg-type]
+        [handle] = ax.plot(xs, middle, color=colour, linestyle=dashes, linewidth=1.6, marker="")
         return handle
     for curve in some:
-        few = len(curve.x) <= 30
+        few, dense = len(curve.x) <= 30, len(curve.x) > 4000
         [handle] = ax.plot(
-            *thin(curve.x, curve.value), color=colour, linestyle=dashes, linewidth=1.6,
+            *thin(curve.x, curve.value), color=colour, linestyle=dashes, linewidth=0.8 if dense else 1.6,
             alpha=1.0 if len(some) == 1 else 0.7, marker="o" if few else "", markersize=3.5,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
     return handle
 
 
-def _target(ax: Axes, found: list[Curve], y: str, x: str, target: float) -> dict[str, str]:
-    """Draw the line and the marks; say by owner where the target was reached."""
+def _target(ax: Axes, found: list[Curve], y: str, x: str, target: float) -> tuple[object, dict[str, str]]:
+    """Draw the line and the marks; give the line, and by owner where the target was reached."""
     lower = lower_is_better(y)
-    ax.axhline(target, color=style.INK, linewidth=1.0, linestyle=style.DASHES[2], marker="")
-    style.write(
-        ax, 0.995, target, f"target {style.number(target)}", transform=ax.get_yaxis_transform(),
-        ha="right", va="bottom",
-    )  # fmt: skip
+    line = ax.axhline(target, color=style.INK, linewidth=1.0, linestyle=style.DASHES[2], marker="")
     said = {}
     for n, owner in enumerate(dict.fromkeys(c.owner for c in found)):
         some = [c for c in found if c.owner == owner]
-        at = [place for c in some if (place := first_reached(c, target, lower=lower)) is not None]
+        hits = [hit for c in some if (hit := first_reached(c, target, lower=lower)) is not None]
+        at = [place for place, _ in hits]
         if not at:
             said[owner] = "target not reached"
             continue
@@ -190,19 +192,20 @@ def _target(ax: Axes, found: list[Curve], y: str, x: str, target: float) -> dict
             said[owner] = f"target reached at {where}"
         if len(some) <= MANY:
             ax.plot(
-                at, [target] * len(at), linestyle="none", marker="D", markersize=7, zorder=5,
+                at, [value for _, value in hits], linestyle="none", marker="D", markersize=7, zorder=5,
                 color=style.PALETTE[n % len(style.PALETTE)], markeredgecolor=style.INK,
             )  # fmt: skip
-    return said
+    return line, said
 
 
 def _names(
-    ax: Axes, handles: dict[tuple[str, bool], object], owners: list[str], y: str, reached: dict[str, str]
-) -> None:
+    handles: dict[tuple[str, bool], object], owners: list[str], y: str, reached: dict[str, str]
+) -> tuple[list[object], list[str]]:
     from matplotlib.lines import Line2D
 
     twins = any(dashed for _, dashed in handles)
-    lines, names = [], []
+    lines: list[object] = []
+    names: list[str] = []
     for owner in owners[:_NAMED]:
         key = (owner, False) if (owner, False) in handles else (owner, True)
         what = style.words(y) if key == (owner, False) else f"val {style.words(y)}"
@@ -217,5 +220,4 @@ def _names(
         colour = style.PALETTE[0] if len(owners) == 1 else style.INK
         lines.append(Line2D([], [], color=colour, linestyle=style.DASHED, linewidth=1.6))
         names.append(f"val {style.words(y)}")
-    if names:
-        style.legend(ax, lines, names, loc="best")
+    return lines, names

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.transforms import ScaledTranslation
 
 from e2e_magic.charts import style
 from e2e_magic.charts.lines import finite
@@ -20,7 +21,7 @@ EMPTY = "no stages: no cell was measured yet"
 METRICS = ("wall_time_s", "cpu_time_s", "peak_rss_mib")
 ENERGY = ("package_energy_j", "gpu_energy_j", "estimated_energy_j")
 MOST = 15
-_ROW_PX = 26
+_ROW_PX, _HEAD_PX, _FOOT_PX, _GAP_PX = 26, 34, 46, 14
 # Amounts add up over stages and have shares; a peak is a level, and has none.
 _ADDS = ("_time_s", "_energy_j", "read_mib", "write_mib")
 
@@ -33,6 +34,7 @@ class Stages:
     values: dict[str, list[float]] = field(default_factory=dict)
     shares: dict[str, list[float]] = field(default_factory=dict)
     bottleneck: int | None = None
+    rest: bool = False
     run: str = ""
 
 
@@ -75,13 +77,14 @@ def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: in
         str(name) + (" (failed)" if bad else "") for name, bad in zip(medians.index, failed, strict=True)
     ]
     values = {name: medians[name].to_numpy(dtype=float) for name in metrics}
-    if len(names) > most:
+    rest = len(names) > most
+    if rest:
         names, values = _rest(names, values, most)
     shares = {name: _shares(column) for name, column in values.items() if name.endswith(_ADDS)}
     wall = values.get("wall_time_s", np.empty(0))
     worst = int(np.nanargmax(wall[:most])) if np.isfinite(wall[:most]).any() else None
     as_lists = {name: column.tolist() for name, column in values.items()}
-    return Stages(names, as_lists, {n: s.tolist() for n, s in shares.items()}, worst, run)
+    return Stages(names, as_lists, {n: s.tolist() for n, s in shares.items()}, worst, rest, run)
 
 
 def _shares(column: np.ndarray) -> np.ndarray:
@@ -134,19 +137,28 @@ def pipeline(
     table = stages(results, metrics)
     shown = [name for name, column in table.values.items() if np.isfinite(column).any()]
     rows = len(table.names) if shown else 3
-    figure = figure or style.figure(width_px, rows * _ROW_PX + 84)
+    figure = figure or style.figure(width_px, rows * _ROW_PX + _HEAD_PX + _FOOT_PX, fitted=False)
     if not shown:
         why = "no numbers: " + ", ".join(style.words(name) for name in table.values) + " not measured"
         return [style.say(figure.add_subplot(), why if table.values else EMPTY)]
     if table.bottleneck is not None:
         _title(figure, table)
     units = style.units(results)
-    widths = [1.35 if name in table.shares else 1 for name in shown]
-    made: list[Axes] = list(figure.subplots(1, len(shown), sharey=True, squeeze=False, width_ratios=widths)[0])
-    for ax, name in zip(made, shown, strict=True):
-        _bars(ax, table, name, style.label(name, style.unit_of(name, units)))
+    most = 24 if len(shown) < 4 else 18
+    wide, high = style.size_px(figure)
+    left = 7.2 * max(min(len(name), most) for name in table.names) + 14
+    weights = [1.35 if name in table.shares else 1.0 for name in shown]
+    unit = max(wide - left - _GAP_PX * len(shown), 40) / sum(weights)
+    made: list[Axes] = []
+    for name, weight in zip(shown, weights, strict=True):
+        box = (left / wide, _FOOT_PX / high, weight * unit / wide, (high - _HEAD_PX - _FOOT_PX) / high)
+        ax = figure.add_axes(box, sharey=made[0] if made else None)
+        _bars(ax, table, name, style.label(name, style.unit_of(name, units)), weight * unit)
+        ax.tick_params(axis="y", labelleft=not made)
+        left += weight * unit + _GAP_PX
+        made.append(ax)
     made[0].set_ylim(rows - 0.4, -0.6)  # the first stage on top
-    style.name_ticks(made[0].yaxis, range(rows), table.names, most=24 if len(shown) < 4 else 18)
+    style.name_ticks(made[0].yaxis, range(rows), table.names, most=most)
     if table.bottleneck is not None:
         text = made[0].get_yticklabels()[table.bottleneck]
         text.set(color=style.RED, fontweight="bold")
@@ -158,34 +170,36 @@ def _title(figure: Figure, table: Stages) -> None:
     name = style.shorten(table.names[table.bottleneck or 0], 40)
     of = f" of run {style.shorten(table.run, 24)}" if table.run else ""
     text = figure.suptitle(
-        style.literal(f"{name} takes {style.number(100 * share)} % of the wall time{of}"),
-        x=0.01, ha="left",
-    )  # fmt: skip
+        style.literal(f"{name} takes {style.percent(share)} of the wall time{of}"),
+        x=8 / style.size_px(figure)[0],
+        y=1 - 6 / style.size_px(figure)[1],
+        ha="left",
+        va="top",
+    )
     style.plain(text, px=13)
 
 
-def _bars(ax: Axes, table: Stages, name: str, label: str) -> None:
-    values = table.values[name]
-    colours = [style.RED if name == "wall_time_s" and n == table.bottleneck else style.BLUE
-               for n in range(len(values))]  # fmt: skip
+def _bars(ax: Axes, table: Stages, name: str, label: str, width_px: float) -> None:
+    values, shares = table.values[name], table.shares.get(name)
+    colours = [style.BLUE] * len(values)
+    if table.rest:
+        colours[-1] = style.INK
+    if name == "wall_time_s" and table.bottleneck is not None:
+        colours[table.bottleneck] = style.RED
     ax.barh(range(len(values)), np.nan_to_num(values), height=0.62, color=colours, linewidth=0)
     style.dress(ax, x=label, grid="x")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    shares = table.shares.get(name)
+    texts = [style.number(value) for value in values]
+    if shares:
+        known = zip(texts, shares, strict=True)
+        texts = [f"{t} · {style.percent(s)}" if np.isfinite(s) else t for t, s in known]
+    # Room for the number behind the longest bar, whatever the panel's width.
+    room = min((7 * max(map(len, texts)) + 6) / width_px, 0.75)
     widest = max((v for v in values if np.isfinite(v)), default=0.0)
-    # Room for the number behind the longest bar.
-    ax.set_xlim(min(0.0, np.nanmin(values)), (widest or 1.0) * (1.75 if shares else 1.5))
-    style.plain_ticks(ax.xaxis, 3)
-    for n, value in enumerate(values):
-        text = style.number(value)
-        if shares and np.isfinite(shares[n]):
-            text += f" · {100 * shares[n]:.0f} %"
-        put = style.write(ax, max(value, 0.0) if np.isfinite(value) else 0.0, n, text, va="center")
-        put.set_transform(put.get_transform() + _nudge(ax))
-
-
-def _nudge(ax: Axes) -> object:
-    from matplotlib.transforms import ScaledTranslation
-
-    return ScaledTranslation(4 / style.CSS_DPI, 0, ax.figure.dpi_scale_trans)  # type: ignore[union-attr]
+    ax.set_xlim(min(0.0, np.nanmin(values)), (widest if widest > 0 else 1.0) / (1 - room))
+    style.plain_ticks(ax.xaxis, max(1, min(4, int(width_px / 50))))
+    nudge = ScaledTranslation(4 / style.CSS_DPI, 0, ax.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
+    for n, (value, text) in enumerate(zip(values, texts, strict=True)):
+        end = max(value, 0.0) if np.isfinite(value) else 0.0
+        style.write(ax, end, n, text, va="center", transform=ax.transData + nudge)

@@ -9,7 +9,7 @@ live card draws in a thread beside the user's own plots.
 from __future__ import annotations
 
 import io
-import math
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,13 +21,21 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+
+from e2e_magic.charts.wording import number, percent, shorten, unit_of, units, words
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.text import Text
+
+# One import serves a chart: the words and numbers are at hand here too.
+__all__ = [
+    "BLUE", "DASHED", "DASHES", "INK", "LABEL_PX", "PALETTE", "RED", "TICK_PX", "dress", "figure", "label",
+    "legend", "literal", "name_ticks", "number", "percent", "plain", "plain_ticks", "png", "say", "shorten",
+    "size_px", "svg", "unit_of", "units", "words", "write",
+]  # fmt: skip
 
 # Of Okabe and Ito's colour-blind safe set (2008) the four that have 3:1 on both white and #111,
 # then two of their neighbours in hue, darkened or lightened until they have it too.
@@ -36,6 +44,11 @@ BLUE, RED = PALETTE[:2]
 INK = "#767676"
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 DASHED = (0, (4, 2))
+
+_WHERE: Mapping[str, dict[str, Any]] = {
+    "x": {"bottom": True, "top": False, "labelbottom": True, "labeltop": False},
+    "y": {"left": True, "right": False, "labelleft": True, "labelright": False},
+}
 
 CSS_DPI = 100  # a figure inch is 100 CSS px
 SCALE = 2  # device px per CSS px in a PNG
@@ -49,100 +62,11 @@ _FALLBACKS = (
     "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Emoji", "Segoe UI Symbol",
 )  # fmt: skip
 
-WORDS: Mapping[str, str] = {
-    "t_s": "time",
-    "cpu_time_s": "CPU time",
-    "cpu_user_s": "CPU time in user mode",
-    "cpu_system_s": "CPU time in system mode",
-    "cpu_percent": "CPU",
-    "cpu_percent_now": "CPU",
-    "rss_mib": "RSS",
-    "tree_rss_mib": "RSS with children",
-    "rss_start_mib": "RSS at start",
-    "peak_rss_mib": "peak RSS",
-    "rss_delta_mib": "RSS change",
-    "peak_tree_rss_mib": "peak RSS with children",
-    "read_mib_now": "read",
-    "write_mib_now": "written",
-    "read_mib": "read",
-    "write_mib": "written",
-    "package_energy_j": "package energy",
-    "dram_energy_j": "DRAM energy",
-    "dram_power_w": "DRAM power",
-    "gpu_energy_j": "GPU energy",
-    "gpu_time_s": "GPU time",
-    "gpu_percent": "GPU use",
-    "gpu_percent_now": "GPU use",
-    "gpu_memory_mib": "GPU memory",
-    "gpu_peak_memory_mib": "peak GPU memory",
-    "gpu_power_w": "GPU power",
-    "gpu_temperature_c": "GPU temperature",
-    "throughput_per_s": "throughput",
-    "f1": "F1",
-}
-_UNITS = (
-    ("_per_s", "entries/s"),
-    ("_percent", "%"),
-    ("_mib", "MiB"),
-    ("_s", "s"),
-    ("_j", "J"),
-    ("_w", "W"),
-    ("_c", "°C"),
-)
-
-
-def unit_of(metric: str, units: Mapping[str, str] | None = None) -> str:
-    """Return the unit of a metric: as declared in `units`, else as its name ends; may be empty."""
-    if units and units.get(metric):
-        return str(units[metric])
-    name = metric.removesuffix("_now")
-    return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
-
-
-def units(frame: pd.DataFrame) -> Mapping[str, str]:
-    """Return the units that a frame declares in ``attrs["units"]``; empty where it declares none."""
-    declared = frame.attrs.get("units")
-    return declared if isinstance(declared, Mapping) else {}
-
-
-def words(metric: str) -> str:
-    """Return a metric's name in words, without its unit: ``peak_rss_mib`` is ``peak RSS``."""
-    if metric in WORDS:
-        return WORDS[metric]
-    name = metric.removesuffix("_now")
-    name = next((name.removesuffix(e) for e, _ in _UNITS if name.endswith(e) and name != e), name)
-    return name.replace("_", " ").strip() or metric
-
 
 def label(metric: str, unit: str | None = None) -> str:
     """Return the text of an axis: ``peak RSS (MiB)``; the unit follows from the name if left out."""
     unit = unit_of(metric) if unit is None else unit
     return literal(f"{words(metric)} ({unit})" if unit else words(metric))
-
-
-def number(value: float) -> str:
-    """Return a number with three significant digits for people; whole thousands are kept whole.
-
-    Examples
-    --------
-    >>> number(0.012345), number(12.345), number(1234567.8), number(float("nan"))
-    ('0.0123', '12.3', '1,234,568', 'missing')
-    """
-    if not math.isfinite(value):
-        return "missing" if math.isnan(value) else str(value)
-    size = abs(value)
-    if size >= 1e15 or 0 < size < 1e-6:
-        return f"{value:.3g}"
-    if size >= 999.5:
-        return f"{value:,.0f}"
-    digits = 2 - math.floor(math.log10(size)) if size else 0
-    text = f"{value:.{max(digits, 0)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def shorten(text: str, most: int) -> str:
-    """Cut a text to `most` characters, the last of them an ellipsis where something was cut."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
 
 
 @lru_cache(maxsize=1)
@@ -188,8 +112,9 @@ def figure(width_px: float, height_px: float, *, fitted: bool = True) -> Figure:
         dpi=CSS_DPI,
         facecolor="none",
         edgecolor="none",
-        layout="constrained" if fitted else "none",
     )
+    # Said in any case: the user's figure.autolayout must not have its way here.
+    made.set_layout_engine("constrained" if fitted else "none")
     FigureCanvasAgg(made)
     return made
 
@@ -219,9 +144,9 @@ def png(drawn: Figure) -> bytes:
         # Not savefig: it obeys the user's savefig.* settings, and compresses six times as long.
         canvas = FigureCanvasAgg(drawn)
         drawn.dpi = CSS_DPI * SCALE
-        canvas.draw()
-        image = Image.fromarray(np.asarray(canvas.buffer_rgba()))
-    image.save(out, format="png", compress_level=3, dpi=(96 * SCALE, 96 * SCALE))
+        canvas.draw()  # type: ignore[no-untyped-call]
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
+    image.save(out, format="png", compress_level=1, dpi=(96 * SCALE, 96 * SCALE))
     return out.getvalue()
 
 
@@ -229,7 +154,7 @@ def svg(drawn: Figure) -> str:
     """Render a figure as SVG text; letters are outlines, so that it looks alike everywhere."""
     out = io.StringIO()
     with _unchanged(drawn):
-        FigureCanvasSVG(drawn).print_svg(out, metadata={"Date": None})
+        FigureCanvasSVG(drawn).print_svg(out, metadata={"Date": None})  # type: ignore[no-untyped-call]
     return out.getvalue()
 
 
@@ -259,29 +184,40 @@ def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> None:
     for side, spine in ax.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set(color=INK, linewidth=0.8, alpha=0.7)
-    ax.grid(visible=False, which="both")
-    if grid:
-        ax.grid(visible=True, axis=grid, color=INK, alpha=0.22, linewidth=0.7, linestyle="-")  # type: ignore[arg-type]
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     for axis in (ax.xaxis, ax.yaxis):
         plain(axis.label, px=LABEL_PX)
+        # Only major ticks: asking for minor ones makes matplotlib build them.
+        if grid in ("both", axis.axis_name):
+            axis.grid(visible=True, color=INK, alpha=0.22, linewidth=0.7, linestyle="-")
+        else:
+            axis.grid(visible=False)
         axis.set_tick_params(
-            which="both", direction="out", length=3, width=0.8, pad=3, color=INK, labelcolor=INK,
-            labelsize=TICK_PX * 72 / CSS_DPI, labelfontfamily=list(_family()), top=False, right=False,
-            labeltop=False, labelright=False,
+            direction="out", length=3, width=0.8, pad=3, color=INK, labelcolor=INK,
+            labelsize=TICK_PX * 72 / CSS_DPI, labelfontfamily=list(_family()), **_WHERE[axis.axis_name],
         )  # fmt: skip
-        axis.set_tick_params(which="minor", length=0)
         for tick in axis.get_major_ticks(1):  # later ticks copy this one's texts
             tick.label1.set_usetex(False)
 
 
+class Plain(ScalarFormatter):
+    """Writes ticks out: no offset, no powers of ten, thousands apart."""
+
+    def __init__(self) -> None:
+        super().__init__(useOffset=False, useMathText=False, useLocale=False)
+        self.set_scientific(False)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        whole, point, rest = str(super().__call__(x, pos)).partition(".")
+        return re.sub(r"(?<=\d)(?=(\d{3})+$)", ",", whole) + point + rest
+
+
 def plain_ticks(axis: Axis, most: int = 5, *, integer: bool = False) -> None:
     """Put at most `most` round numbers on an axis, written out: no offset, no powers of ten."""
+    axis.set_minor_locator(NullLocator())
     axis.set_major_locator(MaxNLocator(most, integer=integer, steps=[1, 2, 2.5, 5, 10]))
-    formatter = ScalarFormatter(useOffset=False, useMathText=False, useLocale=False)
-    formatter.set_scientific(False)
-    axis.set_major_formatter(formatter)
+    axis.set_major_formatter(Plain())
 
 
 def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[object], *, most: int = 24) -> None:
@@ -295,11 +231,11 @@ def legend(ax: Axes, handles: Sequence[Any], names: Sequence[str], **place: Any)
     """Name the lines, without a box; names that begin with ``_`` or hold ``$`` stay as they are."""
     # matplotlib leaves out names that begin with "_": they are set once the legend stands.
     made = ax.legend(
-        handles, ["name"] * len(names), frameon=False, borderaxespad=0.2, handlelength=1.6,
-        handletextpad=0.5, columnspacing=1.2, labelspacing=0.3, **place,
+        handles, ["name"] * len(names), frameon=False, borderaxespad=0.2, handlelength=1.4,
+        handletextpad=0.4, columnspacing=0.7, labelspacing=0.3, **place,
     )  # fmt: skip
     for text, name in zip(made.get_texts(), names, strict=True):
-        plain(text).set_text(shorten(literal(name), 40))
+        plain(text).set_text(shorten(literal(name), 72))
 
 
 def write(ax: Axes, x: float, y: float, text: str, **options: Any) -> Text:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
 EMPTY = "no samples: the cell was shorter than the interval"
@@ -29,7 +30,7 @@ _PANELS = {
         "package_power_w": "package",
         "dram_power_w": "DRAM",
         "gpu_power_w": "GPU",
-        "estimated_power_w": "estimated",
+        "estimated_power_w": "estimate",
     },
     "GPU use": {"gpu_percent_now": "GPU use"},
     "GPU memory": {"gpu_memory_mib": "GPU memory"},
@@ -130,38 +131,41 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
     starts = [line.t_s[0] for panel in shown for line in panel.lines]
     # A single reading gives no span of time: it stands in the middle of a made-up one.
     low, top = min(0.0, *starts), max(ends)
-    top = top if top > low else low + 1.0
+    if top <= max(starts):
+        top = 2 * top if top > 0 else low + 1.0
     made: list[Axes] = []
     cell, tall = wide / columns, (high - _FOOT_PX) / rows
     for n, panel in enumerate(shown):
         row, column = divmod(n, columns)
         ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
-        _draw(ax, panel)
+        _draw(ax, panel, cell - 60)
         lowest = n + columns >= len(shown)  # nothing stands below it
         style.dress(ax, x="time (s)" if lowest else "", y=f"{panel.title} ({panel.unit})".removesuffix(" ()"))
-        style.plain_ticks(ax.yaxis, 4)
+        style.plain_ticks(ax.yaxis, 3)
         left = _ticks_px(ax)
-        ax.set_position((
-            (column * cell + left) / wide,
-            (_FOOT_PX + (rows - 1 - row) * tall + 20) / high,
-            (cell - left - 14) / wide,
-            (tall - 46) / high,
-        ))
+        ax.set_position(
+            (
+                (column * cell + left) / wide,
+                (_FOOT_PX + (rows - 1 - row) * tall + 20) / high,
+                (cell - left - 14) / wide,
+                (tall - 46) / high,
+            )
+        )
         # Read from left to right above the panel, the label takes no width from the curve.
         ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
         ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
         ax.tick_params(axis="x", labelbottom=lowest)
         made.append(ax)
     made[0].set_xlim(low, top)
-    style.plain_ticks(made[0].xaxis, 6)
+    style.plain_ticks(made[0].xaxis, 5)
     return made
 
 
-def _draw(ax: Axes, panel: Panel) -> None:
+def _draw(ax: Axes, panel: Panel, width_px: float) -> None:
     owners = list(dict.fromkeys(line.owner for line in panel.lines))
     metrics = list(dict.fromkeys(line.metric for line in panel.lines))
     several = len({line.trial for line in panel.lines}) > len(owners)
-    handles = {}
+    handles: dict[str, Line2D] = {}
     for line in reversed(panel.lines):  # the first metric, the process itself, on top
         colour = owners.index(line.owner) if len(owners) > 1 else metrics.index(line.metric)
         dashes = style.DASHES[metrics.index(line.metric) % 4] if len(owners) > 1 else "-"
@@ -176,16 +180,20 @@ def _draw(ax: Axes, panel: Panel) -> None:
             markersize=4,
             solid_capstyle="round",
         )
-        name = panel.names[line.metric]
-        if len(owners) > 1:
-            name = f"{line.owner}, {name}" if len(metrics) > 1 else line.owner
-        handles[name] = drawn
+        owner = style.shorten(line.owner, 24)
+        words = [owner] if len(owners) > 1 else []
+        handles[", ".join([*words, panel.names[line.metric]] if len(metrics) > 1 else words or [""])] = drawn
     _span(ax, panel)
     if len(handles) > 1:
-        names = list(reversed(handles))[:6]
-        place = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": min(len(names), 4)}
-        if len(owners) > 1:
-            place = {"loc": "best"}
+        names = list(reversed(handles))[:8]
+        # Above the panel, beside its label, where that has the room; else where least is hidden.
+        needed = sum(6.4 * len(name) + 25 for name in names) + 7 * (len(panel.title) + len(panel.unit) + 3)
+        fits = needed <= width_px
+        place = (
+            {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": len(names)}
+            if fits
+            else {"loc": "best"}
+        )
         style.legend(ax, [handles[name] for name in names], names, **place)
 
 

@@ -63,19 +63,24 @@ class Probe:
         ``file``: the number in the file `path`, times `scale`.
         ``counter``: the same as a rate per second; with `wrap` > 0 the counter starts again at
         0 after it, and the true increase is summed (see ``Sampler.stop``).
+        ``nvml``: one quantity of NVIDIA GPUs, added over them (the highest temperature).
     path : str
-        For ``file`` and ``counter``.
+        For ``file`` and ``counter``; for ``nvml`` the driver's library.
     scale : float
         Multiplies what is read: 1e-6 turns microjoule into joule.
     wrap : float
         The counter's largest value, in the file's own unit; 0 where it never wraps.
+    args : tuple of str
+        For ``counter`` the paths of more counters of the same range, which are added; for ``nvml`` the
+        quantity (``percent memory process_memory power temperature``) and the GPUs' UUIDs.
     """
 
     metric: str
-    kind: Literal["rss", "tree_rss", "cpu", "io_read", "io_write", "file", "counter"]
+    kind: Literal["rss", "tree_rss", "cpu", "io_read", "io_write", "file", "counter", "nvml"]
     path: str = ""
     scale: float = 1.0
     wrap: float = 0.0
+    args: tuple[str, ...] = ()
 
 
 @runtime_checkable

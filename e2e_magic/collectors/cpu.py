@@ -38,7 +38,7 @@ class Cpu(Base):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("cpu_time_s", "s", "cpu", "lower", "CPU time of the process and its children, user + system"),
         Metric("cpu_user_s", "s", "cpu", "lower", "CPU time in the program's own code, children included"),
-        Metric("cpu_system_s", "s", "cpu", "lower", "CPU time in the operating system for it, children included"),
+        Metric("cpu_system_s", "s", "cpu", "lower", "CPU time in the system for it, children included"),
         Metric("cpu_percent_now", "%", "cpu", None, "CPU use over time, 100 is one core", curve=True),
     )
 
@@ -50,6 +50,7 @@ class Cpu(Base):
         else:
             self.source = "os.times, and psutil for children that are still alive"
         self._pid = 0
+        self._why = "the end of the code could not be measured"
         self._start = _Used(0.0, 0.0, 0.0, 0.0, ())
         self._end: _Used | None = None
 
@@ -69,8 +70,12 @@ class Cpu(Base):
         /,
     ) -> None:
         # A child that the code forked may come out at this end too: its times began at its own birth.
-        if os.getpid() == self._pid:
-            self._end = _used(self._start.living)
+        if os.getpid() != self._pid:
+            self._why = (
+                "the code came to its end in a forked child, whose times don't go on from the parent's"
+            )
+            return
+        self._end = _used(self._start.living)
 
     def readings(self) -> Mapping[str, Value]:
         if self._end is None:
@@ -85,8 +90,7 @@ class Cpu(Base):
     def missing(self) -> Mapping[str, str]:
         if self._end is not None:
             return {}
-        reason = "the code came to its end in a forked child, whose times don't go on from the parent's"
-        return {metric.name: reason for metric in self.metrics if not metric.curve}
+        return {metric.name: self._why for metric in self.metrics if not metric.curve}
 
 
 def _used(known: tuple[proc.Process, ...]) -> _Used:

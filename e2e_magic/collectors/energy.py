@@ -51,7 +51,7 @@ class Energy(Base):
     metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("package_energy_j", "J", "energy", "lower", "energy of all processor packages, RAPL"),
         Metric("dram_energy_j", "J", "energy", "lower", "energy of the memory, RAPL"),
-        Metric("psys_energy_j", "J", "energy", "lower", "energy of the whole platform, where RAPL has only that"),
+        Metric("psys_energy_j", "J", "energy", "lower", "energy of the whole platform, if that is all"),
         Metric("energy_source", "", "energy", None, "where the joules come from"),
         Metric("package_power_w", "W", "energy", "lower", "power of all processor packages", curve=True),
         Metric("dram_power_w", "W", "energy", "lower", "power of the memory", curve=True),
@@ -72,6 +72,7 @@ class Energy(Base):
         how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
         self.source = f"RAPL in {root} ({how})"
         self._missing: dict[str, str] = {}
+        self._joules({})
 
     def probes(self) -> tuple[Probe, ...]:
         return tuple(
@@ -81,7 +82,7 @@ class Energy(Base):
                 path=counters.sampled[0].file,
                 scale=1e-6,
                 wrap=counters.sampled[0].wrap_uj,
-                more=tuple(zone.file for zone in counters.sampled[1:]),
+                args=tuple(zone.file for zone in counters.sampled[1:]),
             )
             for kind, counters in self._counters.items()
         )
@@ -104,7 +105,11 @@ class Energy(Base):
     def readings(self) -> Mapping[str, Value]:
         return self._joules({})
 
-    def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:
+    def sampled(  # the curves are for charts: energy comes from the counters
+        self,
+        series: Mapping[str, Series],
+        totals: Mapping[str, float],  # noqa: ARG002
+    ) -> Mapping[str, Value]:
         return self._joules(totals)
 
     def missing(self) -> Mapping[str, str]:
@@ -121,6 +126,8 @@ class Energy(Base):
                 self._missing[f"{kind}_energy_j"] = str(why)
         if values:
             values["energy_source"] = "rapl"
+        else:
+            self._missing["energy_source"] = "no energy was measured"
         return values
 
 
@@ -140,8 +147,6 @@ class Counters:
         self._clock = clock
         self._sensor: RaplSensor | None = None
         try:
-            if kind == "psys":
-                raise LookupError("it does not know psys")
             self._sensor = RaplSensor(kind, zones)
             weakref.finalize(self, self._sensor.close)
             self.source = "pyRAPL"
@@ -196,8 +201,10 @@ class Counters:
         for n in counted:
             increase, wrap = self._end[n][0] - self._start[n][1], self.zones[n].wrap_uj
             if increase < 0 and not wrap:
-                raise LookupError(f"{self.zones[n].file} ran backwards, and the kernel does not say its range")
+                raise LookupError(f"{self.zones[n].file} ran backwards, and its range is not known")
             energy_uj += increase + wrap if increase < 0 else increase
+        if {self.zones[n] for n in counted} != set(self.sampled):
+            total = None  # the sampler added up other counters
         energy_uj += self._further(energy_uj, total, [self.zones[n].wrap_uj for n in counted])
         if energy_uj == 0:
             raise LookupError(

@@ -40,8 +40,8 @@ class Io(Base):
 
     name: ClassVar[str] = "io"
     metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("read_mib", "MiB", "io", "lower", "bytes passed through read calls, page cache and pipes included"),
-        Metric("write_mib", "MiB", "io", "lower", "bytes passed through write calls, page cache and pipes included"),
+        Metric("read_mib", "MiB", "io", "lower", "bytes of read calls, page cache and pipes included"),
+        Metric("write_mib", "MiB", "io", "lower", "bytes of write calls, page cache and pipes included"),
         Metric("read_mib_now", "MiB", "io", None, "read since the start, over time", curve=True),
         Metric("write_mib_now", "MiB", "io", None, "written since the start, over time", curve=True),
     )
@@ -60,6 +60,7 @@ class Io(Base):
             if not hasattr(proc.psutil().Process, "io_counters"):
                 raise Unavailable("this system counts no bytes per process (macOS doesn't)")
         self._pid = 0
+        self._why = "the end of the code could not be measured"
         self._start = _Moved(0, 0, 0, ())
         self._end: _Moved | None = None
 
@@ -79,8 +80,12 @@ class Io(Base):
         /,
     ) -> None:
         # A child that the code forked may come out at this end too: its counts began at its own birth.
-        if os.getpid() == self._pid:
-            self._end = _moved(self._folder, self._start.living)
+        if os.getpid() != self._pid:
+            self._why = (
+                "the code came to its end in a forked child, whose counts don't go on from the parent's"
+            )
+            return
+        self._end = _moved(self._folder, self._start.living)
 
     def readings(self) -> Mapping[str, Value]:
         if self._end is None:
@@ -94,8 +99,7 @@ class Io(Base):
     def missing(self) -> Mapping[str, str]:
         if self._end is not None:
             return {}
-        reason = "the code came to its end in a forked child, whose counts don't go on from the parent's"
-        return {metric.name: reason for metric in self.metrics if not metric.curve}
+        return {metric.name: self._why for metric in self.metrics if not metric.curve}
 
 
 def _moved(folder: str, known: tuple[proc.Process, ...]) -> _Moved:

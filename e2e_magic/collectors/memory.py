@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import weakref
 from collections.abc import Mapping
 from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
@@ -58,7 +59,7 @@ class Memory(Base):
             "highest resident memory with all children, sampled; what they share counts in each",
         ),
         Metric("rss_mib", "MiB", "memory", None, "resident memory of the process over time", curve=True),
-        Metric("tree_rss_mib", "MiB", "memory", None, "resident memory with all children over time", curve=True),
+        Metric("tree_rss_mib", "MiB", "memory", None, "resident memory with children over time", curve=True),
     )
 
     def __init__(self, folder: str = proc.SELF) -> None:
@@ -67,14 +68,15 @@ class Memory(Base):
         if not proc.LINUX:
             proc.psutil()
             self.source = _SAMPLED.format(where="psutil memory_info", why="")
-        elif not os.path.exists(f"{folder}/status"):  # noqa: PTH110 - a Path costs more than the question
-            raise Unavailable(f"{folder}/status can't be read", "mount /proc in this container")
         elif os.access(f"{folder}/clear_refs", os.W_OK):
             self._exact = True
             self.source = _EXACT
-        else:
+        elif os.access(f"{folder}/status", os.R_OK):
             self._sampled("")
+        else:
+            raise Unavailable(f"{folder}/status can't be read", "mount /proc in this container")
         self._pid = 0
+        self._why = "the end of the code could not be measured"
         self._start = _Level(0.0, 0.0)
         self._end: _Level | None = None
         self._peak = 0.0
@@ -105,8 +107,9 @@ class Memory(Base):
         trace: TracebackType | None,
         /,
     ) -> None:
-        # A child that the code forked may come out at this end too: its memory isn't the trial's.
+        # A child that the code forked may come out at this end too.
         if os.getpid() != self._pid:
+            self._why = "the code came to its end in a forked child, whose memory isn't the parent's"
             return
         end = _open.leave(self) if self._exact else _level(self.folder)
         self.note(end.rss_mib)
@@ -133,10 +136,13 @@ class Memory(Base):
     def missing(self) -> Mapping[str, str]:
         if self._end is not None:
             return {}
-        reason = "the code came to its end in a forked child, whose memory isn't the parent's"
-        return {metric.name: reason for metric in self.metrics if not metric.curve}
+        return {metric.name: self._why for metric in self.metrics if not metric.curve}
 
-    def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:  # noqa: ARG002 - the protocol's
+    def sampled(
+        self,
+        series: Mapping[str, Series],
+        totals: Mapping[str, float],  # noqa: ARG002 - the protocol's
+    ) -> Mapping[str, Value]:
         if self._end is None:
             return {}
         own = max(series["rss_mib"].value, default=0.0) if "rss_mib" in series else 0.0
@@ -158,22 +164,23 @@ class _Open:
     def enter(self, collector: Memory) -> _Level:
         folder = collector.folder
         if self._pid != os.getpid():
-            # In a forked child the collectors are the parent's, and a thread that isn't here may hold the lock.
+            # After a fork the collectors are the parent's, and a thread that isn't here may hold the lock.
             self._pid = os.getpid()
             self._lock = threading.Lock()
-            self._collectors: list[Memory] = []
+            # Weak: an interrupt between the edges may leave one that nobody closes.
+            self._collectors: weakref.WeakSet[Memory] = weakref.WeakSet()
         with self._lock:
             before = _level(folder)
             # A peak that another thread reaches between the reading and the reset is lost: some µs.
             _reset(folder)
             for other in self._collectors:
                 other.note(before.mark_mib)
-            self._collectors.append(collector)
+            self._collectors.add(collector)
         return before
 
     def leave(self, collector: Memory) -> _Level:
         with self._lock:
-            self._collectors.remove(collector)
+            self._collectors.discard(collector)
             return _level(collector.folder)
 
 

@@ -146,7 +146,9 @@ def permission(closed: Sequence[Zone]) -> Unavailable:
     )
 
 
-def absence(root: str = ROOT, system: str = sys.platform, machine: str = "", proc: str = "/proc") -> Unavailable:
+def absence(
+    root: str = ROOT, system: str = sys.platform, machine: str = "", proc: str = "/proc"
+) -> Unavailable:
     """Say why there are no RAPL counters below `root`, as far as it can be known.
 
     Parameters

@@ -17,13 +17,12 @@ from e2e_magic.collectors.base import Unavailable
 
 LINUX = sys.platform.startswith("linux")
 SELF = "/proc/self"
+_NEARLY_A_PAGE = 3500
 
 
 @dataclass(slots=True)
 class Tally:
-    """Bytes that collectors read for themselves: the kernel counts them as the process's, so `Io` takes
-    them off again.
-    """
+    """Bytes that collectors read for themselves: the kernel counts them too, and `Io` takes them off."""
 
     read_bytes: int = 0
 
@@ -32,17 +31,17 @@ tally = Tally()
 
 
 def read(path: str) -> bytes:
-    """Read a whole file of ``/proc``, which has no size and comes in pieces of at most a page."""
+    """Read a whole file of ``/proc``; these have no size, and lists come in pieces of a page."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data = os.read(descriptor, 65536)
-        piece = data
-        while piece:
+        data = piece = os.read(descriptor, 65536)
+        # A piece ends where the next entry of a list would pass its page; what is shorter is all.
+        while len(piece) > _NEARLY_A_PAGE:
             piece = os.read(descriptor, 65536)
             data += piece
     finally:
         os.close(descriptor)
-        tally.read_bytes += len(data)
+    tally.read_bytes += len(data)
     return data
 
 

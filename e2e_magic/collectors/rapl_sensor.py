@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -27,7 +28,8 @@ class RaplSensor:
 
     Parameters
     ----------
-    kind : {"package", "dram"}
+    kind : str
+        ``package`` or ``dram``: it knows no other.
     zones : sequence of Zone
         The counters that it must find: the same ones, one for each socket.
 
@@ -39,6 +41,8 @@ class RaplSensor:
 
     def __init__(self, kind: str, zones: Sequence[Zone]) -> None:
         self._sockets = [zone.package for zone in zones]
+        if kind not in {"package", "dram"}:
+            raise LookupError(f"it does not know {kind}")
         for zone in zones:
             if zone.die is not None or zone.control != "intel-rapl" or not _below_root(zone):
                 raise LookupError(f"it does not know the layout of {zone.path}")
@@ -50,7 +54,7 @@ class RaplSensor:
                 self._device: Any = (module.PkgAPI if kind == "package" else module.DramAPI)()
         except Exception as error:  # its own error, or whatever an odd layout makes of it
             raise LookupError(f"it could not start ({type(error).__name__}: {error})") from error
-        if not all(socket is not None and 0 <= value for socket, value in self._values()):
+        if not all(socket is not None and value >= 0 for socket, value in self._values()):
             self.close()
             raise LookupError("it does not find every socket")
 
@@ -73,8 +77,6 @@ class RaplSensor:
 
 def _below_root(zone: Zone) -> bool:
     """Tell whether pyRAPL, whose paths are fixed, sees this zone too."""
-    from pathlib import Path
-
     return Path(zone.path).is_relative_to(Path(f"{ROOT}/intel-rapl").resolve())
 
 

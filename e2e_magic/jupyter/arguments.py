@@ -168,9 +168,7 @@ def add_measuring(parser: Parser) -> None:
     add("--y-true", type=expression, metavar="EXPR", help="true labels")
     add("--y-pred", type=expression, metavar="EXPR", help="predicted labels, or scores")
     add("-o", "--out", type=variable, metavar="NAME", help="put the result in this variable")
-    add(
-        "--estimate-power", metavar="IDLE_W,FULL_W", help="adds estimated_energy_j (CPU share x this power)"
-    )
+    add("--estimate-power", metavar="IDLE_W,FULL_W", help="adds estimated_energy_j (CPU share x this power)")
     add("-q", "--quiet", action="store_true", help="no card")
     add("-h", "--help", action="store_true", help="show this help; the code is not run")
 
@@ -193,9 +191,7 @@ def line_parser() -> Parser:
 
 def split_statement(parser: Parser, line: str) -> tuple[argparse.Namespace, str]:
     """Read the options at the line's start; the rest of the line is the statement, untouched."""
-    takes_value = {
-        name: action.nargs != 0 for action in parser._actions for name in action.option_strings
-    }
+    takes_value = {name: action.nargs != 0 for action in parser._actions for name in action.option_strings}
     # Only the options' part is split: what follows is Python and none of this grammar's business.
     words: list[str] = []
     rest = line.lstrip()

@@ -11,6 +11,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from e2e_magic.jupyter.running import cell_number, say_aside
 from e2e_magic.plan import Plan
 from e2e_magic.session import Session
 from e2e_magic.trial import Trial
@@ -51,10 +52,12 @@ class Auto:
 
     def _before(self, info: ExecutionInfo) -> None:
         self._depth += 1
-        if self._depth > 1 or not (info.raw_cell or "").strip() or _OURS.match(info.raw_cell):
-            return  # a cell run from within a cell belongs to the outer one
-        plan = Plan(stage=f"cell-{self._shell.execution_count}")
-        trial = next(self._session.trials(plan, source=info.raw_cell))
+        source = info.raw_cell or ""
+        # A cell run from within a cell belongs to the outer one; silent ones are the front end's own.
+        if self._depth > 1 or not info.store_history or not source.strip() or _OURS.match(source):
+            return
+        plan = Plan(stage=f"cell-{cell_number(self._shell)}")
+        trial = next(self._session.trials(plan, source=source, warn=say_aside))
         self._trial = trial.__enter__()
 
     def _after(self, result: ExecutionResult | None = None) -> None:

@@ -7,11 +7,12 @@ sampler process for the curve and sends a small SVG made by joining strings (0.3
 from __future__ import annotations
 
 import contextvars
+import time
 import uuid
 from collections.abc import Sequence
 from html import escape
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Self
 
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -48,12 +49,12 @@ class LiveCard:
         self._shell = shell
         self._steps = steps
         self._done = 0
-        self._began: float | None = None
+        self._began = self._done_at = time.monotonic()
         self._trial: Trial | None = None
         self._stop = Event()
         self._thread: Thread | None = None
 
-    def __enter__(self) -> LiveCard:
+    def __enter__(self) -> Self:
         # The copied context makes what the thread publishes belong to this cell, not to a later one.
         context = contextvars.copy_context()
         self._thread = Thread(target=context.run, args=(self._watch,), name="e2e-live-card", daemon=True)
@@ -72,6 +73,7 @@ class LiveCard:
     def done(self) -> None:
         """Count one finished execution."""
         self._done += 1
+        self._done_at = time.monotonic()
 
     def finish(self, data: dict[str, str]) -> bool:
         """Replace the live card by the final one; False where none was shown."""
@@ -117,31 +119,25 @@ class LiveCard:
             "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.4;"
             'color:inherit"><div style="overflow-wrap:anywhere"><b>'
             f"{escape(trial.plan.stage[:120])}</b> running for <b>{quantity(seconds, 's')}</b>"
-            f"{self._progress(seconds)}</div>{said}"
-            f'<div style="display:flex;flex-wrap:wrap;gap:.4em 1.6em;margin-top:.3em">{"".join(curves)}</div></div>'
+            f"{self._progress()}</div>{said}"
+            '<div style="display:flex;flex-wrap:wrap;gap:.4em 1.6em;margin-top:.3em">'
+            f"{''.join(curves)}</div></div>"
         )
 
-    def _progress(self, seconds: float) -> str:
-        """Return a bar over the repeats with the time left, from the executions done so far."""
+    def _progress(self) -> str:
+        """Return a bar over the repeats with the time left, judged by the executions done so far."""
         if self._steps < 2:
             return ""
         left = ""
         if self._done:
-            mean = self._elapsed(seconds) / self._done
-            left = f", about {quantity(mean * (self._steps - self._done), 's')} left"
+            mean = (self._done_at - self._began) / self._done
+            remaining = mean * (self._steps - self._done) - (time.monotonic() - self._done_at)
+            left = f", about {quantity(max(remaining, 0.0), 's')} left"
         return (
-            f' · {self._done} of {self._steps} done{left} <progress value="{self._done}" max="{self._steps}" '
-            'style="vertical-align:middle;width:10em"></progress>'
+            f" · {self._done} of {self._steps} done{left} "
+            f'<progress value="{self._done}" max="{self._steps}" style="vertical-align:middle;width:10em">'
+            "</progress>"
         )
-
-    def _elapsed(self, seconds: float) -> float:
-        return self._finished_s if self._finished_s else seconds
-
-    _finished_s = 0.0
-
-    def add_time(self, seconds: float) -> None:
-        """Count the wall time of a finished execution, for the time left."""
-        self._finished_s += seconds
 
 
 def _curve(words: str, unit: str, series: Series) -> str:

@@ -11,13 +11,20 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
-from IPython.utils.capture import CapturedIO
 
 from e2e_magic.cell import Cell
 from e2e_magic.jupyter import arguments, subcommands
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.live import LiveCard
-from e2e_magic.jupyter.running import captured, check_awaited, compile_body, evaluators, replay, silenced
+from e2e_magic.jupyter.running import (
+    check_awaited,
+    compile_body,
+    evaluators,
+    held_back,
+    say_aside,
+    silenced,
+    users_traceback,
+)
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.record import Record
 from e2e_magic.result import Result
@@ -111,7 +118,11 @@ class _Measured:
         self.result = Result(self.records, {}, brief=options.quiet)
         self._live: LiveCard | None = None
         self._trials = self.session.trials(
-            plan, options=evaluators(self.shell, dict(plan.options)), source=body, keep=self.records.append
+            plan,
+            options=evaluators(self.shell, dict(plan.options)),
+            source=body,
+            keep=self.records.append,
+            warn=say_aside,
         )
         magics.auto.leave_out()
 
@@ -147,8 +158,7 @@ class _Measured:
         stack = ExitStack()
         last = not trial.step.warmup and trial.step.repeat == self.plan.repeat
         if not last:
-            held = stack.enter_context(captured(self.shell))
-            stack.push(_replay_on_error(held))
+            stack.enter_context(held_back(self.shell))
         if self._live is not None:
             self._live.watch(trial)
             stack.callback(self._live.done)
@@ -158,6 +168,7 @@ class _Measured:
     def _shown(self) -> ExitStack:
         """Show the live card meanwhile and leave the card and the variable behind, whatever happens."""
         stack = ExitStack()
+        stack.enter_context(users_traceback(self.shell))
         stack.callback(self._leave)
         if not self.options.quiet and hasattr(self.shell, "kernel"):
             self._live = stack.enter_context(LiveCard(self.shell, self.plan.warmup + self.plan.repeat))
@@ -180,14 +191,6 @@ class _Measured:
             display(self.result)
 
 
-def _replay_on_error(held: CapturedIO) -> Callable[..., None]:
-    def show(kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            replay(held)
-
-    return show
-
-
 E2EMagics.e2ebench.__doc__ = (
     "Measure this cell, or with one % this statement.\n\n"
     + arguments.cell_parser().format_help()
@@ -195,4 +198,3 @@ E2EMagics.e2ebench.__doc__ = (
     + "\nAs a line: %e2ebench [-s STAGE] [options] STATEMENT\n"
 )
 E2EMagics.e2e.__doc__ = subcommands.overview()
-

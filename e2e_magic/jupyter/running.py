@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from io import StringIO
 from types import CodeType
 from typing import Any
 
@@ -13,7 +15,7 @@ from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher, DisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import CapturedIO, RichOutput
+from IPython.utils.capture import RichOutput
 
 from e2e_magic.cell import Cell
 
@@ -28,36 +30,36 @@ class _Publisher(CapturingDisplayPublisher):
 
 
 @contextmanager
-def captured(shell: InteractiveShell) -> Iterator[CapturedIO]:
-    """Collect prints and displayed objects instead of showing them."""
-    from io import StringIO
-
-    out, err = sys.stdout, sys.stderr
+def held_back(shell: InteractiveShell) -> Iterator[None]:
+    """Throw away what is printed and displayed, unless the code fails: then it is shown after all."""
+    __tracebackhide__ = True
+    streams = sys.stdout, sys.stderr
     publisher: DisplayPublisher = shell.display_pub
     collecting = _Publisher(parent=shell)
-    sys.stdout, sys.stderr = StringIO(), StringIO()
+    out, err = StringIO(), StringIO()
+    sys.stdout, sys.stderr = out, err
     shell.display_pub = collecting
-    held = CapturedIO(sys.stdout, sys.stderr, [])
-    held._outputs = collecting.outputs
+    failed = True
     try:
-        yield held
+        yield
+        failed = False
     finally:
         shell.display_pub = publisher
-        sys.stdout, sys.stderr = out, err
+        sys.stdout, sys.stderr = streams
+        if failed:
+            sys.stdout.write(out.getvalue())
+            sys.stderr.write(err.getvalue())
+            for output in collecting.outputs:
+                RichOutput(**{key: output.get(key) for key in _PUBLISHED}).display()
 
 
-def replay(held: CapturedIO) -> None:
-    """Show what was collected, in the streams it was meant for."""
-    sys.stdout.write(held.stdout)
-    sys.stderr.write(held.stderr)
-    for output in held._outputs or ():
-        RichOutput(**{key: output.get(key) for key in ("data", "metadata", "transient", "update")}).display()
+_PUBLISHED = ("data", "metadata", "transient", "update")
 
 
 def compile_body(shell: InteractiveShell, body: str) -> Cell:
     """Compile a cell's body as IPython itself does: its magics, its AST transformers, its names."""
     source = shell.transform_cell(body)
-    filename = shell.compile.cache(source, shell.execution_count, raw_code=body)
+    filename = shell.compile.cache(source, cell_number(shell), raw_code=body)
     tree = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
 
     def compiler(node: Any, name: str, mode: str) -> CodeType:
@@ -69,10 +71,46 @@ def compile_body(shell: InteractiveShell, body: str) -> Cell:
     return Cell(tree, filename, compiler, shell.ast_node_interactivity)
 
 
+def cell_number(shell: InteractiveShell) -> int:
+    """Return N of the cell ``In [N]`` that runs now: the count goes up as soon as a cell starts."""
+    return max(int(shell.execution_count) - 1, 1)
+
+
+@contextmanager
+def users_traceback(shell: InteractiveShell) -> Iterator[None]:
+    """Make an error that passes show the user's frames only: neither ours nor the magic's call.
+
+    IPython asks an exception for its own ``_render_traceback_`` before it makes the text.
+    """
+    __tracebackhide__ = True
+    try:
+        yield
+    except BaseException as error:
+        with suppress(AttributeError, TypeError):  # an exception class may be frozen
+            error._render_traceback_ = partial(_render, shell, error)  # type: ignore[attr-defined]
+        raise
+
+
+def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
+    trace = error.__traceback__
+    below = trace
+    while below is not None and below.tb_frame.f_code not in _MACHINERY:
+        below = below.tb_next
+    while below is not None and below.tb_frame.f_code in _MACHINERY:
+        below = below.tb_next
+    text: list[str] = shell.InteractiveTB.structured_traceback(
+        type(error), error, below or trace, tb_offset=0 if below else None
+    )
+    return text
+
+
+_MACHINERY = (Cell.run.__code__, Cell.run_async.__code__)
+
+
 def silenced(body: str) -> bool:
     """Tell whether the last expression ends with ``;``, as IPython does."""
     try:
-        return DisplayHook.semicolon_at_end_of_expression(body)
+        return bool(DisplayHook.semicolon_at_end_of_expression(body))
     except Exception:  # the tokenizer stumbles over magics and shell lines: those have no `;` to mean
         return body.rstrip().endswith(";")
 
@@ -96,6 +134,11 @@ def _caller_awaits() -> bool:
     return False
 
 
+def say_aside(sentence: str) -> None:
+    """Tell the user in one line on the error stream, without the place in our code that said it."""
+    sys.stderr.write(f"e2e_magic: {sentence}\n")
+
+
 class Evaluator:
     """Evaluates one EXPR of the line in the user's namespace, after the code."""
 
@@ -103,9 +146,9 @@ class Evaluator:
         self._code = code
         self._shell = shell
 
-    def __call__(self, value: object) -> object:
+    def __call__(self, _value: object) -> object:
         __tracebackhide__ = True
-        return eval(self._code, self._shell.user_global_ns, self._shell.user_ns)
+        return eval(self._code, self._shell.user_global_ns, self._shell.user_ns)  # noqa: S307 - the user's own line
 
 
 def evaluators(

@@ -85,7 +85,7 @@ def _overview_html() -> str:
 def _frame(name: str) -> Callable[[_Line], Any]:
     def show(line: _Line) -> Any:
         parser = Parser(f"%e2e {name}", f"Return {name} as a DataFrame.")
-        if name not in ("metrics",):
+        if name != "metrics":
             parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
         if name not in ("metrics", "runs", "pipeline"):
             parser.add_argument("--stage", metavar="STAGE", help="only this stage")
@@ -100,9 +100,8 @@ def _frame(name: str) -> Callable[[_Line], Any]:
 
 def _show_pipeline(frame: Any) -> None:
     """Show the bottleneck in words and the chart; the frame itself is the value of the line."""
-    from e2e_magic.jupyter.pictures import show_chart
-
     from e2e_magic import charts
+    from e2e_magic.jupyter.pictures import show_chart
 
     show_chart(charts.pipeline(frame), frame.attrs.get("summary", ""))
 

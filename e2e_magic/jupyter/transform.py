@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAGICS = ("e2ebench", "e2esweep")
-_CALLS = tuple(
-    f"get_ipython().run_{kind}_magic({name!r}," for kind in ("cell", "line") for name in MAGICS
-)
+_CALLS = tuple(f"get_ipython().run_{kind}_magic({name!r}," for kind in ("cell", "line") for name in MAGICS)
 
 
 def make_transformer(shell: InteractiveShell) -> Callable[[list[str]], list[str]]:

@@ -1,0 +1,30 @@
+"""Records as tidy DataFrames: the only code that turns records into pandas.
+
+Every frame is a plain DataFrame with its units in ``frame.attrs["units"]`` ({column: unit}); what was
+not measured is missing (NaN/NA). `compact` and `TidyFrame` make one short enough to read.
+"""
+
+from __future__ import annotations
+
+from e2e_magic.frames.curves import epochs, samples
+from e2e_magic.frames.inventory import CatalogEntry, metrics, runs
+from e2e_magic.frames.matrices import classification, confusions, styled
+from e2e_magic.frames.rows import results, trials
+from e2e_magic.frames.stages import pipeline
+from e2e_magic.frames.tidy import TidyFrame, compact
+
+__all__ = [
+    "CatalogEntry",
+    "TidyFrame",
+    "classification",
+    "compact",
+    "confusions",
+    "epochs",
+    "metrics",
+    "pipeline",
+    "results",
+    "runs",
+    "samples",
+    "styled",
+    "trials",
+]

@@ -1,0 +1,103 @@
+"""Columns from lists of Python values: the right dtype, and missing where there is no value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# pandas 2 has no `str` dtype that knows NA; its `string` is the nearest.
+TEXT: Any = "str" if int(pd.__version__.split(".")[0]) >= 3 else "string"
+_INT64 = np.iinfo(np.int64)
+
+
+def text(values: Sequence[object]) -> Any:
+    """Make a column of text; None is missing, other things are spelled by ``str``."""
+    plain = [None if value is None else value if type(value) is str else str(value) for value in values]
+    try:
+        return pd.array(plain, dtype=TEXT)
+    except UnicodeEncodeError:  # a lone surrogate: valid in Python's text, not in anyone's UTF-8
+        return pd.array([None if value is None else printable(value) for value in plain], dtype=TEXT)
+
+
+def printable(value: str) -> str:
+    r"""Spell lone surrogates as ``\ud800``, which UTF-8 can hold."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def floats(values: Sequence[object]) -> NDArray[np.float64] | None:
+    """Make a column of float64, None as NaN; None where something in it is no number."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def integers(values: Sequence[object]) -> Any:
+    """Make a column of Int64, None and NaN as NA; None where something in it is no whole number."""
+    try:
+        absent = np.array([value is None or value != value for value in values], dtype=bool)  # noqa: PLR0124 - only NaN differs from itself
+        whole = [0 if gone else int(value) for value, gone in zip(values, absent, strict=True)]  # type: ignore[call-overload]
+        if any(not gone and n != v for n, v, gone in zip(whole, values, absent, strict=True)):
+            return None
+        return pd.arrays.IntegerArray(np.array(whole, dtype=np.int64), absent)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def times(values: Sequence[datetime]) -> pd.DatetimeIndex:
+    """Make a column of UTC times in microseconds."""
+    return pd.DatetimeIndex(pd.to_datetime(list(values), utc=True)).as_unit("us")
+
+
+def labels(values: Sequence[str], lengths: Sequence[int] | NDArray[np.int64]) -> pd.Categorical:
+    """Make a categorical that repeats each value so many times; categories by first appearance."""
+    values = [printable(value) for value in values]
+    order = {value: n for n, value in enumerate(dict.fromkeys(values))}
+    codes = np.repeat(np.array([order[value] for value in values], dtype=np.int32), lengths)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(order), dtype=TEXT))
+
+
+def inferred(values: Sequence[Any]) -> Any:
+    """Make a column from values of any type.
+
+    Whole numbers give int64 (Int64 where some are missing), numbers float64, truths boolean, text
+    `TEXT`; a mixture, or anything else, stays as it is in an object column.
+    """
+    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    plain = [None if isinstance(value, float) and value != value else value for value in plain]  # noqa: PLR0124 - only NaN differs from itself
+    kinds = {type(value) for value in plain if value is not None}
+    if kinds == {bool}:
+        return pd.array(plain, dtype="boolean")
+    if kinds == {int} and all(value is None or _INT64.min <= value <= _INT64.max for value in plain):
+        column = integers(plain)
+        return column if column.isna().any() else column.to_numpy(dtype=np.int64)
+    if kinds <= {int, float}:
+        column = floats(plain)
+        if column is not None:
+            return column
+    if kinds == {str}:
+        return text(plain)
+    mixed = np.empty(len(plain), dtype=object)
+    for n, value in enumerate(plain):
+        mixed[n] = value
+    return pd.Series(mixed, dtype=object)
+
+
+def frame(columns: Mapping[str, Any], units: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Put columns together, with the units of those that have one."""
+    made = pd.DataFrame(dict(columns))
+    made.attrs["units"] = {name: unit for name, unit in (units or {}).items() if unit}
+    return made
+
+
+def joined(parts: Iterable[Any]) -> NDArray[np.float64]:
+    """Put arrays of floats one behind the other, without a loop over their values."""
+    arrays = [np.asarray(part, dtype=np.float64) for part in parts]
+    return np.concatenate(arrays) if arrays else np.empty(0, dtype=np.float64)

@@ -1,0 +1,215 @@
+"""What reads one metric in the sampler process: a class per kind of probe.
+
+A reader takes a `Spec` when a recording starts. ``read`` gives the value at an instant, None where there
+is none yet; it raises `OSError` or `ValueError` where there will be none any more. ``total`` gives the
+true increase since the start, for counters. Standard library only; another kind is one more line in
+`READERS`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .descendants import Descendants, Pace, read_once
+from .files import Counter, File, KeptFile, Reader, Spec
+from .rates import Rate
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from time import clock_gettime_ns
+else:
+    try:
+        from time import clock_gettime_ns
+    except ImportError:  # Windows: its readers are those of portable.py
+
+        def clock_gettime_ns(_clock: int) -> int:
+            raise OSError("this system has no clocks of processes")
+
+
+_PAGE_MIB = (os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096) / 2**20
+_TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
+
+
+class Rss(Reader):
+    """Resident memory of the process, MiB."""
+
+    def __init__(self, spec: Spec) -> None:
+        self._file = KeptFile(f"/proc/{spec.pid}/statm")
+
+    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
+        return _resident(self._file.data())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class TreeRss(Rss):
+    """Resident memory of the process and its descendants, MiB; what they share counts in each."""
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__(spec)
+        self._tree = spec.tree or Descendants(spec.pid)
+        self._pace = Pace()
+        self._others = 0.0
+
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+        if last or self._pace.due():
+            others = 0.0
+            for pid in self._tree.parents():
+                data = read_once(f"/proc/{pid}/statm")
+                if data:
+                    others += _resident(data)
+            self._others = others
+            if not last:
+                self._pace.done()
+        own = super().read(now_ns)
+        return None if own is None else own + self._others
+
+
+class _Child:
+    """A descendant's CPU time as far as it is counted."""
+
+    __slots__ = ("counted_ns", "parent", "used_ns")
+
+    def __init__(self, used_ns: int, parent: int) -> None:
+        self.used_ns = used_ns  # its own clock at the last look
+        self.counted_ns = used_ns  # its own and what its ended children brought
+        self.parent = parent
+
+
+class Cpu(Reader):
+    """CPU use of the process, its living descendants and its ended children, percent of one core.
+
+    The clocks of living processes are exact to the nanosecond; ``/proc/PID/stat`` adds the children that
+    ended, to a tick of 10 ms. What a descendant had used before it was found is not in the curve; of one
+    that nobody saw alive, all comes when its parent waits for it.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._pid = spec.pid
+        self._clock = cpu_clock(spec.pid)
+        self._stat = KeptFile(f"/proc/{spec.pid}/stat")
+        self._tree = spec.tree or Descendants(spec.pid)
+        self._pace = Pace()
+        self._rate = Rate(spec.interval_ns, ceiling=float(os.cpu_count() or 1))
+        self._own_ns = clock_gettime_ns(self._clock)
+        self._ended_ns = self._ended()
+        self._children: dict[int, _Child] = {}
+        # Counted already, and about to come again with the waited-for children: at the next look
+        # or the one after it, as the two are read one after the other.
+        self._owed = [0, 0]
+        self._look(first=True)
+
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+        own_ns = clock_gettime_ns(self._clock)
+        used_ns = own_ns - self._own_ns
+        self._own_ns = own_ns
+        if last or self._pace.due():
+            used_ns += self._look()
+            if not last:
+                self._pace.done()
+        self._rate.grow(used_ns / 1e9)
+        share = self._rate.at(now_ns, last=last)
+        return None if share is None else 100 * share
+
+    def close(self) -> None:
+        self._stat.close()
+
+    def _look(self, *, first: bool = False) -> int:
+        """Return the nanoseconds that children used since the last look, ended or alive."""
+        ended_ns = self._ended()
+        used_ns = 0
+        parents = self._tree.parents()
+        # Children before their parents, which take over what they brought.
+        for pid in [pid for pid in reversed(self._children) if pid not in parents]:
+            self._gone(pid)
+        for pid, parent in list(parents.items()):
+            try:
+                clock_ns = clock_gettime_ns(cpu_clock(pid))
+            except OSError:  # it was waited for since the list was made
+                self._gone(pid)
+                continue
+            child = self._children.get(pid)
+            if child is None or clock_ns < child.used_ns:  # new, or another one under an old number
+                self._children[pid] = _Child(clock_ns, parent)
+                continue
+            used_ns += clock_ns - child.used_ns
+            child.counted_ns += clock_ns - child.used_ns
+            child.used_ns = clock_ns
+        if not first:
+            used_ns += self._news(ended_ns - self._ended_ns)
+        self._ended_ns = ended_ns
+        return used_ns
+
+    def _gone(self, pid: int) -> None:
+        child = self._children.pop(pid, None)
+        if child is None:
+            return
+        parent = self._children.get(child.parent)
+        if parent is not None:
+            parent.counted_ns += child.counted_ns
+        elif child.parent == self._pid:
+            self._owed[1] += child.counted_ns
+
+    def _news(self, waited_ns: int) -> int:
+        """Return what waited-for children add that is not counted yet."""
+        known_ns = min(waited_ns, self._owed[0] + self._owed[1])
+        left_ns = max(0, self._owed[1] - max(0, known_ns - self._owed[0]))
+        self._owed = [left_ns, 0]
+        return waited_ns - known_ns
+
+    def _ended(self) -> int:
+        data = self._stat.data()
+        # After the name, which may hold anything: state is field 3, cutime and cstime are 16 and 17.
+        fields = data[data.rindex(b")") + 2 :].split(None, 15)
+        return (int(fields[13]) + int(fields[14])) * _TICK_NS
+
+
+class Io(Reader):
+    """MiB passed through read or write calls since the start, page cache included, as the `io` collector."""
+
+    def __init__(self, spec: Spec, line: int) -> None:
+        self._file = KeptFile(f"/proc/{spec.pid}/io")
+        self._line = line
+        self._start = self._bytes()
+
+    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
+        return (self._bytes() - self._start) / 2**20
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _bytes(self) -> int:
+        return int(self._file.data().split(None, 2 * self._line + 2)[2 * self._line + 1])
+
+
+def io_read(spec: Spec) -> Reader:
+    """Make the reader of ``rchar``, the first line."""
+    return Io(spec, 0)
+
+
+def io_write(spec: Spec) -> Reader:
+    """Make the reader of ``wchar``, the second line."""
+    return Io(spec, 1)
+
+
+def cpu_clock(pid: int) -> int:
+    """Return the CPU-time clock of a process, as the C library's ``clock_getcpuclockid`` forms it."""
+    return ((~pid) << 3) | 2
+
+
+def _resident(statm: bytes) -> float:
+    return int(statm.split(None, 2)[1]) * _PAGE_MIB
+
+
+# Kind of probe to what makes its reader. A maker may raise OSError or ValueError: the metric is lost then.
+READERS: dict[str, Callable[[Spec], Reader]] = {
+    "rss": Rss,
+    "tree_rss": TreeRss,
+    "cpu": Cpu,
+    "io_read": io_read,
+    "io_write": io_write,
+    "file": File,
+    "counter": Counter,
+}

@@ -1,0 +1,112 @@
+"""Samples over time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e2e_magic.charts.timeline import EMPTY, MISSING, timeline
+
+Make = Callable[..., pd.DataFrame]
+
+
+def test_panels_and_units(samples: Make) -> None:
+    """Related metrics share a panel; each panel bears its unit, the lowest ones the time's."""
+    axes = timeline(
+        samples(
+            package_power_w=[40.0, 41.0],
+            cpu_percent_now=[90.0, 110.0],
+            rss_mib=[100.0, 120.0],
+            tree_rss_mib=[150.0, 170.0],
+            read_mib_now=[0.0, 3.0],
+        )
+    )
+
+    assert ["CPU (%)", "memory (MiB)", "IO (MiB)", "power (W)"] == [ax.get_ylabel() for ax in axes]
+    assert ["", "", "time (s)", "time (s)"] == [ax.get_xlabel() for ax in axes]
+    assert [1, 2, 1, 1] == [len(ax.lines) for ax in axes]
+    assert len({ax.get_xlim() for ax in axes}) == 1
+
+
+def test_lines_hold_the_samples(samples: Make) -> None:
+    """A line's points are the samples, in order of time whatever the frame's order."""
+    frame = samples(cpu_percent_now=[90.0, 110.0, 70.0]).iloc[::-1]
+    [ax] = timeline(frame)
+
+    assert ax.lines[0].get_xdata() == pytest.approx([0.1, 0.2, 0.3])
+    assert [90, 110, 70] == ax.lines[0].get_ydata().tolist()
+
+
+def test_legend_names_what_shares_a_panel(samples: Make) -> None:
+    """A panel with several metrics names them; one with a single metric has no legend."""
+    cpu, memory = timeline(samples(cpu_percent_now=[1.0], rss_mib=[100.0], tree_rss_mib=[150.0]))
+
+    assert cpu.get_legend() is None
+    assert ["RSS", "with children"] == [text.get_text() for text in memory.get_legend().get_texts()]
+
+
+def test_estimate_is_dashed(samples: Make) -> None:
+    """An estimated series is dashed, a measured one is solid."""
+    [ax] = timeline(samples(package_power_w=[40.0, 41.0], estimated_power_w=[30.0, 31.0]))
+    styles = {tuple(line.get_ydata()): line.get_linestyle() for line in ax.lines}
+
+    assert {(40.0, 41.0): "-", (30.0, 31.0): "--"} == styles
+
+
+def test_third_party_metric_has_its_own_panel(samples: Make) -> None:
+    """A metric that the package doesn't know gets a panel with the unit that the frame declares."""
+    frame = samples(cpu_percent_now=[1.0], queue_depth=[3.0])
+    frame.attrs["units"] = {"queue_depth": "requests"}
+
+    assert ["CPU (%)", "queue depth (requests)"] == [ax.get_ylabel() for ax in timeline(frame)]
+
+
+def test_missing_metric_is_left_out(samples: Make) -> None:
+    """A metric whose readings are all missing has no panel; if all are, the words say so."""
+    nan = float("nan")
+
+    assert ["CPU (%)"] == [
+        ax.get_ylabel() for ax in timeline(samples(cpu_percent_now=[1.0], gpu_power_w=[nan]))
+    ]
+    assert MISSING.replace(": ", ":\n") == timeline(samples(gpu_power_w=[nan]))[0].texts[0].get_text()
+    assert EMPTY.replace(": ", ":\n") == timeline(samples(rss_mib=[1.0]).iloc[:0])[0].texts[0].get_text()
+
+
+def test_gap_stays(samples: Make) -> None:
+    """A missing reading breaks the line."""
+    [ax] = timeline(samples(cpu_percent_now=[1.0, float("nan"), 2.0]))
+
+    assert [False, True, False] == np.isnan(ax.lines[0].get_ydata()).tolist()
+
+
+def test_trials_are_laid_over_each_other(samples: Make) -> None:
+    """Several trials of a stage are lines of one colour; several stages are named."""
+    three = [samples(trial=n, cpu_percent_now=[n, n]) for n in (1, 2, 3)]
+    [ax] = timeline(pd.concat(three))
+    [both] = timeline(pd.concat([three[0], samples(stage="_$in$fer", cpu_percent_now=[5.0, 6.0])]))
+
+    assert (3, 1) == (len(ax.lines), len({line.get_color() for line in ax.lines}))
+    assert ax.get_legend() is None
+    assert ["train", "_$in$fer"] == [text.get_text() for text in both.get_legend().get_texts()]
+    assert not any(text.get_parse_math() for text in both.get_legend().get_texts())
+
+
+def test_hours_are_thinned(samples: Make) -> None:
+    """Of 100,000 samples no more are drawn than the panel's pixels show, the peak among them."""
+    values = np.ones(100_000)
+    values[777] = 99
+    [ax] = timeline(samples(cpu_percent_now=values))
+
+    assert len(ax.lines[0].get_xdata()) <= 4 * 320
+    assert 99 == ax.lines[0].get_ydata().max()
+
+
+def test_steady_memory_is_not_blown_up(samples: Make) -> None:
+    """A change of memory by a thousandth is seen as small: a tenth of the value is in view."""
+    [ax] = timeline(samples(rss_mib=[1000.0, 1001.0]))
+    low, high = ax.get_ylim()
+
+    assert high - low >= 100
