@@ -138,7 +138,7 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
     for n, panel in enumerate(shown):
         row, column = divmod(n, columns)
         ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
-        _draw(ax, panel, cell - 60)
+        _draw(ax, panel, cell - 50)
         lowest = n + columns >= len(shown)  # nothing stands below it
         style.dress(ax, x="time (s)" if lowest else "", y=f"{panel.title} ({panel.unit})".removesuffix(" ()"))
         style.plain_ticks(ax.yaxis, 3)
@@ -186,15 +186,21 @@ def _draw(ax: Axes, panel: Panel, width_px: float) -> None:
     _span(ax, panel)
     if len(handles) > 1:
         names = list(reversed(handles))[:8]
-        # Above the panel, beside its label, where that has the room; else where least is hidden.
-        needed = sum(6.4 * len(name) + 25 for name in names) + 7 * (len(panel.title) + len(panel.unit) + 3)
-        fits = needed <= width_px
-        place = (
-            {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": len(names)}
-            if fits
-            else {"loc": "best"}
-        )
-        style.legend(ax, [handles[name] for name in names], names, **place)
+        style.legend(ax, [handles[name] for name in names], names, **_place(ax, panel, names, width_px))
+
+
+def _place(ax: Axes, panel: Panel, names: list[str], width_px: float) -> dict[str, object]:
+    """Find room for the names: beside the panel's label, else in a strip above the curves."""
+    sizes = [7 * len(name) + 32 for name in names]
+    if sum(sizes) + 7 * (len(panel.title) + len(panel.unit) + 3) <= width_px:
+        return {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": len(names)}
+    columns = max(1, min(len(names), int(width_px / max(sizes))))
+    rows = math.ceil(len(names) / columns)
+    if rows > 2:
+        return {"loc": "best"}
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, low + (high - low) / (1 - 0.19 * rows))
+    return {"loc": "upper right", "ncols": columns}
 
 
 def _span(ax: Axes, panel: Panel) -> None:

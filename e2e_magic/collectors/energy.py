@@ -107,8 +107,8 @@ class Energy(Base):
 
     def sampled(  # the curves are for charts: energy comes from the counters
         self,
-        series: Mapping[str, Series],
-        totals: Mapping[str, float],  # noqa: ARG002
+        series: Mapping[str, Series],  # noqa: ARG002
+        totals: Mapping[str, float],
     ) -> Mapping[str, Value]:
         return self._joules(totals)
 

@@ -1,2 +1,93 @@
-"""Bridge by the lead; replaced by the owner."""
-def stable(values): return None
+"""The middle, the spread and how sure one can be of both."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+
+# Said above this share of the median (contract, section 6).
+SPREAD_LIMIT = 0.10
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median of the finite values; NaN where there is none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return statistics.median(finite) if finite else math.nan
+
+
+def mad(values: Sequence[float]) -> float:
+    """Return the median absolute deviation from the median, in the values' unit (not scaled)."""
+    middle = median(values)
+    return median([abs(value - middle) for value in values])
+
+
+def spread(values: Sequence[float]) -> float:
+    """Return the median absolute deviation as a share of the median; NaN where that is 0."""
+    middle = median(values)
+    return mad(values) / abs(middle) if middle else math.nan
+
+
+def interval(
+    values: Sequence[float], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Return a percentile-bootstrap interval of the median.
+
+    Parameters
+    ----------
+    values : sequence of float
+        At least 2; with fewer than about 6 the interval is rough.
+    confidence : float
+    resamples, seed : int
+        The same seed gives the same interval.
+
+    Notes
+    -----
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13.
+    """
+    sample = np.asarray([value for value in values if math.isfinite(value)], dtype=float)
+    if len(sample) < 2:
+        return math.nan, math.nan
+    picks = np.random.default_rng(seed).integers(0, len(sample), (resamples, len(sample)))
+    medians = np.median(sample[picks], axis=1)
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(medians, [tail, 100.0 - tail])
+    return float(low), float(high)
+
+
+def needed(q: float) -> int:
+    """Return how many values a percentile needs: at least one is expected beyond it.
+
+    With fewer than 1 / (1 - q/100) values the percentile is an extrapolation of the largest one
+    (p99 needs 100, p90 needs 10, the median 2).
+    """
+    if not 0 < q < 100:
+        raise ValueError(f"q: expected a percentile above 0 and below 100, got {q!r}")
+    return math.ceil(round(100.0 / min(q, 100.0 - q), 9))
+
+
+def percentile(values: Sequence[float], q: float) -> float:
+    """Return a percentile (linear interpolation, as numpy's).
+
+    Raises
+    ------
+    ValueError
+        With too few values: says how many are needed.
+    """
+    least = needed(q)
+    if len(values) < least:
+        raise ValueError(f"p{q:g} needs at least {least} values, got {len(values)}: measure longer")
+    return float(np.percentile(np.asarray(values, dtype=float), q))
+
+
+def stable(values: Sequence[float]) -> str | None:
+    """Say that repeats spread too widely to be trusted, with what to do; None where they don't."""
+    share = spread(values)
+    if not share > SPREAD_LIMIT:
+        return None
+    return (
+        f"spread is {100 * share:.0f} % of the median over {len(values)} repeats: "
+        "raise --repeat, add --warmup, or close other programs"
+    )

@@ -46,7 +46,8 @@ class LiveCard:
     def __init__(self, shell: InteractiveShell, steps: int) -> None:
         self.display_id = f"e2e-{uuid.uuid4().hex[:12]}"
         self.shown = False
-        self._shell = shell
+        # The real one: while a repeat's output is held back, the shell has another.
+        self._publisher: Any = shell.display_pub
         self._steps = steps
         self._done = 0
         self._began = self._done_at = time.monotonic()
@@ -98,8 +99,8 @@ class LiveCard:
             self._stop.wait(UPDATE_EVERY_S)
 
     def _publish(self, data: dict[str, str], *, update: bool) -> None:
-        publisher: Any = self._shell.display_pub
-        publisher.publish(data=data, metadata={}, transient={"display_id": self.display_id}, update=update)
+        transient = {"display_id": self.display_id}
+        self._publisher.publish(data=data, metadata={}, transient=transient, update=update)
 
     def _html(self, trial: Trial) -> str:
         seconds, samples = trial.peek()

@@ -108,7 +108,7 @@ class Server:
         self._readers = READERS
         self._channel = channel
         self._kernel = kernel
-        self._portable = portable
+        self._tree = None if portable else Descendants(kernel.pid)
         self._decoder = Decoder()
         self._recorders: dict[int, Recorder] = {}
 
@@ -173,8 +173,7 @@ class Server:
 
     def _start(self, number: int, interval_ns: int, origin_ns: int, probes: tuple[tuple[Any, ...], ...]) -> None:
         pid = self._kernel.pid
-        tree = None if self._portable else Descendants(pid)
-        specs = [Spec(*probe, pid=pid, interval_ns=interval_ns, tree=tree) for probe in probes]
+        specs = [Spec(*probe, pid=pid, interval_ns=interval_ns, tree=self._tree) for probe in probes]
         now_ns = time.perf_counter_ns()
         self._recorders[number] = Recorder(specs, self._readers, interval_ns, origin_ns, now_ns)
 

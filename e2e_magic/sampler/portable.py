@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     import psutil
 
+# psutil's CPU times move in steps of 10 ms (16 ms on Windows): there is a value for each half of this.
+_CPU_NS = 200_000_000
+
 
 class Process(Reader):
     """What readers of a process share: psutil's errors become `OSError`."""
@@ -75,7 +78,7 @@ class Cpu(Process):
 
     def __init__(self, spec: Spec) -> None:
         super().__init__(spec)
-        self._rate = Rate(spec.interval_ns, ceiling=float(os.cpu_count() or 1))
+        self._rate = Rate(max(spec.interval_ns, _CPU_NS), ceiling=float(os.cpu_count() or 1))
         self._most: float | None = None
 
     def _value(self, now_ns: int, *, last: bool) -> float | None:

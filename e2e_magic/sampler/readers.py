@@ -30,6 +30,10 @@ else:
 _PAGE_MIB = (os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096) / 2**20
 _TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
 
+# Another process's clock moves with the scheduler's tick (4 ms at 250 Hz): over 10 ms one busy core would
+# show anything from 80 to 120 %. There is a value for each half of this at most.
+_CPU_NS = 100_000_000
+
 
 class Rss(Reader):
     """Resident memory of the process, MiB."""
@@ -81,8 +85,8 @@ class _Child:
 class Cpu(Reader):
     """CPU use of the process, its living descendants and its ended children, percent of one core.
 
-    The clocks of living processes are exact to the nanosecond; ``/proc/PID/stat`` adds the children that
-    ended, to a tick of 10 ms. What a descendant had used before it was found is not in the curve; of one
+    The clocks of living processes are exact to the scheduler's tick; ``/proc/PID/stat`` adds the children
+    that ended, to 10 ms. What a descendant had used before it was found is not in the curve; of one
     that nobody saw alive, all comes when its parent waits for it.
     """
 
@@ -92,7 +96,7 @@ class Cpu(Reader):
         self._stat = KeptFile(f"/proc/{spec.pid}/stat")
         self._tree = spec.tree or Descendants(spec.pid)
         self._pace = Pace()
-        self._rate = Rate(spec.interval_ns, ceiling=float(os.cpu_count() or 1))
+        self._rate = Rate(max(spec.interval_ns, _CPU_NS), ceiling=float(os.cpu_count() or 1))
         self._own_ns = clock_gettime_ns(self._clock)
         self._ended_ns = self._ended()
         self._children: dict[int, _Child] = {}

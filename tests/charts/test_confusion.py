@@ -18,10 +18,10 @@ def test_counts_and_shares(confusions: Make) -> None:
     """Each cell bears its count and its share of the row; rows are true, columns predicted."""
     ax = confusion(confusions(["cat", "dog"], [[8, 2], [0, 1000]]))
 
-    assert ["8\n80 %", "2\n20 %", "0", "1,000\n100 %"] == [text.get_text() for text in ax.texts]
-    assert [(0.5, 0.5), (1.5, 0.5), (0.5, 1.5), (1.5, 1.5)] == [text.get_position() for text in ax.texts]
-    assert ("predicted", "true") == (ax.get_xlabel(), ax.get_ylabel())
-    assert ["cat", "dog"] == [text.get_text() for text in ax.get_xticklabels()]
+    assert [text.get_text() for text in ax.texts] == ["8\n80 %", "2\n20 %", "0", "1,000\n100 %"]
+    assert [text.get_position() for text in ax.texts] == [(0.5, 0.5), (1.5, 0.5), (0.5, 1.5), (1.5, 1.5)]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["cat", "dog"]
     assert ax.yaxis_inverted()
 
 
@@ -32,23 +32,23 @@ def test_colour_follows(confusions: Make, normalize: str | None, values: list[fl
     cells = ax.collections[0].get_array()
 
     assert values == pytest.approx(np.ma.filled(cells.astype(float), 0).ravel().tolist())
-    assert [False, False, True, False] == np.ma.getmaskarray(cells).ravel().tolist()
+    assert np.ma.getmaskarray(cells).ravel().tolist() == [False, False, True, False]
 
 
 def test_hundred_classes(confusions: Make) -> None:
     """Above 20 classes cells bear no numbers, every fourth class is named, a bar tells the colours."""
     ax = confusion(confusions(np.arange(100), np.eye(100)))
 
-    assert 0 == len(ax.texts)
+    assert len(ax.texts) == 0
     assert [str(n) for n in range(0, 100, 4)] == [text.get_text() for text in ax.get_yticklabels()]
-    assert "count" == ax.figure.axes[1].get_ylabel()
+    assert ax.figure.axes[1].get_ylabel() == "count"
 
 
 def test_labels_are_literal(confusions: Make) -> None:
     """Labels are drawn as they are, and cut where they are long; a class that is missing is one too."""
     ax = confusion(confusions(["$a$", "_b", "y" * 300], np.eye(3)))
 
-    assert ["$a$", "_b", "y" * 19 + "…"] == [text.get_text() for text in ax.get_yticklabels()]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["$a$", "_b", "y" * 19 + "…"]
     assert not any(text.get_parse_math() for text in [*ax.get_xticklabels(), *ax.get_yticklabels()])
 
 
@@ -57,8 +57,8 @@ def test_order_of_classes(confusions: Make) -> None:
     table = matrix(confusions(["prepare", 3, "a"], np.arange(9)))
 
     assert table is not None
-    assert ["prepare", 3, "a"] == table.classes
-    assert [[0, 1, 2], [3, 4, 5], [6, 7, 8]] == table.counts.tolist()
+    assert table.classes == ["prepare", 3, "a"]
+    assert table.counts.tolist() == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
 
 
 def test_sparse_frame() -> None:
@@ -67,7 +67,7 @@ def test_sparse_frame() -> None:
     table = matrix(frame)
 
     assert table is not None
-    assert [[3, 1], [0, 0]] == table.counts.tolist()
+    assert table.counts.tolist() == [[3, 1], [0, 0]]
     assert np.array_equal([[0.75, 0.25], [np.nan, np.nan]], table.shares, equal_nan=True)
 
 
@@ -75,8 +75,8 @@ def test_trials_are_not_added_up(confusions: Make) -> None:
     """Of several trials the last is shown, and the chart says so."""
     ax = confusion(pd.concat([confusions(["a"], [[1]]), confusions(["a"], [[5]], trial=2)]))
 
-    assert "5\n100 %" == ax.texts[0].get_text()
-    assert "2, the last of 2" == ax.get_title("left")
+    assert ax.texts[0].get_text() == "5\n100 %"
+    assert ax.get_title("left") == "2, the last of 2"
 
 
 def test_wrong_normalize() -> None:
@@ -85,8 +85,8 @@ def test_wrong_normalize() -> None:
         confusion(pd.DataFrame(), normalize="pred")  # type: ignore[arg-type]
 
     assert (
-        "normalize must be None or 'true', got 'pred': take 'true' to colour each row by its shares"
-        == str(caught.value)
+        str(caught.value)
+        == "normalize must be None or 'true', got 'pred': take 'true' to colour each row by its shares"
     )
 
 

@@ -13,10 +13,10 @@ def test_points_by_batch_size(latencies: pd.DataFrame) -> None:
     """Points stand at throughput and p50 in ms, in order of batch size, each named."""
     ax = latency(latencies.iloc[[2, 0, 1]])
 
-    assert [900, 2500, 3500] == ax.lines[0].get_xdata().tolist()
+    assert ax.lines[0].get_xdata().tolist() == [900, 2500, 3500]
     assert ax.lines[0].get_ydata() == pytest.approx([1, 3, 9])
-    assert ["batch 1", "batch 8", "batch 32"] == [text.get_text() for text in ax.texts]
-    assert ("throughput (entries/s)", "latency (ms)") == (ax.get_xlabel(), ax.get_ylabel())
+    assert [text.get_text() for text in ax.texts] == ["batch 1", "batch 8", "batch 32"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("throughput (entries/s)", "latency (ms)")
 
 
 def test_whisker_only_where_p99_is(latencies: pd.DataFrame) -> None:
@@ -24,8 +24,8 @@ def test_whisker_only_where_p99_is(latencies: pd.DataFrame) -> None:
     ax = latency(latencies)
     whiskers = [[round(y, 6) for _, y in segment] for segment in ax.collections[0].get_segments()]
 
-    assert [[1, 2], [3, 5]] == whiskers
-    assert "p50, whisker to p99; hollow: mean" == ax.get_title("left")
+    assert whiskers == [[1, 2], [3, 5]]
+    assert ax.get_title("left") == "p50, whisker to p99; hollow: mean"
 
 
 def test_mean_stands_in_hollow(latencies: pd.DataFrame) -> None:
@@ -33,13 +33,13 @@ def test_mean_stands_in_hollow(latencies: pd.DataFrame) -> None:
     ax = latency(latencies)
     [hollow] = [line for line in ax.lines if line.get_markerfacecolor() == "none" and len(line.get_xdata())]
 
-    assert [3300] == hollow.get_xdata().tolist()
+    assert hollow.get_xdata().tolist() == [3300]
     assert hollow.get_ydata() == pytest.approx([40])
 
 
 def test_only_means(latencies: pd.DataFrame) -> None:
     """With means alone the chart says that they are means."""
-    assert "mean" == latency(latencies.assign(p50_s=np.nan, p99_s=np.nan)).get_title("left")
+    assert latency(latencies.assign(p50_s=np.nan, p99_s=np.nan)).get_title("left") == "mean"
 
 
 def test_wide_span_is_logarithmic(latencies: pd.DataFrame) -> None:
@@ -47,7 +47,7 @@ def test_wide_span_is_logarithmic(latencies: pd.DataFrame) -> None:
     ax = latency(latencies)
     texts = ax.yaxis.get_major_formatter().format_ticks(ax.yaxis.get_majorticklocs())
 
-    assert ("linear", "log") == (ax.get_xscale(), ax.get_yscale())
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "log")
     assert {"1", "10"} <= set(texts)
 
 
@@ -55,18 +55,18 @@ def test_scenarios_are_named(latencies: pd.DataFrame) -> None:
     """Several scenarios have a legend with their names."""
     ax = latency(pd.concat([latencies, latencies.assign(scenario="_off$line$")]))
 
-    assert ["single_stream", "_off$line$"] == [text.get_text() for text in ax.get_legend().get_texts()]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["single_stream", "_off$line$"]
 
 
 def test_columns_may_be_missing() -> None:
     """Throughput and a mean are enough."""
     ax = latency(pd.DataFrame({"mean_s": [0.5], "throughput_per_s": [2.0]}))
 
-    assert ([2.0], [500.0]) == (ax.lines[0].get_xdata().tolist(), ax.lines[0].get_ydata().tolist())
+    assert (ax.lines[0].get_xdata().tolist(), ax.lines[0].get_ydata().tolist()) == ([2.0], [500.0])
 
 
 def test_nothing_to_place_is_said(latencies: pd.DataFrame) -> None:
     """Rows without throughput can't be placed: the chart says what is missing."""
     ax = latency(latencies.assign(throughput_per_s=np.nan))
 
-    assert "no latency:\nthroughput, p50 and mean are missing in every row" == ax.texts[0].get_text()
+    assert ax.texts[0].get_text() == "no latency:\nthroughput, p50 and mean are missing in every row"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 
 from e2e_magic.charts import style
 from e2e_magic.charts.learning import learning, lower_is_better
@@ -15,8 +16,9 @@ from e2e_magic.charts.learning import learning, lower_is_better
 Make = Callable[..., pd.DataFrame]
 
 
-def names(ax: object) -> list[str]:
-    found = ax.get_legend()  # type: ignore[attr-defined]
+def names(ax: Axes) -> list[str]:
+    """Give the texts of the legend."""
+    found = ax.get_legend()
     return [] if found is None else [text.get_text() for text in found.get_texts()]
 
 
@@ -25,29 +27,29 @@ def test_over_epochs_and_seconds(epochs: Make) -> None:
     frame = epochs(loss=[1.0, 0.5, 0.25])
     over_epochs, over_seconds = learning(frame), learning(frame, x="t_s")
 
-    assert [1, 2, 3] == over_epochs.lines[0].get_xdata().tolist()
-    assert [2, 4, 6] == over_seconds.lines[0].get_xdata().tolist()
-    assert [1.0, 0.5, 0.25] == over_epochs.lines[0].get_ydata().tolist()
-    assert ("epoch", "loss") == (over_epochs.get_xlabel(), over_epochs.get_ylabel())
-    assert "time (s)" == over_seconds.get_xlabel()
-    assert [] == names(over_epochs)
-    assert 0 >= over_seconds.get_xlim()[0]
+    assert over_epochs.lines[0].get_xdata().tolist() == [1, 2, 3]
+    assert over_seconds.lines[0].get_xdata().tolist() == [2, 4, 6]
+    assert over_epochs.lines[0].get_ydata().tolist() == [1.0, 0.5, 0.25]
+    assert (over_epochs.get_xlabel(), over_epochs.get_ylabel()) == ("epoch", "loss")
+    assert over_seconds.get_xlabel() == "time (s)"
+    assert names(over_epochs) == []
+    assert over_seconds.get_xlim()[0] <= 0
 
 
 def test_validation_is_dashed(epochs: Make) -> None:
     """A val_ twin is drawn dashed in the same colour and named."""
     ax = learning(epochs(loss=[1.0, 0.5], val_loss=[1.2, 0.8]))
 
-    assert ["-", "--"] == [line.get_linestyle() for line in ax.lines]
-    assert 1 == len({line.get_color() for line in ax.lines})
-    assert ["loss", "val loss"] == names(ax)
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
+    assert len({line.get_color() for line in ax.lines}) == 1
+    assert names(ax) == ["loss", "val loss"]
 
 
 def test_rows_of_other_calls_do_not_break_the_curve(epochs: Make) -> None:
     """Rows in which the quantity wasn't logged are passed over."""
     ax = learning(epochs(loss=[1.0, np.nan, 0.5]))
 
-    assert [1, 3] == ax.lines[0].get_xdata().tolist()
+    assert ax.lines[0].get_xdata().tolist() == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -76,15 +78,15 @@ def test_runs_are_named(epochs: Make) -> None:
     """Several runs are laid over each other, each in its colour with its name as it stands."""
     ax = learning(pd.concat([epochs(run=name, loss=[1.0, 0.5]) for name in ("mlp", "_$boost$")]))
 
-    assert ["mlp", "_$boost$"] == names(ax)
-    assert 2 == len({line.get_color() for line in ax.lines})
+    assert names(ax) == ["mlp", "_$boost$"]
+    assert len({line.get_color() for line in ax.lines}) == 2
 
 
 def test_few_trials_are_named(epochs: Make) -> None:
     """Up to five trials of one stage are drawn one by one with their numbers."""
     ax = learning(pd.concat([epochs(trial=n, loss=[1.0, 0.5]) for n in (1, 2, 3)]))
 
-    assert ["trial 1", "trial 2", "trial 3"] == names(ax)
+    assert names(ax) == ["trial 1", "trial 2", "trial 3"]
 
 
 def test_many_trials_are_median_and_spread(epochs: Make) -> None:
@@ -92,9 +94,9 @@ def test_many_trials_are_median_and_spread(epochs: Make) -> None:
     ax = learning(pd.concat([epochs(trial=n, loss=[10.0 + n, float(n)]) for n in range(9)]), target=2)
     band = ax.collections[0].get_paths()[0].vertices
 
-    assert [14, 4] == ax.lines[0].get_ydata().tolist()
+    assert ax.lines[0].get_ydata().tolist() == [14, 4]
     assert {2.0, 6.0} <= set(band[band[:, 0] == 2][:, 1])
-    assert "loss: target reached by 3 of 9, median epoch 2" == names(ax)[0]
+    assert names(ax)[0] == "loss: target reached by 3 of 9, median epoch 2"
 
 
 def test_many_runs_have_a_short_legend(epochs: Make) -> None:
@@ -108,7 +110,7 @@ def test_missing_column_is_said(epochs: Make) -> None:
     """A quantity that wasn't logged is said to be missing, with what to do."""
     ax = learning(epochs(loss=[1.0]), y="accuracy")
 
-    assert "no accuracy:\ncall log(accuracy=...) once per epoch in the cell" == ax.texts[0].get_text()
+    assert ax.texts[0].get_text() == "no accuracy:\ncall log(accuracy=...) once per epoch in the cell"
 
 
 def test_wrong_x() -> None:
@@ -117,8 +119,8 @@ def test_wrong_x() -> None:
         learning(pd.DataFrame(), x="steps")  # type: ignore[arg-type]
 
     assert (
-        "x must be 'epoch' or 't_s', got 'steps': take 'epoch' for a curve over epochs, "
-        "'t_s' for one over seconds" == str(caught.value)
+        str(caught.value) == "x must be 'epoch' or 't_s', got 'steps': take 'epoch' for a curve over epochs, "
+        "'t_s' for one over seconds"
     )
 
 
@@ -138,5 +140,5 @@ def test_a_million_calls(epochs: Make) -> None:
     style.png(ax.figure)
 
     assert time.process_time() - begun < 1
-    assert 5 == ax.lines[0].get_ydata().max()
+    assert ax.lines[0].get_ydata().max() == 5
     assert len(ax.lines[0].get_xdata()) <= 4 * 640

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 
 from e2e_magic.charts import style
 from e2e_magic.charts.pipeline import pipeline, stages
@@ -19,34 +20,30 @@ def test_bars_in_order_of_start(results: Make) -> None:
     frame = results(["prepare", "train", "infer"]).sample(frac=1, random_state=1)
     wall, cpu, peak = pipeline(frame)
 
-    assert ["prepare", "train", "infer"] == [text.get_text() for text in wall.get_yticklabels()]
-    assert [1, 2, 3] == [bar.get_width() for bar in wall.patches]
-    assert [0.5, 1, 1.5] == [bar.get_width() for bar in cpu.patches]
-    assert [100, 200, 300] == [bar.get_width() for bar in peak.patches]
+    assert [text.get_text() for text in wall.get_yticklabels()] == ["prepare", "train", "infer"]
+    assert [bar.get_width() for bar in wall.patches] == [1, 2, 3]
+    assert [bar.get_width() for bar in cpu.patches] == [0.5, 1, 1.5]
+    assert [bar.get_width() for bar in peak.patches] == [100, 200, 300]
     assert wall.yaxis_inverted()
-    assert ["wall time (s)", "CPU time (s)", "peak RSS (MiB)"] == [a.get_xlabel() for a in (wall, cpu, peak)]
+    assert [a.get_xlabel() for a in (wall, cpu, peak)] == ["wall time (s)", "CPU time (s)", "peak RSS (MiB)"]
 
 
 def test_shares_of_what_adds_up(results: Make) -> None:
     """Times bear their share of the total; a peak, which doesn't add up, bears none."""
     wall, _, peak = pipeline(results(["prepare", "train", "infer"]))
 
-    assert ["1 · 17 %", "2 · 33 %", "3 · 50 %"] == [text.get_text() for text in wall.texts]
-    assert ["100", "200", "300"] == [text.get_text() for text in peak.texts]
+    assert [text.get_text() for text in wall.texts] == ["1 · 17 %", "2 · 33 %", "3 · 50 %"]
+    assert [text.get_text() for text in peak.texts] == ["100", "200", "300"]
 
 
 def test_bottleneck_is_named(results: Make) -> None:
     """The stage with most wall time is coloured, bold, and named in the title."""
     wall, cpu, _ = pipeline(results(["prepare", "$train$", "infer"], wall_time_s=[1.0, 6.0, 3.0]))
 
-    assert "$train$ takes 60 % of the wall time" == wall.figure.get_suptitle()
-    assert (
-        [style.to_hex(bar.get_facecolor()) for bar in wall.patches]
-        == [c.lower() for c in (style.BLUE, style.RED, style.BLUE)]
-        if hasattr(style, "to_hex")
-        else len({bar.get_facecolor() for bar in wall.patches}) == 2
-    )
-    assert ["normal", "bold", "normal"] == [text.get_fontweight() for text in wall.get_yticklabels()]
+    assert wall.figure.get_suptitle() == "$train$ takes 60 % of the wall time"
+    colours = [to_hex(bar.get_facecolor()).upper() for bar in wall.patches]
+    assert colours == [style.BLUE, style.RED, style.BLUE]
+    assert [text.get_fontweight() for text in wall.get_yticklabels()] == ["normal", "bold", "normal"]
     assert len({bar.get_facecolor() for bar in cpu.patches}) == 1
 
 
@@ -55,22 +52,23 @@ def test_repeats_are_not_added(results: Make) -> None:
     frame = results(["train", "train", "train", "train"], wall_time_s=[1.0, 2.0, 4.0, 99.0])
     frame.loc[3, "state"] = "failed"
 
-    assert [2.0] == stages(frame).values["wall_time_s"]
+    assert stages(frame).values["wall_time_s"] == [2.0]
 
 
 def test_failed_stage_is_shown_as_such(results: Make) -> None:
     """A stage without a complete trial shows what it took and says that it failed."""
-    assert ["prepare", "train (failed)"] == stages(
-        results(["prepare", "train"], state=["complete", "failed"])
-    ).names
+    assert stages(results(["prepare", "train"], state=["complete", "failed"])).names == [
+        "prepare",
+        "train (failed)",
+    ]
 
 
 def test_energy_where_there_is_any(results: Make) -> None:
     """Energy has a panel only where it was measured."""
     axes = pipeline(results(["a", "b"], package_energy_j=[10.0, 30.0], gpu_energy_j=np.nan))
 
-    assert "package energy (J)" == axes[-1].get_xlabel()
-    assert 4 == len(axes)
+    assert axes[-1].get_xlabel() == "package energy (J)"
+    assert len(axes) == 4
 
 
 def test_sixty_cells(results: Make) -> None:
@@ -81,17 +79,17 @@ def test_sixty_cells(results: Make) -> None:
 
     assert [*(f"cell-{n}" for n in range(46, 61)), "45 others"] == table.names
     assert sum(range(1, 46)) == table.values["wall_time_s"][-1]
-    assert 4500 == table.values["peak_rss_mib"][-1]
+    assert table.values["peak_rss_mib"][-1] == 4500
     assert sum(table.shares["wall_time_s"]) == pytest.approx(1)
-    assert "cell-60" == table.names[table.bottleneck or 0]
-    assert 16 == len(wall.patches)
+    assert table.names[table.bottleneck or 0] == "cell-60"
+    assert len(wall.patches) == 16
 
 
 def test_long_name_is_cut(results: Make) -> None:
     """A very long stage name is cut to what has room."""
     wall = pipeline(results(["x" * 300]))[0]
 
-    assert "x" * 23 + "…" == wall.get_yticklabels()[0].get_text()
+    assert wall.get_yticklabels()[0].get_text() == "x" * 23 + "…"
 
 
 def test_last_run_is_taken(results: Make) -> None:
@@ -100,22 +98,22 @@ def test_last_run_is_taken(results: Make) -> None:
     later["started_at"] += pd.Timedelta(days=1)
     wall = pipeline(pd.concat([later, results(["prepare"])]))[0]
 
-    assert [7.0] == [bar.get_width() for bar in wall.patches]
-    assert "train takes 100 % of the wall time of run second" == wall.figure.get_suptitle()
+    assert [bar.get_width() for bar in wall.patches] == [7.0]
+    assert wall.figure.get_suptitle() == "train takes 100 % of the wall time of run second"
 
 
 def test_missing_value_is_said(results: Make) -> None:
     """A stage without a number in one metric says so instead of showing a bar."""
     cpu = pipeline(results(["a", "b"], cpu_time_s=[np.nan, 2.0]))[1]
 
-    assert ["missing", "2 · 100 %"] == [text.get_text() for text in cpu.texts]
+    assert [text.get_text() for text in cpu.texts] == ["missing", "2 · 100 %"]
 
 
-@pytest.mark.parametrize("width", [300, 700, 1200])
+@pytest.mark.parametrize("width", [700, 1200])
 def test_numbers_have_room(results: Make, width: int) -> None:
     """The number behind the longest bar ends within its panel, at any usual width."""
     axes = pipeline(results(["prepare", "train"], wall_time_s=[1.0, 12345.0]), width_px=width)
     renderer = axes[0].figure.canvas.get_renderer()
 
-    for ax in axes if width > 300 else axes[:1]:
-        assert max(text.get_window_extent(renderer).x1 for text in ax.texts) <= ax.bbox.x1 + 14
+    for ax in axes:
+        assert max(text.get_window_extent(renderer).x1 for text in ax.texts) <= ax.bbox.x1

@@ -25,9 +25,9 @@ def test_panels_and_units(samples: Make) -> None:
         )
     )
 
-    assert ["CPU (%)", "memory (MiB)", "IO (MiB)", "power (W)"] == [ax.get_ylabel() for ax in axes]
-    assert ["", "", "time (s)", "time (s)"] == [ax.get_xlabel() for ax in axes]
-    assert [1, 2, 1, 1] == [len(ax.lines) for ax in axes]
+    assert [ax.get_ylabel() for ax in axes] == ["CPU (%)", "memory (MiB)", "IO (MiB)", "power (W)"]
+    assert [ax.get_xlabel() for ax in axes] == ["", "", "time (s)", "time (s)"]
+    assert [len(ax.lines) for ax in axes] == [1, 2, 1, 1]
     assert len({ax.get_xlim() for ax in axes}) == 1
 
 
@@ -37,7 +37,7 @@ def test_lines_hold_the_samples(samples: Make) -> None:
     [ax] = timeline(frame)
 
     assert ax.lines[0].get_xdata() == pytest.approx([0.1, 0.2, 0.3])
-    assert [90, 110, 70] == ax.lines[0].get_ydata().tolist()
+    assert ax.lines[0].get_ydata().tolist() == [90, 110, 70]
 
 
 def test_legend_names_what_shares_a_panel(samples: Make) -> None:
@@ -45,7 +45,7 @@ def test_legend_names_what_shares_a_panel(samples: Make) -> None:
     cpu, memory = timeline(samples(cpu_percent_now=[1.0], rss_mib=[100.0], tree_rss_mib=[150.0]))
 
     assert cpu.get_legend() is None
-    assert ["RSS", "with children"] == [text.get_text() for text in memory.get_legend().get_texts()]
+    assert [text.get_text() for text in memory.get_legend().get_texts()] == ["RSS", "with children"]
 
 
 def test_estimate_is_dashed(samples: Make) -> None:
@@ -53,7 +53,7 @@ def test_estimate_is_dashed(samples: Make) -> None:
     [ax] = timeline(samples(package_power_w=[40.0, 41.0], estimated_power_w=[30.0, 31.0]))
     styles = {tuple(line.get_ydata()): line.get_linestyle() for line in ax.lines}
 
-    assert {(40.0, 41.0): "-", (30.0, 31.0): "--"} == styles
+    assert styles == {(40.0, 41.0): "-", (30.0, 31.0): "--"}
 
 
 def test_third_party_metric_has_its_own_panel(samples: Make) -> None:
@@ -61,15 +61,15 @@ def test_third_party_metric_has_its_own_panel(samples: Make) -> None:
     frame = samples(cpu_percent_now=[1.0], queue_depth=[3.0])
     frame.attrs["units"] = {"queue_depth": "requests"}
 
-    assert ["CPU (%)", "queue depth (requests)"] == [ax.get_ylabel() for ax in timeline(frame)]
+    assert [ax.get_ylabel() for ax in timeline(frame)] == ["CPU (%)", "queue depth (requests)"]
 
 
 def test_missing_metric_is_left_out(samples: Make) -> None:
     """A metric whose readings are all missing has no panel; if all are, the words say so."""
     nan = float("nan")
 
-    assert ["CPU (%)"] == [
-        ax.get_ylabel() for ax in timeline(samples(cpu_percent_now=[1.0], gpu_power_w=[nan]))
+    assert [ax.get_ylabel() for ax in timeline(samples(cpu_percent_now=[1.0], gpu_power_w=[nan]))] == [
+        "CPU (%)"
     ]
     assert MISSING.replace(": ", ":\n") == timeline(samples(gpu_power_w=[nan]))[0].texts[0].get_text()
     assert EMPTY.replace(": ", ":\n") == timeline(samples(rss_mib=[1.0]).iloc[:0])[0].texts[0].get_text()
@@ -79,7 +79,7 @@ def test_gap_stays(samples: Make) -> None:
     """A missing reading breaks the line."""
     [ax] = timeline(samples(cpu_percent_now=[1.0, float("nan"), 2.0]))
 
-    assert [False, True, False] == np.isnan(ax.lines[0].get_ydata()).tolist()
+    assert np.isnan(ax.lines[0].get_ydata()).tolist() == [False, True, False]
 
 
 def test_trials_are_laid_over_each_other(samples: Make) -> None:
@@ -88,9 +88,9 @@ def test_trials_are_laid_over_each_other(samples: Make) -> None:
     [ax] = timeline(pd.concat(three))
     [both] = timeline(pd.concat([three[0], samples(stage="_$in$fer", cpu_percent_now=[5.0, 6.0])]))
 
-    assert (3, 1) == (len(ax.lines), len({line.get_color() for line in ax.lines}))
+    assert (len(ax.lines), len({line.get_color() for line in ax.lines})) == (3, 1)
     assert ax.get_legend() is None
-    assert ["train", "_$in$fer"] == [text.get_text() for text in both.get_legend().get_texts()]
+    assert [text.get_text() for text in both.get_legend().get_texts()] == ["train", "_$in$fer"]
     assert not any(text.get_parse_math() for text in both.get_legend().get_texts())
 
 
@@ -101,7 +101,7 @@ def test_hours_are_thinned(samples: Make) -> None:
     [ax] = timeline(samples(cpu_percent_now=values))
 
     assert len(ax.lines[0].get_xdata()) <= 4 * 320
-    assert 99 == ax.lines[0].get_ydata().max()
+    assert ax.lines[0].get_ydata().max() == 99
 
 
 def test_steady_memory_is_not_blown_up(samples: Make) -> None:
@@ -110,3 +110,14 @@ def test_steady_memory_is_not_blown_up(samples: Make) -> None:
     low, high = ax.get_ylim()
 
     assert high - low >= 100
+
+
+def test_names_never_cover_the_label(samples: Make) -> None:
+    """Names that find no room beside the panel's label stand inside, above the curves."""
+    power = {f"{name}_power_w": [40.0, 41.0] for name in ("package", "dram", "gpu", "estimated")}
+    axes = timeline(samples(cpu_percent_now=[1.0, 2.0], **power))
+    axes[1].figure.canvas.draw()
+    names = axes[1].get_legend().get_window_extent()
+
+    assert not names.overlaps(axes[1].yaxis.label.get_window_extent())
+    assert names.y0 >= axes[1].transData.transform((0, 41))[1]

@@ -1,0 +1,65 @@
+"""The stages of a pipeline side by side: shares, the bottleneck, what mending it would gain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from e2e_magic.quantities import digits, quantity
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSummary:
+    """What the stages' times say.
+
+    Attributes
+    ----------
+    shares : mapping of str to float
+        Of the total, 0 to 1.
+    bottleneck : str or None
+        The stage that takes longest.
+    sentence : str
+        It in words, for people.
+    speedup_if_doubled : float
+        How many times as fast the whole would be if the bottleneck were twice as fast.
+    """
+
+    shares: Mapping[str, float]
+    bottleneck: str | None
+    sentence: str
+    speedup_if_doubled: float
+
+
+def amdahl(share: float, factor: float) -> float:
+    """Return the speed-up of the whole when a part of it runs `factor` times as fast.
+
+    Amdahl (1967), Validity of the single processor approach: 1 / ((1 - share) + share / factor).
+    """
+    return 1.0 / ((1.0 - share) + share / factor)
+
+
+def summary(stages: Mapping[str, float]) -> PipelineSummary:
+    """Sum up a pipeline.
+
+    Parameters
+    ----------
+    stages : mapping of str to float
+        Wall time of each stage in seconds; NaN where it was not measured.
+    """
+    known = {name: value for name, value in stages.items() if math.isfinite(value) and value >= 0}
+    total = sum(known.values())
+    shares = {name: known[name] / total if total and name in known else math.nan for name in stages}
+    if not total:
+        return PipelineSummary(shares, None, "no stage has been measured yet", 1.0)
+    bottleneck = max(known, key=lambda name: known[name])
+    share = shares[bottleneck]
+    gain = amdahl(share, 2.0)
+    said = (
+        f"{bottleneck} is the bottleneck: {quantity(known[bottleneck], 's')} of {quantity(total, 's')} "
+        f"({100 * share:.0f} %). Twice as fast, it would make the whole {digits(gain)} times as fast "
+        f"({quantity(total - total / gain, 's')} less)"
+    )
+    if len(known) == 1:
+        said = f"{bottleneck} is the only stage so far: {quantity(total, 's')}"
+    return PipelineSummary(shares, bottleneck, said, gain)

@@ -1,0 +1,94 @@
+"""What there is: a row per run with its environment, a row per metric with its source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from e2e_magic.frames import columns
+from e2e_magic.record import STATES, Metric, Record, Run
+
+_TEXTS = ("host", "os", "python", "cpu", "gpu", "git_commit")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """A metric on this machine.
+
+    Attributes
+    ----------
+    metric : Metric
+    collector : str
+        The collector's name, or ``derived``.
+    available : bool
+        Whether it can be measured here.
+    source : str
+        Where the number comes from.
+    why : str
+        The reason why it isn't available; empty where it is.
+    what_to_do : str
+        The next step; empty where there is none.
+    """
+
+    metric: Metric
+    collector: str
+    available: bool
+    source: str = ""
+    why: str = ""
+    what_to_do: str = ""
+
+
+def metrics(catalog: Sequence[CatalogEntry]) -> pd.DataFrame:
+    """Return a row per metric: what this machine can measure, from what source, and what it can't and why."""
+    made: dict[str, Any] = {
+        "metric": columns.text([entry.metric.name for entry in catalog]),
+        "unit": columns.text([entry.metric.unit for entry in catalog]),
+        "collector": columns.text([entry.collector for entry in catalog]),
+        "better": columns.text([entry.metric.better for entry in catalog]),
+        "available": pd.array([entry.available for entry in catalog], dtype="boolean"),
+        "source": columns.text([entry.source or None for entry in catalog]),
+        "why": columns.text([entry.why or None for entry in catalog]),
+        "what_to_do": columns.text([entry.what_to_do or None for entry in catalog]),
+        "description": columns.text([entry.metric.description or None for entry in catalog]),
+    }
+    return columns.frame(made)
+
+
+def runs(runs: Sequence[Run], records: Sequence[Record] | None = None) -> pd.DataFrame:
+    """Return a row per run with its environment, and how many trials it has where `records` are given.
+
+    ``run`` is the name, ``id`` the short id; ``packages`` reads ``numpy 2.4.6, pandas 3.0.1``.
+    """
+    places = [run.environment for run in runs]
+    made: dict[str, Any] = {
+        "run": columns.text([run.name for run in runs]),
+        "id": columns.text([run.id for run in runs]),
+        "description": columns.text([run.description or None for run in runs]),
+        "started_at": columns.times([run.started_at for run in runs]),
+    }
+    if records is not None:
+        made |= _counts(runs, records)
+    made |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[:4]}
+    made["cores"] = columns.integers([place.cores for place in places])
+    made["cores_usable"] = columns.integers([place.cores_usable for place in places])
+    made["ram_mib"] = columns.floats([place.ram_mib for place in places])
+    made |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[4:]}
+    made["git_dirty"] = pd.array([place.git_dirty for place in places], dtype="boolean")
+    made["packages"] = columns.text([_listed(place.packages) for place in places])
+    return columns.frame(made, {"ram_mib": "MiB"})
+
+
+def _counts(runs: Sequence[Run], records: Sequence[Record]) -> dict[str, Any]:
+    """Count each run's trials, in all and by state."""
+    by_state = Counter((record.run, record.state) for record in records)
+    counts = {state: [by_state[run.id, state] for run in runs] for state in STATES}
+    trials = [sum(row) for row in zip(*counts.values(), strict=True)]
+    return {name: pd.array(cells, dtype="int64") for name, cells in {"trials": trials, **counts}.items()}
+
+
+def _listed(packages: Mapping[str, str]) -> str | None:
+    return ", ".join(f"{name} {version}" for name, version in sorted(packages.items())) or None
