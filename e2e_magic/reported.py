@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from e2e_magic.arraylikes import WrongValueError, array_of, describe, plain
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -67,12 +69,8 @@ def collect(value: object, options: Mapping[str, object]) -> Reported:
 def _read(found: Reported, name: str, read: Callable[[object], Any], key: str, value: object) -> None:
     try:
         found.values[name] = read(value)
-    except _Wrong as wrong:
+    except WrongValueError as wrong:
         found.problems[key] = f"{key}: {wrong}"
-
-
-class _Wrong(Exception):
-    """What was expected and what came, without the key."""
 
 
 def _read_confusion(found: Reported, given: Mapping[str, tuple[str, object]]) -> None:
@@ -90,9 +88,11 @@ def _read_confusion(found: Reported, given: Mapping[str, tuple[str, object]]) ->
     try:
         classes = _labels(given["classes"][1])
         if len(classes) != size:
-            raise _Wrong(f"expected {size} labels, one per row of the confusion matrix, got {len(classes)}")
+            raise WrongValueError(  # noqa: TRY301 - said in one place
+                f"expected {size} labels, one per row of the confusion matrix, got {len(classes)}"
+            )
         found.values["classes"] = classes
-    except _Wrong as wrong:
+    except WrongValueError as wrong:
         found.problems["classes"] = f"classes: {wrong}; the matrix is kept with the labels 0 to {size - 1}"
 
 
@@ -106,8 +106,8 @@ def _from_labels(found: Reported, given: Mapping[str, tuple[str, object]]) -> No
             return
     try:
         true = np.asarray(_labels(given["y_true"][1]), dtype=object)
-        predicted = _array(given["y_pred"][1])
-    except _Wrong as wrong:
+        predicted = array_of(given["y_pred"][1])
+    except WrongValueError as wrong:
         found.problems["y_true"] = f"y_true, y_pred: {wrong}"
         return
     if len(predicted) != len(true):
@@ -124,8 +124,8 @@ def _from_labels(found: Reported, given: Mapping[str, tuple[str, object]]) -> No
         if "classes" not in given:
             classes = _sorted_labels(np.concatenate([np.asarray(classes, object), labels]))
         found.values["confusion"] = _count(true, labels, classes)
-        found.values["classes"] = [_plain(label) for label in classes]
-    except _Wrong as wrong:
+        found.values["classes"] = [plain(label) for label in classes]
+    except WrongValueError as wrong:
         found.problems["y_pred"] = f"y_pred: {wrong}"
         return
     if scores is not None:
@@ -140,7 +140,7 @@ def _decide(
 
     if predicted.ndim == 2 and predicted.shape[1] > 1:
         if predicted.shape[1] != len(classes):
-            raise _Wrong(
+            raise WrongValueError(
                 f"expected scores for {len(classes)} classes, got {predicted.shape[1]} columns; "
                 "name the classes of the columns with classes"
             )
@@ -150,29 +150,31 @@ def _decide(
     if predicted.ndim > 1:
         predicted = predicted.reshape(len(predicted), -1)
         if predicted.shape[1] != 1:
-            raise _Wrong(f"expected labels (n) or scores (n, classes), got shape {predicted.shape}")
+            raise WrongValueError(f"expected labels (n) or scores (n, classes), got shape {predicted.shape}")
         predicted = predicted[:, 0]
-    known = set(map(_plain, true))
-    if predicted.dtype.kind == "f" and len(classes) == 2 and not set(map(_plain, predicted)) <= known:
+    known = set(map(plain, true))
+    if predicted.dtype.kind == "f" and len(classes) == 2 and not set(map(plain, predicted)) <= known:
         if not bool(np.all((predicted >= 0) & (predicted <= 1))):
-            raise _Wrong("expected labels, or for two classes scores from 0 to 1, got numbers outside of it")
+            raise WrongValueError(
+                "expected labels, or for two classes scores from 0 to 1, got numbers outside of it"
+            )
         names = np.empty(2, dtype=object)
         names[:] = classes
         return names[(predicted > 0.5).astype(int)], predicted.astype(float)
     labels = np.empty(len(predicted), dtype=object)
-    labels[:] = [_plain(label) for label in predicted]
+    labels[:] = [plain(label) for label in predicted]
     return labels, None
 
 
 def _count(true: NDArray[Any], predicted: NDArray[Any], classes: Sequence[Any]) -> list[list[int]]:
     import numpy as np
 
-    place = {_plain(label): n for n, label in enumerate(classes)}
-    unknown = [label for label in (*true, *predicted) if _plain(label) not in place]
+    place = {plain(label): n for n, label in enumerate(classes)}
+    unknown = [label for label in (*true, *predicted) if plain(label) not in place]
     if unknown:
-        raise _Wrong(f"expected labels among the classes {_some(list(place))}, got {unknown[0]!r}")
-    rows = np.array([place[_plain(label)] for label in true])
-    columns = np.array([place[_plain(label)] for label in predicted])
+        raise WrongValueError(f"expected labels among the classes {_some(list(place))}, got {unknown[0]!r}")
+    rows = np.array([place[plain(label)] for label in true])
+    columns = np.array([place[plain(label)] for label in predicted])
     counts = np.bincount(rows * len(place) + columns, minlength=len(place) ** 2)
     matrix: list[list[int]] = counts.reshape(len(place), len(place)).tolist()
     return matrix
@@ -182,8 +184,8 @@ def _add_roc_auc(found: Reported, true: NDArray[Any], scores: NDArray[Any], clas
     """Add the area under the ROC curve: it needs the scores, which are not kept."""
     from sklearn.metrics import roc_auc_score
 
-    place = {_plain(label): n for n, label in enumerate(classes)}
-    numbers = [place[_plain(label)] for label in true]
+    place = {plain(label): n for n, label in enumerate(classes)}
+    numbers = [place[plain(label)] for label in true]
     try:
         if scores.ndim == 1 or len(classes) == 2:
             area = roc_auc_score(numbers, scores if scores.ndim == 1 else scores[:, 1])
@@ -205,7 +207,7 @@ def _read_binary(found: Reported, given: Mapping[str, tuple[str, object]]) -> No
         if key in given:
             try:
                 binary[key] = _binary(key, given[key][1])
-            except _Wrong as wrong:
+            except WrongValueError as wrong:
                 found.problems[key] = f"{key}: {wrong}"
     if binary:
         accuracy = found.values.get("accuracy")
@@ -215,127 +217,72 @@ def _read_binary(found: Reported, given: Mapping[str, tuple[str, object]]) -> No
 
 
 def _binary(key: str, value: object) -> float:
-    array = _array(value)
+    array = array_of(value)
     rate = key in ("recall", "precision", "f1_score")
     expected = "a share from 0 to 1" if rate else "a count of at least 0"
     if array.size != 1 or array.dtype.kind not in "iuf":
-        raise _Wrong(f"expected {expected}, got {_describe(value)}")
+        raise WrongValueError(f"expected {expected}, got {describe(value)}")
     number = float(array.reshape(-1)[0])
     if not (0 <= number <= 1 if rate else 0 <= number < math.inf):
-        raise _Wrong(f"expected {expected}, got {number:g}")
+        raise WrongValueError(f"expected {expected}, got {number:g}")
     return number
 
 
 def _curve(value: object) -> float | list[float]:
     """Read a number, or one per epoch. NaN and infinities are legal: training may diverge."""
-    array = _array(value)
+    array = array_of(value)
     if array.dtype.kind not in "iufb" or array.ndim > 1 or not array.size:
-        raise _Wrong(f"expected a number, or one number per epoch, got {_describe(value)}")
+        raise WrongValueError(f"expected a number, or one number per epoch, got {describe(value)}")
     if array.ndim == 0:
         return float(array)
     return [float(number) for number in array]
 
 
+_ENTRIES = "expected how many entries were handled, a whole number above 0"
+
+
 def _entries(value: object) -> int:
-    array = _array(value)
+    array = array_of(value)
     if array.size != 1 or array.dtype.kind not in "iuf":
-        raise _Wrong(
-            f"expected how many entries were handled, a whole number above 0, got {_describe(value)}"
+        raise WrongValueError(
+            f"expected how many entries were handled, a whole number above 0, got {describe(value)}"
         )
     number = float(array.reshape(-1)[0])
     if not (number > 0 and number.is_integer()):
-        raise _Wrong(f"expected how many entries were handled, a whole number above 0, got {number:g}")
+        raise WrongValueError(f"{_ENTRIES}, got {number:g}")
     return int(number)
 
 
 def _matrix(value: object) -> list[list[float]]:
-    array = _array(value)
+    array = array_of(value)
     if array.dtype.kind not in "iuf" or array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
-        raise _Wrong(
-            f"expected a square matrix of counts (rows true, columns predicted), got {_describe(value)}"
+        raise WrongValueError(
+            f"expected a square matrix of counts (rows true, columns predicted), got {describe(value)}"
         )
     if not bool((array >= 0).all()) or not bool((array < math.inf).all()):
-        raise _Wrong("expected counts of at least 0, got a matrix with negative, NaN or infinite entries")
+        raise WrongValueError(
+            "expected counts of at least 0, got a matrix with negative, NaN or infinite entries"
+        )
     whole = array.astype(float)
     rows: list[list[float]] = (array.astype(int) if bool((whole % 1 == 0).all()) else whole).tolist()
     return rows
 
 
 def _labels(value: object) -> list[Any]:
-    array = _array(value)
+    array = array_of(value)
     if array.ndim == 2 and 1 in array.shape:
         array = array.reshape(-1)
     if array.ndim != 1:
-        raise _Wrong(f"expected a list of labels, got {_describe(value)}")
-    return [_plain(label) for label in array]
+        raise WrongValueError(f"expected a list of labels, got {describe(value)}")
+    return [plain(label) for label in array]
 
 
 def _sorted_labels(labels: Sequence[Any] | NDArray[Any]) -> list[Any]:
-    unique = list(dict.fromkeys(_plain(label) for label in labels))
+    unique = list(dict.fromkeys(plain(label) for label in labels))
     try:
         return sorted(unique)
     except TypeError:  # labels of several types have no order of their own
         return sorted(unique, key=lambda label: (type(label).__name__, str(label)))
-
-
-def _plain(label: Any) -> Any:
-    """Make one label plain: 3.0 and numpy's 3 are the class 3."""
-    if hasattr(label, "item"):
-        label = label.item()
-    if isinstance(label, float) and label.is_integer():
-        return int(label)
-    if isinstance(label, bytes):
-        return label.decode("utf-8", "replace")
-    return label if isinstance(label, str | int | float | bool) else str(label)
-
-
-def _array(value: object) -> NDArray[Any]:
-    """Make a numpy array of anything array-like, without importing any framework."""
-    import numpy as np
-
-    try:
-        array = np.asarray(_bare(value))
-    except (TypeError, ValueError, RuntimeError) as error:
-        # ragged lists, objects that refuse
-        raise _Wrong(
-            f"expected numbers or labels in an array-like, got {_describe(value)} ({error})"
-        ) from None
-    if array.dtype.kind == "O" and array.size:
-        # a list of tensors or of 0-d arrays: unpack each
-        try:
-            array = np.asarray([_bare(item) for item in array.reshape(-1)]).reshape(array.shape)
-        except (TypeError, ValueError):
-            return array
-    return array
-
-
-def _bare(value: object) -> Any:
-    """Take torch's tensors off the gradient and the GPU, TensorFlow's into numpy, also within lists."""
-    if isinstance(value, list | tuple):
-        return [_bare(item) for item in value]
-    detach = getattr(value, "detach", None)
-    if detach is not None:
-        value = detach().cpu()
-        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # numpy has no such type
-            value = value.float()  # type: ignore[attr-defined]
-    to_numpy = getattr(value, "numpy", None)
-    if to_numpy is not None:
-        return to_numpy()
-    if hasattr(value, "to_numpy"):
-        return value.to_numpy()
-    return value
-
-
-def _describe(value: object) -> str:
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        return f"{type(value).__name__} of shape {tuple(int(n) for n in shape)}"
-    if isinstance(value, list | tuple):
-        inner = next((len(item) for item in value if isinstance(item, list | tuple)), None)
-        size = f"{len(value)} x {inner}" if inner is not None else f"{len(value)} items"
-        return f"a {type(value).__name__} of {size}"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _some(labels: Sequence[Any]) -> str:

@@ -69,13 +69,14 @@ def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: in
     if "state" in frame.columns:
         done = (frame["state"] == "complete").to_numpy(dtype=bool)
         complete = table[done].groupby(stage[done], sort=False, dropna=False).median()
-        failed = ~medians.index.isin(complete.index)
+        ended = frame["state"].astype("object").groupby(stage, sort=False, dropna=False).last()
+        names = [
+            str(name) if name in complete.index else f"{name} ({state})"
+            for name, state in zip(medians.index, ended, strict=True)
+        ]
         medians.loc[complete.index] = complete
     else:
-        failed = np.zeros(len(medians), dtype=bool)
-    names = [
-        str(name) + (" (failed)" if bad else "") for name, bad in zip(medians.index, failed, strict=True)
-    ]
+        names = [str(name) for name in medians.index]
     values = {name: medians[name].to_numpy(dtype=float) for name in metrics}
     rest = len(names) > most
     if rest:

@@ -12,8 +12,8 @@ from itertools import pairwise
 from e2e_magic.record import Metric, Series
 
 METRICS = (
-    Metric("energy_per_entry_j", "J", "energy", "lower", "package energy / entries"),
-    Metric("energy_per_epoch_j", "J", "energy", "lower", "package energy / epochs"),
+    Metric("net_energy_j", "J", "energy", "lower", "package energy above that of the idle machine"),
+    Metric("estimated_energy_j", "J", "energy", "lower", "CPU share x the power given by --estimate-power"),
     Metric(
         "energy_to_accuracy_j", "J", "energy", "lower", "package energy until the target accuracy was reached"
     ),

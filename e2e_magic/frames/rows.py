@@ -64,7 +64,11 @@ def _gather(records: Sequence[Record]) -> tuple[dict[str, list[Any]], dict[str, 
     values: dict[str, list[Any]] = {}
     for row, record in enumerate(records):
         # What was read wins over what was derived from it.
-        for found, target in ((record.params, params), (derive(record).values, values), (record.readings, values)):
+        for found, target in (
+            (record.params, params),
+            (derive(record).values, values),
+            (record.readings, values),
+        ):
             for name, value in found.items():
                 cells = target.get(name)
                 if cells is None:

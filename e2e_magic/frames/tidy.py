@@ -43,9 +43,7 @@ def _spell(column: pd.Series[Any]) -> list[str]:
     elif column.dtype == object:
         spell = _anything
     absent = column.isna().to_numpy(dtype=bool)
-    return [
-        _ABSENT if gone else spell(value) for value, gone in zip(column.array, absent, strict=True)
-    ]
+    return [_ABSENT if gone else spell(value) for value, gone in zip(column.array, absent, strict=True)]
 
 
 def _moment(value: Any) -> str:

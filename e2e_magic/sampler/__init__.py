@@ -1,8 +1,8 @@
 """Curves of a trial, sampled from another process: the kernel's side.
 
-A thread in the kernel gets 1 sample of 228 while one C call holds the GIL; another process gets nearly all. So
-one small process, started with the first recording, samples all gauges of all recordings. It is no child
-of the kernel, sleeps while nothing is recorded, and ends with the kernel. This side has no thread.
+A thread in the kernel gets 1 sample of 228 while one C call holds the GIL; another process gets nearly
+all. So one small process, started with the first recording, samples all gauges of all recordings. It is
+no child of the kernel, sleeps while nothing is recorded, and ends with the kernel. This side has no thread.
 """
 
 from __future__ import annotations
@@ -128,9 +128,7 @@ class Sampler:
                 atexit.unregister(self.close)
                 atexit.register(self.close)
 
-    def start(
-        self, probes: Sequence[Probe], interval: float, *, origin_ns: int | None = None
-    ) -> Recording:
+    def start(self, probes: Sequence[Probe], interval: float, *, origin_ns: int | None = None) -> Recording:
         """Start sampling.
 
         Parameters
@@ -159,7 +157,9 @@ class Sampler:
         if twice:
             raise ValueError(f"each probe needs its own metric, but {twice[0]!r} has two: leave one out")
         origin = time.perf_counter_ns() if origin_ns is None else origin_ns
-        plain = tuple((p.metric, p.kind, p.path, float(p.scale), float(p.wrap)) for p in probes)
+        plain = tuple(
+            (p.metric, p.kind, p.path, float(p.scale), float(p.wrap), tuple(p.args)) for p in probes
+        )
         self._check_owner()
         try:
             return self._started(plain, round(interval * 1e9), origin)

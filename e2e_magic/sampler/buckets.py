@@ -18,8 +18,18 @@ class Buckets:
     """
 
     __slots__ = (
-        "_filled", "_first", "_high", "_high_t", "_last", "_low", "_low_t", "_most", "_width", "highs", "lows",
-    )  # fmt: skip
+        "_filled",
+        "_first",
+        "_high",
+        "_high_t",
+        "_last",
+        "_low",
+        "_low_t",
+        "_most",
+        "_width",
+        "highs",
+        "lows",
+    )
 
     def __init__(self, most: int = BUCKETS) -> None:
         if most < 2 or most % 2:

@@ -130,3 +130,10 @@ def read_once(path: str) -> bytes:
     finally:
         os.close(descriptor)
     return data
+
+
+def started_at(pid: int) -> str:
+    """Return the start of a process in clock ticks since boot; empty where it is gone or a zombie."""
+    data = read_once(f"/proc/{pid}/stat")
+    fields = data[data.rfind(b")") + 2 :].split(None, 20) if data else []
+    return "" if len(fields) < 20 or fields[0] in (b"Z", b"X") else fields[19].decode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from .rates import Rate
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 class Spec:
     """A probe as it came over the wire, and what it is about."""
 
-    __slots__ = ("interval_ns", "kind", "metric", "path", "pid", "scale", "tree", "wrap")
+    __slots__ = ("args", "interval_ns", "kind", "metric", "path", "pid", "scale", "tree", "wrap")
 
     def __init__(
         self,
@@ -23,6 +24,7 @@ class Spec:
         path: str = "",
         scale: float = 1.0,
         wrap: float = 0.0,
+        args: tuple[str, ...] = (),
         *,
         pid: int = 0,
         interval_ns: int = 0,
@@ -33,6 +35,7 @@ class Spec:
         self.path = path
         self.scale = scale
         self.wrap = wrap
+        self.args = args
         self.pid = pid  # of the measured process
         self.interval_ns = interval_ns
         self.tree = tree  # one look for all readers of a recording
@@ -44,7 +47,7 @@ class Reader:
     # A counter must be read before it can wrap twice, however long the interval is.
     watched = False
 
-    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, now_ns: int, last: bool = False) -> float | None:
         """Return the value now; None where there is none yet or for a moment.
 
         Raises
@@ -76,6 +79,9 @@ class KeptFile:
 
     def data(self) -> bytes:
         """Read it."""
+        if sys.platform == "win32":
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            return os.read(self._descriptor, 4096)
         return os.pread(self._descriptor, 4096, 0)
 
     def reopen_if_replaced(self) -> None:
@@ -98,7 +104,7 @@ class File(Reader):
         self._scale = spec.scale
         self._file = KeptFile(spec.path)
 
-    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, _now_ns: int, _last: bool = False) -> float | None:
         raw = self._raw()
         return None if raw is None else raw * self._scale
 
@@ -131,8 +137,8 @@ class Counter(File):
         self._before: float | None = None
         self._increase = 0.0
 
-    def read(self, now_ns: int, *, last: bool = False) -> float | None:
-        return self._rate.at(now_ns, last=last) if self._advance() else None
+    def read(self, now_ns: int, last: bool = False) -> float | None:
+        return self._rate.at(now_ns, last) if self._advance() else None
 
     def watch(self) -> None:
         self._advance()
@@ -149,10 +155,50 @@ class Counter(File):
             if increase < 0:
                 if not self._wrap:
                     raise ValueError(
-                        f"{self._path} went back from {self._before:.15g} to {raw:.15g}, and its range is not known"
+                        f"{self._path} went back from {self._before:.15g} to {raw:.15g}, "
+                        "and its range is not known"
                     )
                 increase += self._wrap
             self._increase += increase
             self._rate.grow(increase * self._scale)
         self._before = raw
         return True
+
+
+class Counters(Reader):
+    """Several counters of one range, added: a socket each."""
+
+    watched = True
+
+    def __init__(self, spec: Spec) -> None:
+        self._parts: list[Counter] = []
+        try:
+            for path in (spec.path, *spec.args):
+                one = Spec(spec.metric, spec.kind, path, spec.scale, spec.wrap, interval_ns=spec.interval_ns)
+                self._parts.append(Counter(one))
+        except OSError:
+            self.close()
+            raise
+
+    def read(self, now_ns: int, last: bool = False) -> float | None:
+        rates = [part.read(now_ns, last) for part in self._parts]
+        told = [rate for rate in rates if rate is not None]
+        return sum(told) if len(told) == len(rates) else None
+
+    def watch(self) -> None:
+        for part in self._parts:
+            part.watch()
+
+    def total(self) -> float | None:
+        totals = [part.total() for part in self._parts]
+        told = [total for total in totals if total is not None]
+        return sum(told) if len(told) == len(totals) else None
+
+    def close(self) -> None:
+        for part in self._parts:
+            part.close()
+
+
+def counter(spec: Spec) -> Reader:
+    """Make the reader of one counter or of several that are added."""
+    return Counters(spec) if spec.args else Counter(spec)

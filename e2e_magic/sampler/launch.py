@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from e2e_magic.sampler.__main__ import started_at
+from e2e_magic.sampler.descendants import started_at
 
 # Set to "portable" to read through psutil although there is a /proc: for tests of what macOS and Windows do.
 MODE_VARIABLE = "E2E_MAGIC_SAMPLER"
@@ -70,7 +70,7 @@ def _launch_posix(theirs: socket.socket) -> None:
     command = [_SHELL, "-c", _SCRIPT, "sh", *_command("proc")] if shell else _command("detach")
     with subprocess.Popen(
         command,
-        stdin=theirs,
+        stdin=theirs.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         cwd="/",

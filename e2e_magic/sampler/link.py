@@ -24,7 +24,7 @@ _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _GONE = "start the cell again: the next measured cell starts a new one"
 
 
-class SamplerLost(Exception):
+class SamplerLost(Exception):  # noqa: N818 - the name of an event, as KeyboardInterrupt
     """The sampler process is gone, so curves are missing; the text says what happened and what to do."""
 
 
@@ -121,12 +121,10 @@ class Link:
                     os.close(gone)
 
     def _pidfd(self) -> int | None:
-        if self.pid is None or not hasattr(os, "pidfd_open"):
-            return None
-        try:
-            return os.pidfd_open(self.pid)
-        except OSError:
-            return None
+        if sys.platform == "linux" and self.pid is not None and hasattr(os, "pidfd_open"):
+            with contextlib.suppress(OSError):
+                return os.pidfd_open(self.pid)
+        return None
 
     def _clock_offset_ns(self) -> int:
         """Compare clocks: the sampler's minus ours, from the quickest of a few questions."""

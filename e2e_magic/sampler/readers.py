@@ -9,23 +9,25 @@ true increase since the start, for counters. Standard library only; another kind
 from __future__ import annotations
 
 import os
+import sys
 
 from .descendants import Descendants, Pace, read_once
-from .files import Counter, File, KeptFile, Reader, Spec
+from .files import File, KeptFile, Reader, Spec, counter
+from .nvml import nvml
 from .rates import Rate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from time import clock_gettime_ns
+
+if sys.platform == "win32":  # its readers are those of portable.py
+
+    def clock_gettime_ns(_clock: int) -> int:
+        """Say that it can't be done."""
+        raise OSError("this system has no clocks of processes")
+
 else:
-    try:
-        from time import clock_gettime_ns
-    except ImportError:  # Windows: its readers are those of portable.py
-
-        def clock_gettime_ns(_clock: int) -> int:
-            raise OSError("this system has no clocks of processes")
-
+    from time import clock_gettime_ns
 
 _PAGE_MIB = (os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096) / 2**20
 _TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100)
@@ -41,7 +43,7 @@ class Rss(Reader):
     def __init__(self, spec: Spec) -> None:
         self._file = KeptFile(f"/proc/{spec.pid}/statm")
 
-    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, _now_ns: int, _last: bool = False) -> float | None:
         return _resident(self._file.data())
 
     def close(self) -> None:
@@ -57,7 +59,7 @@ class TreeRss(Rss):
         self._pace = Pace()
         self._others = 0.0
 
-    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, now_ns: int, last: bool = False) -> float | None:
         if last or self._pace.due():
             others = 0.0
             for pid in self._tree.parents():
@@ -105,7 +107,7 @@ class Cpu(Reader):
         self._owed = [0, 0]
         self._look(first=True)
 
-    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, now_ns: int, last: bool = False) -> float | None:
         own_ns = clock_gettime_ns(self._clock)
         used_ns = own_ns - self._own_ns
         self._own_ns = own_ns
@@ -114,7 +116,7 @@ class Cpu(Reader):
             if not last:
                 self._pace.done()
         self._rate.grow(used_ns / 1e9)
-        share = self._rate.at(now_ns, last=last)
+        share = self._rate.at(now_ns, last)
         return None if share is None else 100 * share
 
     def close(self) -> None:
@@ -178,7 +180,7 @@ class Io(Reader):
         self._line = line
         self._start = self._bytes()
 
-    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, _now_ns: int, _last: bool = False) -> float | None:
         return (self._bytes() - self._start) / 2**20
 
     def close(self) -> None:
@@ -215,5 +217,6 @@ READERS: dict[str, Callable[[Spec], Reader]] = {
     "io_read": io_read,
     "io_write": io_write,
     "file": File,
-    "counter": Counter,
+    "counter": counter,
+    "nvml": nvml,
 }

@@ -90,7 +90,7 @@ class Recorder:
         t_s = (now_ns - self._origin_ns) / 1e9
         for metric, reader in list(self._readers.items()):
             try:
-                value = reader.read(now_ns, last=last)
+                value = reader.read(now_ns, last)
             except (OSError, ValueError, LookupError) as error:
                 self._lose(metric, error)
                 continue
@@ -102,7 +102,8 @@ class Recorder:
         totals = {metric: reader.total() for metric, reader in self._readers.items()}
         return {
             "series": {
-                metric: tuple(part.tobytes() for part in curve.points()) for metric, curve in self._curves.items()
+                metric: tuple(part.tobytes() for part in curve.points())
+                for metric, curve in self._curves.items()
             },
             "totals": {metric: total for metric, total in totals.items() if total is not None},
             "lost": self.lost,

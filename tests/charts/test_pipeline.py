@@ -55,12 +55,12 @@ def test_repeats_are_not_added(results: Make) -> None:
     assert stages(frame).values["wall_time_s"] == [2.0]
 
 
-def test_failed_stage_is_shown_as_such(results: Make) -> None:
-    """A stage without a complete trial shows what it took and says that it failed."""
-    assert stages(results(["prepare", "train"], state=["complete", "failed"])).names == [
-        "prepare",
-        "train (failed)",
-    ]
+def test_stage_that_ended_early_says_so(results: Make) -> None:
+    """A stage without a complete trial shows what it took, with the state that it ended in."""
+    table = stages(results(["prepare", "train", "infer"], state=["complete", "failed", "interrupted"]))
+
+    assert table.names == ["prepare", "train (failed)", "infer (interrupted)"]
+    assert table.values["wall_time_s"] == [1, 2, 3]
 
 
 def test_energy_where_there_is_any(results: Make) -> None:

@@ -45,7 +45,7 @@ def test_an_estimate_without_its_inputs_is_missing(hole: str) -> None:
 @pytest.mark.parametrize(("idle", "full"), [(-1, 10), (20, 10), (0, math.inf), (math.nan, 10), (0, math.nan)])
 def test_an_impossible_power_range_is_an_error_in_words(idle: float, full: float) -> None:
     """The error says what is allowed, what came and what to type."""
-    with pytest.raises(ValueError, match="^estimate_power must be") as caught:
+    with pytest.raises(ValueError, match=r"^estimate_power must be") as caught:
         energy.estimate(1, 1, 1, idle, full)
 
     assert str(caught.value) == (
@@ -56,7 +56,7 @@ def test_an_impossible_power_range_is_an_error_in_words(idle: float, full: float
 
 def test_no_cores_are_an_error() -> None:
     """A machine has a core at least."""
-    with pytest.raises(ValueError, match="^cores must be at least 1, got 0$"):
+    with pytest.raises(ValueError, match=r"^cores must be at least 1, got 0$"):
         energy.estimate(1, 1, 0, 10, 20)
 
 
@@ -137,7 +137,7 @@ def test_co2_follows_from_the_given_intensity() -> None:
 @pytest.mark.parametrize("wrong", [-1, math.nan, math.inf])
 def test_an_impossible_intensity_is_an_error_in_words(wrong: float) -> None:
     """The error says what is allowed, what came and what to type."""
-    with pytest.raises(ValueError, match="^carbon must be") as caught:
+    with pytest.raises(ValueError, match=r"^carbon must be") as caught:
         energy.co2(1, wrong)
 
     assert (
