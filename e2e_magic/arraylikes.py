@@ -61,6 +61,7 @@ def bare(value: object) -> Any:
 
 
 def describe(value: object) -> str:
+    """Say what came in a few words: type and shape, or the value itself where it is short."""
     shape = getattr(value, "shape", None)
     if shape is not None:
         return f"{type(value).__name__} of shape {tuple(int(n) for n in shape)}"

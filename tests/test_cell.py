@@ -101,7 +101,9 @@ def test_a_last_assignment_is_shown_where_asked() -> None:
     assert Cell(ast.parse("a = 5\na += 1"), "<cell>", interactivity="last_expr_or_assign").run({}) == 6
 
 
-@given(st.lists(st.integers(-9, 9), min_size=1, max_size=5), st.text(st.characters(codec="utf-8"), max_size=30))
+@given(
+    st.lists(st.integers(-9, 9), min_size=1, max_size=5), st.text(st.characters(codec="utf-8"), max_size=30)
+)
 def test_splitting_changes_nothing(numbers: list[int], text: str) -> None:
     """Whatever stands in a string literal comes back unchanged, whatever came before it."""
     source = "".join(f"v{n} = {number}\n" for n, number in enumerate(numbers)) + repr(text)

@@ -68,7 +68,14 @@ class _Tensor:
 
 @pytest.mark.parametrize(
     ("value", "number"),
-    [(1, 1.0), (True, 1.0), (np.float32(0.5), 0.5), (np.array(3), 3.0), (np.array([4.0]), 4.0), (_Tensor(), 0.75)],
+    [
+        (1, 1.0),
+        (True, 1.0),
+        (np.float32(0.5), 0.5),
+        (np.array(3), 3.0),
+        (np.array([4.0]), 4.0),
+        (_Tensor(), 0.75),
+    ],
 )
 def test_scalars_are_taken_as_they_are(value: object, number: float) -> None:
     """Scalars of numpy, torch, TensorFlow and JAX need no unpacking."""

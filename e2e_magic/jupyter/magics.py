@@ -71,7 +71,7 @@ class E2EMagics(Magics):
         __tracebackhide__ = True
         try:
             return subcommands.run(line, self.session, self.auto)
-        except (PlanError, OSError, ImportError) as error:
+        except (ValueError, OSError, ImportError) as error:
             raise UsageError(str(error)) from None
 
 

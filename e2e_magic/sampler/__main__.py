@@ -15,7 +15,7 @@ if not __package__:
     sys.modules["sampler"] = _module
     __package__ = "sampler"
 
-from .server import main  # noqa: E402 - the package is made above
+from .server import main
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -47,7 +47,7 @@ class Reader:
     # A counter must be read before it can wrap twice, however long the interval is.
     watched = False
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
         """Return the value now; None where there is none yet or for a moment.
 
         Raises
@@ -104,7 +104,7 @@ class File(Reader):
         self._scale = spec.scale
         self._file = KeptFile(spec.path)
 
-    def read(self, _now_ns: int, _last: bool = False) -> float | None:
+    def read(self, _now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
         raw = self._raw()
         return None if raw is None else raw * self._scale
 
@@ -137,8 +137,8 @@ class Counter(File):
         self._before: float | None = None
         self._increase = 0.0
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:
-        return self._rate.at(now_ns, last) if self._advance() else None
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+        return self._rate.at(now_ns, last=last) if self._advance() else None
 
     def watch(self) -> None:
         self._advance()
@@ -180,8 +180,8 @@ class Counters(Reader):
             self.close()
             raise
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:
-        rates = [part.read(now_ns, last) for part in self._parts]
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+        rates = [part.read(now_ns, last=last) for part in self._parts]
         told = [rate for rate in rates if rate is not None]
         return sum(told) if len(told) == len(rates) else None
 

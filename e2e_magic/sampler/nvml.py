@@ -112,7 +112,7 @@ class Nvml(Reader):
         self._gpus = [(uuid, self._library.handle(uuid)) for uuid in uuids]
         self._path = path
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:  # noqa: ARG002
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
         pids = frozenset[int]()
         if self._quantity == "process_memory":
             pids = frozenset((self._pid, *(self._tree.parents() if self._tree else ())))

@@ -36,13 +36,13 @@ class Process(Reader):
         self._pace = Pace(RESCAN_NS)
         self._children: list[psutil.Process] = []
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
         try:
-            return self._value(now_ns, last)
+            return self._value(now_ns, last=last)
         except self._gone as error:
             raise OSError(str(error)) from error
 
-    def _value(self, now_ns: int, last: bool) -> float | None:
+    def _value(self, now_ns: int, *, last: bool) -> float | None:
         raise NotImplementedError
 
     def _descendants(self) -> list[psutil.Process]:
@@ -57,14 +57,14 @@ class Process(Reader):
 class Rss(Process):
     """Resident memory of the process, MiB."""
 
-    def _value(self, now_ns: int, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
+    def _value(self, now_ns: int, *, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
         return float(self._process.memory_info().rss) / 2**20
 
 
 class TreeRss(Process):
     """Resident memory of the process and its descendants, MiB."""
 
-    def _value(self, now_ns: int, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
+    def _value(self, now_ns: int, *, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
         size = self._process.memory_info().rss
         for child in self._descendants():
             try:
@@ -82,7 +82,7 @@ class Cpu(Process):
         self._rate = Rate(max(spec.interval_ns, _CPU_NS), ceiling=float(os.cpu_count() or 1))
         self._most: float | None = None
 
-    def _value(self, now_ns: int, last: bool) -> float | None:
+    def _value(self, now_ns: int, *, last: bool) -> float | None:
         times = self._process.cpu_times()
         # The ended children's are 0 on Windows, which doesn't keep them.
         used = times.user + times.system + times.children_user + times.children_system
@@ -96,7 +96,7 @@ class Cpu(Process):
             self._rate.grow(max(0.0, used - self._most))
         # A child that ended and isn't waited for yet makes the sum fall, and rise again when it is.
         self._most = used if self._most is None else max(self._most, used)
-        share = self._rate.at(now_ns, last)
+        share = self._rate.at(now_ns, last=last)
         return None if share is None else 100 * share
 
 
@@ -113,7 +113,7 @@ class Io(Process):
         except self._gone as error:
             raise OSError(str(error)) from error
 
-    def _value(self, now_ns: int, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
+    def _value(self, now_ns: int, *, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
         return (self._bytes() - self._start) / 2**20
 
     def _bytes(self) -> int:

@@ -32,7 +32,7 @@ class Rate:
         """Take in an increase since the last call."""
         self._pending += increase
 
-    def at(self, now_ns: int, last: bool = False) -> float | None:
+    def at(self, now_ns: int, *, last: bool = False) -> float | None:
         """Return the rate per second up to now; None at the first sample and after too short a time."""
         if self._since_ns is None:
             self._since_ns = now_ns

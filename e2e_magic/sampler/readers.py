@@ -43,7 +43,7 @@ class Rss(Reader):
     def __init__(self, spec: Spec) -> None:
         self._file = KeptFile(f"/proc/{spec.pid}/statm")
 
-    def read(self, _now_ns: int, _last: bool = False) -> float | None:
+    def read(self, _now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
         return _resident(self._file.data())
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class TreeRss(Rss):
         self._pace = Pace()
         self._others = 0.0
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
         if last or self._pace.due():
             others = 0.0
             for pid in self._tree.parents():
@@ -107,7 +107,7 @@ class Cpu(Reader):
         self._owed = [0, 0]
         self._look(first=True)
 
-    def read(self, now_ns: int, last: bool = False) -> float | None:
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
         own_ns = clock_gettime_ns(self._clock)
         used_ns = own_ns - self._own_ns
         self._own_ns = own_ns
@@ -116,7 +116,7 @@ class Cpu(Reader):
             if not last:
                 self._pace.done()
         self._rate.grow(used_ns / 1e9)
-        share = self._rate.at(now_ns, last)
+        share = self._rate.at(now_ns, last=last)
         return None if share is None else 100 * share
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class Io(Reader):
         self._line = line
         self._start = self._bytes()
 
-    def read(self, _now_ns: int, _last: bool = False) -> float | None:
+    def read(self, _now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
         return (self._bytes() - self._start) / 2**20
 
     def close(self) -> None:

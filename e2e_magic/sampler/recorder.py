@@ -90,7 +90,7 @@ class Recorder:
         t_s = (now_ns - self._origin_ns) / 1e9
         for metric, reader in list(self._readers.items()):
             try:
-                value = reader.read(now_ns, last)
+                value = reader.read(now_ns, last=last)
             except (OSError, ValueError, LookupError) as error:
                 self._lose(metric, error)
                 continue

@@ -55,8 +55,10 @@ CELLS: dict[str, list[str]] = {
     "display and update": [
         "from IPython.display import display\nh = display('one', display_id=True)\nh.update('two')"
     ],
-    "rich value": ["class R:\n    def _repr_html_(self):\n        return '<i>r</i>'\n    def __repr__(self):\n"
-                   "        return 'R()'\nR()"],
+    "rich value": [
+        "class R:\n    def _repr_html_(self):\n        return '<i>r</i>'\n    def __repr__(self):\n"
+        "        return 'R()'\nR()"
+    ],
     "star import and global": ["from math import *\nglobal_value = floor(2.5)\nglobal_value"],
     "future import": ["from __future__ import annotations\ndef f(x: Undefined): ...\nf.__annotations__['x']"],
     "del a variable": ["gone = 1", "del gone\n'gone' in globals()"],
@@ -66,17 +68,21 @@ CELLS: dict[str, list[str]] = {
     "name main": ["__name__"],
     "unicode": ["größe = 'μ🙂'\nprint(größe)\ngröße"],
     "windows line ends": ["a = 1\r\nb = 2\r\na + b"],
-    "recursion error": ["def f(n):\n    return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError:\n    print('deep')"],
+    "recursion error": [
+        "def f(n):\n    return f(n + 1)\ntry:\n    f(0)\nexcept RecursionError:\n    print('deep')"
+    ],
     "subprocess": ["import subprocess\nsubprocess.run(['true']).returncode"],
     "os.wait ends": [
         "import os\nif os.fork() == 0:\n    os._exit(0)\nn = 0\n"
         "try:\n    while True:\n        os.wait()\n        n += 1\nexcept ChildProcessError:\n    pass\nn >= 1"
     ],
     "threads": [
-        "import threading\nfound = []\nts = [threading.Thread(target=found.append, args=(n,)) for n in range(64)]\n"
-        "[t.start() for t in ts]\n[t.join() for t in ts]\nlen(found)"
+        "import threading\nfound = []\nts = [threading.Thread(target=found.append, args=(n,), name=str(n)) for n in range(64)]\n"
+        "[t.start() for t in ts]\n[t.join() for t in ts]\ndel ts\nlen(found)"
     ],
-    "chdir": ["import os, tempfile\nos.chdir(tempfile.gettempdir())\nos.getcwd() == os.path.realpath(tempfile.gettempdir())"],
+    "chdir": [
+        "import os, tempfile\nos.chdir(tempfile.gettempdir())\nos.getcwd() == os.path.realpath(tempfile.gettempdir())"
+    ],
     "warning": ["import warnings\nwarnings.warn('careful')"],
     "input hook attribute": ["get_ipython().user_ns is globals()"],
 }
@@ -87,6 +93,10 @@ _NOISE = [
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"ipykernel_\d+/\d+\.py"), "ipykernel/cell.py"),
     (re.compile(r"(In|Cell In) ?\[\d+\]"), "In[]"),
+    (re.compile(r"\b\d+\.py\b"), "cell.py"),
+    (re.compile(r"display_id=[0-9a-f]+"), "display_id="),
+    # IPython leaves exception groups to Python's own printing, which shows IPython's frames too.
+    (re.compile(r"^  \|   File .*\n(  \|     .*\n)*", re.MULTILINE), ""),
 ]
 _STATE = (
     "import json as _j, types as _t; print(_j.dumps({k: repr(v)[:200] for k, v in sorted(globals().items()) "
@@ -103,7 +113,7 @@ def _clean(text: str) -> str:
 
 def _seen(kernel: Any, cells: list[str], *, magic: str | None) -> dict[str, Any]:
     """Run the cells, the last one under the magic, and return all that a user can see."""
-    kernel.execute("%reset -f\nimport gc\n")
+    kernel.execute("%reset -f\nimport warnings\nwarnings.simplefilter('always')")
     if magic is not None:
         kernel.execute("%load_ext e2e_magic")
     for cell in cells[:-1]:

@@ -1,0 +1,104 @@
+"""Nothing may stay behind after a test: no child, thread, figure, changed setting or directory."""
+
+from __future__ import annotations
+
+import os
+
+# Before numpy is imported: two cores shared by parallel BLAS threads make every timing worse.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+
+def need(present: object, what: str) -> None:
+    """Skip a test that needs something absent, with the reason; where CI=true it fails instead."""
+    if present:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {what}")
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session", name="need")
+def _need() -> Any:
+    return need
+
+
+def _threads() -> set[str]:
+    # IPython's history writer and zmq's own threads live as long as the process.
+    known = ("MainThread", "IPythonHistorySavingThread", "Thread-", "asyncio", "pytest_timeout")
+    return {t.name for t in threading.enumerate() if t.is_alive() and not t.name.startswith(known)}
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    session_wide = {"kernel", "lab"} & set(request.fixturenames)
+    threads, children, cwd = _threads(), _children(), Path.cwd()
+    rc = dict(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None
+    yield
+    assert Path.cwd() == cwd
+    if not session_wide:
+        left = _children() - children
+        _, alive = psutil.wait_procs([psutil.Process(p) for p in left if psutil.pid_exists(p)], timeout=2)
+        assert not alive, f"child processes left: {alive}"
+        assert not _threads() - threads
+    if "matplotlib.pyplot" in sys.modules:
+        assert sys.modules["matplotlib.pyplot"].get_fignums() == []
+    if rc is not None:
+        assert dict(sys.modules["matplotlib"].rcParams) == rc
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sampler_ends_with_the_session() -> Iterator[None]:
+    yield
+    from e2e_magic.sampler import close_sampler
+
+    close_sampler()
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a fresh session, used by all of the package meanwhile."""
+    from e2e_magic import session as module
+
+    fresh = module.Session()
+    monkeypatch.setattr(module, "_session", fresh)
+    return fresh
+
+
+@pytest.fixture
+def shell(
+    session: Any,  # noqa: ARG001 - the magics must see the fresh one
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Any]:
+    """Give a real IPython shell with the extension loaded; afterwards nothing of it may be left."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
+    config = Config()
+    config.HistoryManager.enabled = False
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance(config=config, colors="nocolor")
+    hooks = {name: list(found) for name, found in made.events.callbacks.items()}
+    transformers = list(made.input_transformers_post)
+    made.extension_manager.load_extension("e2e_magic")
+    yield made
+    made.extension_manager.unload_extension("e2e_magic")
+    assert {name: list(found) for name, found in made.events.callbacks.items()} == hooks
+    assert made.input_transformers_post == transformers
+    assert not {"e2e", "e2ebench"} & set(made.magics_manager.magics["line"])
+    made.restore_sys_module_state()
+    InteractiveShell.clear_instance()
