@@ -60,14 +60,14 @@ class Energy(Base):
 
     def __init__(self, root: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         root = self.root if root is None else root
-        found = powercap.zones(root)
+        found = powercap.known_zones(root)
         if not found:
             raise powercap.absence(root)
         kinds = ("package", "dram") if powercap.counted(found, "package") else ("psys",)
         chosen = {kind: powercap.counted(found, kind) for kind in kinds}
         if not any(chosen.values()):
             raise powercap.unsupported(found, root)
-        _check(tuple(zone for group in chosen.values() for zone in group))
+        _check(tuple(zone for group in chosen.values() for zone in group), root)
         self._counters = {kind: Counters(kind, group, clock) for kind, group in chosen.items() if group}
         how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
         self.source = f"RAPL in {root} ({how})"
@@ -248,7 +248,7 @@ class Counters:
         return found
 
 
-def _check(zones: Sequence[Zone]) -> None:
+def _check(zones: Sequence[Zone], root: str) -> None:
     """Raise `Unavailable` where a counter can't be read."""
     closed: list[Zone] = []
     for zone in zones:
@@ -257,6 +257,7 @@ def _check(zones: Sequence[Zone]) -> None:
         except PermissionError:
             closed.append(zone)
         except (OSError, ValueError) as error:
+            powercap.forget(root)
             raise Unavailable(
                 f"the RAPL counter {zone.file} can't be read ({error})",
                 "ask for an estimate: --estimate-power IDLE_W,FULL_W",

@@ -13,6 +13,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,8 +45,10 @@ class RaplSensor:
         if kind not in {"package", "dram"}:
             raise LookupError(f"it does not know {kind}")
         for zone in zones:
-            if zone.die is not None or zone.control != "intel-rapl" or not _below_root(zone):
-                raise LookupError(f"it does not know the layout of {zone.path}")
+            if zone.die is not None:
+                raise LookupError("it does not know sockets with several dies")
+            if zone.control != "intel-rapl" or not _below_root(zone):
+                raise LookupError(f"it reads {ROOT}/intel-rapl only")
         module = _load()
         try:
             with warnings.catch_warnings():
@@ -77,7 +80,12 @@ class RaplSensor:
 
 def _below_root(zone: Zone) -> bool:
     """Tell whether pyRAPL, whose paths are fixed, sees this zone too."""
-    return Path(zone.path).is_relative_to(Path(f"{ROOT}/intel-rapl").resolve())
+    return zone.path.startswith(f"{_real_root()}/")
+
+
+@cache
+def _real_root() -> Path:
+    return Path(f"{ROOT}/intel-rapl").resolve()
 
 
 def _load() -> ModuleType:

@@ -26,6 +26,11 @@ def text(values: Sequence[object]) -> Any:
         return pd.array([None if value is None else printable(value) for value in plain], dtype=TEXT)
 
 
+def is_text(column: Any) -> bool:
+    """Tell pandas' text from mere objects: both are of kind O."""
+    return isinstance(column.dtype, pd.StringDtype)
+
+
 def printable(value: str) -> str:
     r"""Spell lone surrogates as ``\ud800``, which UTF-8 can hold."""
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -42,7 +47,7 @@ def floats(values: Sequence[object]) -> NDArray[np.float64] | None:
 def integers(values: Sequence[object]) -> Any:
     """Make a column of Int64, None and NaN as NA; None where something in it is no whole number."""
     try:
-        absent = np.array([value is None or value != value for value in values], dtype=bool)  # noqa: PLR0124 - only NaN differs from itself
+        absent = np.array([value is None or value != value for value in values], dtype=bool)
         whole = [0 if gone else int(value) for value, gone in zip(values, absent, strict=True)]  # type: ignore[call-overload]
         if any(not gone and n != v for n, v, gone in zip(whole, values, absent, strict=True)):
             return None
@@ -71,7 +76,8 @@ def inferred(values: Sequence[Any]) -> Any:
     `TEXT`; a mixture, or anything else, stays as it is in an object column.
     """
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
-    plain = [None if isinstance(value, float) and value != value else value for value in plain]  # noqa: PLR0124 - only NaN differs from itself
+    # Only NaN differs from itself.
+    plain = [None if isinstance(value, float) and value != value else value for value in plain]
     kinds = {type(value) for value in plain if value is not None}
     if kinds == {bool}:
         return pd.array(plain, dtype="boolean")

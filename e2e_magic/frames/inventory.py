@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from e2e_magic.frames import columns
@@ -87,7 +88,9 @@ def _counts(runs: Sequence[Run], records: Sequence[Record]) -> dict[str, Any]:
     by_state = Counter((record.run, record.state) for record in records)
     counts = {state: [by_state[run.id, state] for run in runs] for state in STATES}
     trials = [sum(row) for row in zip(*counts.values(), strict=True)]
-    return {name: pd.array(cells, dtype="int64") for name, cells in {"trials": trials, **counts}.items()}
+    return {"trials": np.array(trials, dtype=np.int64)} | {
+        state: np.array(cells, dtype=np.int64) for state, cells in counts.items()
+    }
 
 
 def _listed(packages: Mapping[str, str]) -> str | None:

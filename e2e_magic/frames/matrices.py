@@ -57,7 +57,7 @@ def _matrix(record: Record) -> tuple[Sequence[Sequence[float]], Sequence[object]
 def _labels(values: list[Any]) -> Any:
     """Make a column of class labels; those of different types become text, for one column to sort."""
     column = columns.inferred(values)
-    return columns.text(values) if getattr(column, "dtype", None) == object else column
+    return columns.text(values) if column.dtype.kind == "O" and not columns.is_text(column) else column
 
 
 def _counts(values: list[float]) -> Any:
@@ -114,13 +114,15 @@ def styled(frame: pd.DataFrame) -> Styler:
     style = (
         style.hide(axis="index")
         .hide(["kind"], axis="columns")
-        .format({name: "{:.3f}" for name in _SHARES}, na_rep="-", escape="html")
+        .format(dict.fromkeys(_SHARES, "{:.3f}"), na_rep="-", escape="html")
         .format(str, subset=["label"], escape="html")
         # Half transparent, so that the numbers are read on a white and on a dark page.
         .bar(subset=list(_SHARES), vmin=0, vmax=1, color="#4f9bce66")
     )
     if first_average is not None:
-        line = [{"selector": f"tbody tr:nth-child({first_average + 1}) td", "props": "border-top: 1px solid"}]
+        line: list[Any] = [
+            {"selector": f"tbody tr:nth-child({first_average + 1}) td", "props": "border-top: 1px solid"}
+        ]
         style = style.set_table_styles(line)
     overall = frame.attrs.get("overall", {})
     if overall:

@@ -53,7 +53,7 @@ def results(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> 
         cells = values.get(name)
         column = name if name not in made else f"metric_{name}"
         made[column] = columns.inferred(cells) if cells else np.full(len(records), np.nan)
-        units |= {column: unit for unit in schema.units([name]).values()}
+        units[column] = schema.units([name]).get(name, "")
     return columns.frame(made, units)
 
 

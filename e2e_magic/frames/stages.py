@@ -77,7 +77,7 @@ def _medians(frame: pd.DataFrame) -> tuple[list[tuple[str, str]], dict[tuple[str
         rows[str(key[0]), str(key[1])] = {
             "trials": len(trials),
             "state": str(chosen["state"].iloc[-1]),
-            **chosen[list(_METRICS)].astype("float64").median().to_dict(),
+            **{name: float(chosen[name].median()) for name in _METRICS},
         }
     runs = {run: n for n, run in enumerate(dict.fromkeys(run for run, _ in rows))}
     return sorted(rows, key=lambda key: runs[key[0]]), rows

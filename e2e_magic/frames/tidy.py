@@ -73,7 +73,9 @@ class TidyFrame(pd.DataFrame):
         return made
 
     def __reduce__(self) -> Any:
-        return pd.DataFrame(self).__finalize__(self).__reduce__()
+        plain = pd.DataFrame(self)
+        plain.attrs = dict(self.attrs)
+        return object.__reduce_ex__(plain, 2)
 
     def __repr__(self) -> str:
         shown, half, footer = self._shown()

@@ -117,7 +117,7 @@ def children(pid: int) -> list[int]:
 def read_once(path: str) -> bytes:
     """Read a small file; nothing where it is gone meanwhile."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except OSError:
         return b""
     try:

@@ -1,0 +1,59 @@
+"""A file that is whole or not there, and why it could not be written, in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class WriteError(OSError):
+    """Says which file could not be written, why, and what to do; `errno` is the system's code."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = code
+
+
+@contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Open a hidden file beside `path` that takes its name, and its mode, when the block succeeds."""
+    hidden = path.parent / f".e2e-{secrets.token_hex(6)}.tmp"
+    descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        if path.exists():
+            hidden.chmod(path.stat().st_mode & 0o7777)
+        hidden.replace(path)
+    except BaseException:  # an interrupt leaves no half file either
+        hidden.unlink(missing_ok=True)
+        raise
+
+
+def why(error: OSError, path: Path) -> str:
+    """Say what an OSError means here, and the next step."""
+    folder = path.parent
+    if error.errno in _FULL:
+        return (
+            "the disk is full, or a limit on file size is reached; free some space or choose another folder"
+        )
+    if error.errno == errno.ENOTDIR:
+        return f"{folder} is not a folder; choose one that is"
+    if not folder.exists():
+        return f"the folder {folder} does not exist; create it first, or choose another"
+    if error.errno in _DENIED:
+        return f"writing to {folder} is not allowed; choose a folder that is yours"
+    if error.errno == errno.ENAMETOOLONG:
+        return "the file name is too long; choose a shorter one"
+    # The system's words without the number and the hidden file's name.
+    return f"{error.strerror or error}; choose another folder or free what blocks this one"

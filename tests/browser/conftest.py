@@ -1,0 +1,161 @@
+"""A real JupyterLab in headless Chromium, driven as a person would."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+ARTEFACTS = Path(__file__).parents[2] / "artefacts"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# `data-status=idle` stands in the page before the kernel is connected; a Run All then is lost.
+READY = """async () => { const p = window.jupyterapp.shell.currentWidget; await p.context.ready;
+  await p.sessionContext.ready; const k = p.sessionContext.session.kernel; await k.info; return k.status }"""
+
+
+@dataclass
+class Lab:
+    """A running server."""
+
+    url: str
+    root: Path
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> Iterator[Lab]:
+    """Start JupyterLab on loopback with settings of its own."""
+    need(shutil.which("chromium") or shutil.which("chromium-browser"), "Chromium (apt-get install chromium)")
+    home, root, port = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("root"), _free_port()
+    settings = home / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews":"false","checkForUpdates":false}')
+    names = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
+    environment = {
+        **os.environ,
+        **{f"JUPYTER_{name}": str(home / name.lower()) for name in names},
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    log = (home / "log").open("w")
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
+        + [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
+        + ["--ServerApp.password=", f"--ServerApp.root_dir={root}", "--ServerApp.disable_check_xsrf=True"]
+        + ["--LabApp.expose_app_in_browser=True"],
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        assert server.poll() is None, (home / "log").read_text()
+        try:
+            urllib.request.urlopen(f"{url}/api", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield Lab(url, root)
+    server.terminate()
+    server.wait(20)
+    log.close()
+
+
+@pytest.fixture(scope="session")
+def browser(lab: Lab) -> Iterator[Any]:  # noqa: ARG001 - no browser without a server
+    """Start Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield started
+        started.close()
+
+
+class Page:
+    """One notebook, open in a tab."""
+
+    def __init__(self, browser: Any, lab: Lab, name: str, width: int) -> None:
+        self.tab = browser.new_page(viewport={"width": width, "height": 1000})
+        self.tab.goto(f"{lab.url}/lab/tree/{name}?reset")
+        self.tab.locator(".jp-NotebookPanel:visible").wait_for(timeout=60_000)
+        self.tab.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
+        self.tab.evaluate(READY)
+
+    def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
+        """Run one of JupyterLab's commands and wait for its end."""
+        self.tab.evaluate(
+            "async ([n, a]) => { await window.jupyterapp.commands.execute(n, a) }", [name, arguments or {}]
+        )
+
+    def run_all_from_the_menu(self) -> None:
+        """Click Run, Run All Cells, as a person does."""
+        self.tab.get_by_role("menuitem", name="Run", exact=True).click()
+        self.tab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def theme(self, dark: bool) -> None:
+        """Switch the theme."""
+        self.command("apputils:change-theme", {"theme": f"JupyterLab {'Dark' if dark else 'Light'}"})
+        self.tab.wait_for_timeout(300)
+
+    def width(self, width: int) -> None:
+        """Make the window narrower or wider."""
+        self.tab.set_viewport_size({"width": width, "height": 1000})
+        self.tab.wait_for_timeout(300)
+
+    def screenshot(self, name: str, locator: Any = None) -> Path:
+        """Keep a picture for a person to look at."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        path = ARTEFACTS / f"{name}.png"
+        (locator or self.tab).screenshot(path=str(path))
+        return path
+
+
+@pytest.fixture
+def open_notebook(browser: Any, lab: Lab) -> Iterator[Callable[..., Page]]:
+    """Write cells (or take a notebook file) into the server's folder and open it."""
+    pages: list[Page] = []
+
+    def opened(source: list[str] | Path, *, name: str = "notebook.ipynb", width: int = 1200) -> Page:
+        if isinstance(source, Path):
+            shutil.copy(source, lab.root / name)
+        else:
+            book = nbformat.v4.new_notebook()
+            spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            book.metadata["kernelspec"] = spec
+            book.cells = [nbformat.v4.new_code_cell(cell) for cell in source]
+            nbformat.write(book, lab.root / name)
+        pages.append(Page(browser, lab, name, width))
+        return pages[-1]
+
+    yield opened
+    for page in pages:
+        page.tab.evaluate("async () => window.jupyterapp.serviceManager.sessions.shutdownAll()")
+        page.tab.close()
