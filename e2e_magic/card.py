@@ -65,6 +65,11 @@ def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes
         else ""
     )
     pictures = "".join(_picture(png) for png in images)
+    if pictures:  # side by side where there is room, else below each other: never too small to read
+        pictures = (
+            '<div style="display:flex;flex-wrap:wrap;align-items:flex-start;gap:.5em;margin-top:.5em">'
+            f"{pictures}</div>"
+        )
     notes_html = "".join(
         f'<div style="{_FAINT};font-size:.88em;margin-top:.35em;overflow-wrap:anywhere">{escape(note)}</div>'
         for note in [*notes(records), *extra_notes]
@@ -107,7 +112,7 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         shown.append(_repeated("CPU time", values, "cpu_time_s", "s", percent))
     if "peak_rss_mib" in last:
         delta = last.get("rss_delta_mib")
-        kept = f"{signed(float(delta), 'MiB')} kept" if delta is not None else ""
+        kept = f"{signed(float(delta), 'MiB')} kept" if delta is not None and abs(delta) >= 0.1 else ""
         shown.append(_repeated("peak memory", values, "peak_rss_mib", "MiB", kept))
         tree = _number(last, "peak_tree_rss_mib")
         if tree > 1.05 * _number(last, "peak_rss_mib"):
@@ -143,16 +148,17 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
         ("time_to_accuracy_s", "time to accuracy", "s"),
         ("epochs_to_accuracy", "epochs to accuracy", ""),
         ("f1", "F1", ""),
-        ("precision", "precision", ""),
-        ("recall", "recall", ""),
         ("latency_s", "per entry", "s"),
         ("throughput_per_s", "throughput", "entries/s"),
     ):
         if name in last:
             target = record.reported.get("target_accuracy")
             detail = f"to {digits(target)}" if target is not None and "to_accuracy" in name else ""
-            macro = "macro" if name in ("f1", "precision", "recall") and "tp" not in last else ""
+            macro = "macro" if name == "f1" and "tp" not in last else ""
             shown.append(Figure(label, quantity(_number(last, name), unit), detail or macro))
+    both = [digits(_number(last, name)) for name in ("precision", "recall") if name in last]
+    if len(both) == 2:
+        shown.append(Figure("precision / recall", " / ".join(both)))
     return shown
 
 
@@ -215,9 +221,11 @@ def _tile(figure: Figure) -> str:
 
 def _picture(png: bytes) -> str:
     data = base64.b64encode(png).decode()
+    # The header of a PNG holds its width in pixels at bytes 16 to 19; two of them are one CSS pixel.
+    width = int.from_bytes(png[16:20], "big") // 2
     return (
         f'<img alt="chart of this cell" src="data:image/png;base64,{data}" '
-        'style="display:block;width:100%;max-width:680px;height:auto;margin-top:.5em;background:transparent">'
+        f'style="width:{width}px;max-width:100%;height:auto;background:transparent">'
     )
 
 

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PLOTS = ("samples", "loss", "accuracy", "confusion")
-# CSS pixels; the card shows charts at most this wide.
-CHART_WIDTH_PX = 680
+# CSS pixels of one chart on the card: two stand side by side, or one below the other in a narrow window.
+CHART_WIDTH_PX = 330
+CURVE_HEIGHT_PX = 150
+# IO below this is not worth a panel of its own.
+LEAST_MOVED_MIB = 1.0
 
 
 class Result:
@@ -135,16 +138,20 @@ class Result:
     def _draw_timeline(self) -> Figure:
         from e2e_magic import charts, frames
 
-        axes = charts.timeline(frames.samples(self.records[-1:], self._names))
-        return _figure_of(axes)
+        last = self.records[-1]
+        moved = max(float(last.readings.get(name, 0.0)) for name in ("read_mib", "write_mib"))
+        samples = frames.samples([last], self._names)
+        if moved < LEAST_MOVED_MIB:
+            samples = samples[~samples["metric"].isin(["read_mib_now", "write_mib_now"])]
+        return _figure_of(charts.timeline(samples, width_px=CHART_WIDTH_PX))
 
     def _draw_learning(self, curves: Sequence[str]) -> Figure:
         from e2e_magic import charts
         from e2e_magic.charts.style import figure
 
-        drawn = figure(CHART_WIDTH_PX, 220)
+        drawn = figure(CHART_WIDTH_PX, CURVE_HEIGHT_PX * len(curves))
         epochs = self.epochs
-        for axes, y in zip(drawn.subplots(1, len(curves), squeeze=False)[0], curves, strict=True):
+        for axes, y in zip(drawn.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True):
             charts.learning(epochs, y=y, target=self._target(y), ax=axes)
         return drawn
 

@@ -96,7 +96,7 @@ def forget(root: str) -> None:
 def zones(root: str = ROOT) -> tuple[Zone, ...]:
     """Find every RAPL zone below `root`, each once, however many links lead to it."""
     found: dict[str, Zone] = {}
-    for folder, package in _folders(Path(root), None, set()):
+    for folder, package, within in _folders(Path(root), None, None, set()):
         control = folder.name.partition(":")[0]
         try:
             name = (folder / "name").read_text("ascii").strip()
@@ -106,7 +106,7 @@ def zones(root: str = ROOT) -> tuple[Zone, ...]:
                 control=control,
                 kind="package" if named else name,
                 package=int(named["package"]) if named else package,
-                die=int(named["die"]) if named and named["die"] else None,
+                die=_die(named) if named else within,
                 wrap_uj=_wrap(folder),
             )
         except (OSError, ValueError):
@@ -115,7 +115,7 @@ def zones(root: str = ROOT) -> tuple[Zone, ...]:
         # Laid out flat, a zone knows its package by its number only: intel-rapl:0:1 is in intel-rapl:0.
         above = found.get(path.rpartition(":")[0])
         if zone.package is None and above is not None:
-            found[path] = replace(zone, package=above.package)
+            found[path] = replace(zone, package=above.package, die=above.die)
     return tuple(sorted(found.values(), key=_order))
 
 
@@ -216,8 +216,10 @@ def unsupported(found: Sequence[Zone], root: str = ROOT) -> Unavailable:
     return Unavailable(f"RAPL in {root} has no counter for a whole package, only for {kinds}", _ASK)
 
 
-def _folders(folder: Path, package: int | None, seen: set[Path]) -> Iterator[tuple[Path, int | None]]:
-    """Yield every zone's folder with its package's number, outer ones first."""
+def _folders(
+    folder: Path, package: int | None, die: int | None, seen: set[Path]
+) -> Iterator[tuple[Path, int | None, int | None]]:
+    """Yield every zone's folder with the package and the die that it lies in, outer ones first."""
     for child in sorted(_children(folder)):
         is_zone = _ZONE.match(child.name)
         if "rapl" not in child.name or not child.is_dir():
@@ -230,12 +232,16 @@ def _folders(folder: Path, package: int | None, seen: set[Path]) -> Iterator[tup
             continue
         seen.add(real)
         if not is_zone:
-            yield from _folders(real, package, seen)
+            yield from _folders(real, package, die, seen)
             continue
+        yield real, package, die
         named = _PACKAGE.match(_text(f"{real}/name").strip())
-        inner = int(named["package"]) if named else package
-        yield real, package
-        yield from _folders(real, inner, seen)
+        inner = (int(named["package"]), _die(named)) if named else (package, die)
+        yield from _folders(real, *inner, seen)
+
+
+def _die(named: re.Match[str]) -> int | None:
+    return int(named["die"]) if named["die"] else None
 
 
 def _order(zone: Zone) -> tuple[bool, int, int, str]:

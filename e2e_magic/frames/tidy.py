@@ -75,7 +75,7 @@ class TidyFrame(pd.DataFrame):
     def __reduce__(self) -> Any:
         plain = pd.DataFrame(self)
         plain.attrs = dict(self.attrs)
-        return object.__reduce_ex__(plain, 2)
+        return pd.DataFrame, (), plain.__getstate__()
 
     def __repr__(self) -> str:
         shown, half, footer = self._shown()

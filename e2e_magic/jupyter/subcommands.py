@@ -89,11 +89,13 @@ def _frame(name: str) -> Callable[[_Line], Any]:
             parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
         if name not in ("metrics", "runs", "pipeline"):
             parser.add_argument("--stage", metavar="STAGE", help="only this stage")
+        from e2e_magic.frames import TidyFrame
+
         chosen = vars(parser.read(line.words))
         frame = line.session.frame(name, **chosen)
         if name == "pipeline" and len(frame):
             _show_pipeline(frame)
-        return frame
+        return TidyFrame.of(frame)
 
     return show
 

@@ -138,12 +138,12 @@ class Server:
             recorder = self._recorders.pop(rest[0], None)
             if recorder is not None:
                 recorder.sample(time.perf_counter_ns(), last=True)
-                self._reply(number, recorder.state())
-                recorder.close()
+            self._reply(number, recorder.state() if recorder is not None else None)
+            if recorder is not None:
+                recorder.close()  # after the answer, which somebody waits for
         elif verb == "peek":
             recorder = self._recorders.get(rest[0])
-            if recorder is not None:
-                self._reply(number, recorder.state())
+            self._reply(number, recorder.state() if recorder is not None else None)
         elif verb == "forget":
             recorder = self._recorders.pop(rest[0], None)
             if recorder is not None:

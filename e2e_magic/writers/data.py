@@ -28,7 +28,7 @@ def _has_return(frame: pd.DataFrame) -> bool:
         isinstance(value, str) and "\r" in value
         for column in columns(frame)
         if column.dtype.kind not in "iufbM"
-        for value in column.unique()
+        for value in (column if column.dtype == object else column.unique())  # lists can't be hashed
     )
 
 

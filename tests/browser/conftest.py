@@ -53,7 +53,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> 
     home, root, port = tmp_path_factory.mktemp("home"), tmp_path_factory.mktemp("root"), _free_port()
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews":"false","checkForUpdates":false}')
+    (settings / "notification.jupyterlab-settings").write_text(
+        '{"fetchNews":"false","checkForUpdates":false}'
+    )
     names = ("CONFIG_DIR", "DATA_DIR", "RUNTIME_DIR")
     environment = {
         **os.environ,

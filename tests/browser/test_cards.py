@@ -50,7 +50,9 @@ def test_the_quickstart_runs_from_the_menu_and_is_readable(open_notebook: Callab
     page.run_all_from_the_menu()
     page.tab.get_by_text("results written to").wait_for(timeout=120_000)
 
-    assert page.tab.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    assert (
+        page.tab.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    )
 
     cards = page.tab.locator(".e2e-card")
     for dark in (False, True):

@@ -6,6 +6,29 @@ from pathlib import Path
 
 # The kernel's own number: 2^32 - 1 steps of 61.035 µJ.
 RANGE = 262_143_328_850
+_AMOUNTS = {
+    "intel-rapl:0": 1_500_000,
+    "intel-rapl:1": 2_500_000,
+    "intel-rapl-mmio:0": 3_500_000,
+    "intel-rapl:0:2": 250_000,
+    "intel-rapl:1:2": 500_000,
+    "intel-rapl-mmio:0:0": 350_000,
+    "intel-rapl:0:0": 77_000_000,
+    "intel-rapl:0:1": 88_000_000,
+    "intel-rapl:1:0": 99_000_000,
+}
+# What a collector should read of that.
+DRAWN = {
+    "one socket": {"package_energy_j": 1.5, "dram_energy_j": 0.25},
+    "one socket, no dram": {"package_energy_j": 1.5},
+    "two sockets": {"package_energy_j": 1.5 + 2.5, "dram_energy_j": 0.25 + 0.5},
+    "two dies": {"package_energy_j": 1.5 + 2.5, "dram_energy_j": 0.25 + 0.5},
+    "amd": {"package_energy_j": 1.5},
+    "psys beside a package": {"package_energy_j": 1.5, "dram_energy_j": 0.25},
+    "psys only": {"psys_energy_j": 1.5},
+    "mmio copy": {"package_energy_j": 1.5, "dram_energy_j": 0.25},
+    "mmio only": {"package_energy_j": 3.5},
+}
 
 
 class FakePowercap:
@@ -21,7 +44,7 @@ class FakePowercap:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
 
-    def zone(self, folder: str, name: str, uj: int = 1_000_000, wrap: int = RANGE, mode: int = 0o444) -> None:
+    def zone(self, folder: str, name: str, uj: int = 1_000_000, wrap: int = RANGE, mode: int = 0o644) -> None:
         """Add a zone as ``intel-rapl:0:1`` would lie: in its parent's folder, with a flat link to it."""
         control, *numbers = folder.split(":")
         path = self.root / control
@@ -31,7 +54,7 @@ class FakePowercap:
         (path / "name").write_text(f"{name}\n")
         (path / "max_energy_range_uj").write_text(f"{wrap}\n")
         (path / "enabled").write_text("1\n")
-        (path / "energy_uj").write_text(f"{uj}\n")
+        (path / "energy_uj").write_text(f"{uj:20}\n")
         (path / "energy_uj").chmod(mode)
         (self.root / folder).symlink_to(path.relative_to(self.root))
 
@@ -44,10 +67,15 @@ class FakePowercap:
         file = self.file(folder)
         wrap = int((file.parent / "max_energy_range_uj").read_text())
         value = int(file.read_text()) + uj
-        # At once, as the kernel shows it: never an empty file.
-        fresh = file.with_suffix(".fresh")
-        fresh.write_text(f"{value % wrap if wrap else value}\n")
-        fresh.replace(file)
+        # At once and in place, as the kernel shows it: never empty, and seen by who holds it open.
+        with file.open("r+") as open_file:
+            open_file.write(f"{value % wrap if wrap else value:20}\n")
+
+    def draw(self) -> None:
+        """Let every counter take in energy, the wrong ones too (see `DRAWN`)."""
+        for folder, uj in _AMOUNTS.items():
+            if (self.root / folder).exists():
+                self.add(folder, uj)
 
     def package(self, number: int, name: str = "", *, dram: bool = True, uj: int = 1_000_000) -> None:
         """Add a package with its cores, its graphics and, on a server, its memory."""

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from typing import Any
@@ -143,6 +144,32 @@ def test_a_worker_that_ends_within_the_trial_brings_only_what_it_did_there() -> 
         done.get(timeout=30)
         orders.put(0.0)
         worker.join(30)
+
+    assert cpu_of(collector) == pytest.approx(0.2, abs=0.1)
+
+
+@pytest.mark.skipif(not proc.LINUX, reason="needs the start times of /proc")
+def test_a_grandchild_whose_parent_ends_keeps_its_past_out() -> None:
+    """Of a worker that gets another parent within the trial, neither its past nor its present is lost."""
+    worker = "import time, sys\nfor line in sys.stdin:\n" + textwrap.indent(
+        "end = time.process_time() + float(line)\nwhile time.process_time() < end: pass\nprint(1, flush=True)\n",
+        "    ",
+    )
+    starter = (
+        f"import os, sys\nif os.fork() == 0:\n    exec({worker!r})\nelse:\n    import time; time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", starter], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.write(b"0.5\n")
+        parent.stdout.readline()
+        with Cpu() as collector:
+            parent.kill()
+            parent.wait(30)
+            parent.stdin.write(b"0.2\n")
+            parent.stdout.readline()
 
     assert cpu_of(collector) == pytest.approx(0.2, abs=0.1)
 

@@ -105,6 +105,34 @@ def test_a_worker_counts_for_what_it_did_within_the_trial(tmp_path: Path, *, end
 
 
 @linux
+def test_a_grandchild_whose_parent_ends_keeps_its_past_out(tmp_path: Path) -> None:
+    """Of a worker that gets another parent within the trial, neither its past nor its present is lost."""
+    script = (
+        "import os, sys, time\n"
+        "if os.fork() == 0:\n"
+        f"    with open({str(tmp_path / 'data')!r}, 'wb') as file:\n"
+        "        for line in sys.stdin:\n"
+        f"            file.write(bytes(int(line) * {MIB})); file.flush(); print(1, flush=True)\n"
+        "else:\n"
+        "    time.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    ) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.write(b"30\n")
+        parent.stdout.readline()
+        with Io() as collector:
+            parent.kill()
+            parent.wait(30)
+            parent.stdin.write(b"10\n")
+            parent.stdout.readline()
+
+    assert moved(collector) == pytest.approx((0, 10), abs=0.1)
+
+
+@linux
 def test_the_end_in_a_forked_child_gives_no_number() -> None:
     """A child that the code forked and that leaves through the same end has nothing to say, and says so."""
     with Io() as collector:

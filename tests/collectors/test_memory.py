@@ -246,18 +246,26 @@ def test_a_fork_while_another_thread_holds_the_lock_does_not_hang() -> None:
 
 
 @linux
-def test_the_tree_counts_a_living_child_at_the_edges() -> None:
-    """Without any sample, a child that is alive at the end is in the peak with children."""
+@pytest.mark.parametrize("edge", ["start", "end"])
+def test_the_tree_counts_a_living_child_at_an_edge(edge: str) -> None:
+    """Without any sample, a child that is alive at the start or at the end is in the peak with children."""
     block = f"block = mmap.mmap(-1, {100 * MIB}); block.write(bytes({100 * MIB}))"
     script = f"import mmap; {block}; print(1, flush=True); input()"
+    collector = Memory()
+    if edge == "end":
+        collector.__enter__()
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        with Memory() as collector:
-            pass
+        if edge == "end":
+            collector.__exit__(None, None, None)
+        else:
+            collector.__enter__()
         child.communicate(b"\n")
+    if edge == "start":
+        collector.__exit__(None, None, None)
 
     tree = reading(collector, "peak_tree_rss_mib") - reading(collector, "peak_rss_mib")
     assert 100 <= tree <= 260

@@ -124,7 +124,8 @@ def absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Absent:
         ),
         (
             {},
-            "no RAPL counters in /nowhere: the kernel's driver is not loaded or does not know this processor; "
+            "no RAPL counters in /nowhere: the kernel's driver is not loaded "
+            "or does not know this processor; "
             "try `sudo modprobe intel_rapl_msr` (for AMD too), "
             "or ask for an estimate: --estimate-power IDLE_W,FULL_W",
         ),

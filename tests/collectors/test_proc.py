@@ -94,12 +94,14 @@ def test_a_process_name_with_parentheses_and_blanks_is_read(tmp_path: Path) -> N
     """The name in /proc/PID/stat may hold anything, so its fields are counted from the name's end."""
     link = tmp_path / "a) b ("
     link.symlink_to("/bin/sleep")
-    with subprocess.Popen([str(link), "60"]) as child:
+    with subprocess.Popen([str(link), "60"]) as child, subprocess.Popen(["sleep", "60"]) as plain:
         found = proc.descendants()
         child.kill()
+        plain.kill()
 
     assert found[child.pid].user_s < 1.0
-    assert found[child.pid].started > 0
+    # Both started within some seconds, in clock ticks since the boot.
+    assert found[child.pid].started == pytest.approx(found[plain.pid].started, abs=1_000)
 
 
 def test_a_file_longer_than_a_page_is_read_whole_and_tallied(tmp_path: Path) -> None:

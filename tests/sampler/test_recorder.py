@@ -176,7 +176,9 @@ def test_a_file_that_is_being_written_costs_one_sample(tmp_path: Path) -> None:
 def test_a_closed_recording_holds_no_file() -> None:
     """Descriptors are given back."""
     before = len(os.listdir("/proc/self/fd"))
-    specs = [Spec(k, k, pid=os.getpid(), interval_ns=S) for k in ("rss", "tree_rss", "cpu", "io_read", "io_write")]
+    specs = [
+        Spec(k, k, pid=os.getpid(), interval_ns=S) for k in ("rss", "tree_rss", "cpu", "io_read", "io_write")
+    ]
     one = recorder(*specs)
 
     assert {} == one.lost

@@ -1,0 +1,551 @@
+"""The sampler process itself: real processes, killed, stopped, forked and left alone."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import e2e_magic.sampler
+from e2e_magic.collectors.base import Probe
+from e2e_magic.sampler import Sampler, SamplerLost, sampler
+from e2e_magic.sampler.launch import MODE_VARIABLE
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc of Linux")
+
+RSS = (Probe("rss_mib", "rss"),)
+ALL = tuple(Probe(kind, kind) for kind in ("rss", "tree_rss", "cpu", "io_read", "io_write"))
+ROOT = str(Path(e2e_magic.sampler.__file__).parents[2])
+
+# A kernel of its own, that records and says who samples it.
+KERNEL = """
+import os, signal, subprocess, sys, time
+from e2e_magic.collectors.base import Probe
+from e2e_magic.sampler import SamplerLost, sampler
+recording = sampler().start((Probe("rss_mib", "rss"),), 0.01)
+print(sampler().pid, flush=True)
+"""
+
+
+@pytest.fixture(params=["proc", "portable"])
+def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both ways of reading: Linux's own, and psutil's as on macOS and Windows."""
+    if request.param == "portable":
+        monkeypatch.setenv(MODE_VARIABLE, "portable")
+    return str(request.param)
+
+
+@pytest.fixture
+def mine() -> Iterator[Sampler]:
+    """A sampler of this test's own."""
+    one = Sampler()
+    yield one
+    one.close()
+
+
+@contextlib.contextmanager
+def kernel(program: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run a program that records; yields it and its sampler's process id."""
+    with subprocess.Popen(
+        [sys.executable, "-c", KERNEL + program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": ROOT},
+    ) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        try:
+            yield process, int(first)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process is there and no zombie."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def within(seconds: float, true: Callable[[], bool]) -> bool:
+    """Wait until it is true, or too late."""
+    end = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def pid_of(one: Sampler) -> int:
+    assert one.pid is not None
+    return one.pid
+
+
+def end(pid: int, number: int = signal.SIGKILL) -> None:
+    """Kill and wait until it is gone."""
+    os.kill(pid, number)
+    assert within(2, lambda: not alive(pid))
+
+
+def busy(seconds: float) -> None:
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def test_all_kinds_are_sampled(mode: str, mine: Sampler) -> None:
+    """Each kind gives a curve on the kernel's clock with plausible values."""
+    before = time.perf_counter()
+    recording = mine.start(ALL, 0.01)
+    busy(0.5)
+    samples = recording.stop()
+    seconds = time.perf_counter() - before
+
+    assert {} == samples.lost
+    assert {probe.metric for probe in ALL} == set(samples.series)
+    assert all(0 <= t <= seconds for curve in samples.series.values() for t in curve.t_s)
+    assert samples.samples == len(samples.series["rss"])
+    assert 0.3 < samples.samples / (samples.samples + samples.missed)
+    own = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    assert own == pytest.approx(samples.series["rss"].value[-1], rel=0.1)
+    assert all(tree >= 0.99 * own for tree in samples.series["tree_rss"].value), mode
+    shares = samples.series["cpu"].value
+    assert 30 < sum(shares) / len(shares) < 120
+    assert all(value >= 0 for kind in ("io_read", "io_write") for value in samples.series[kind].value)
+
+
+def test_io_is_counted_from_the_start(mode: str, mine: Sampler, tmp_path: Path) -> None:
+    """What was written before isn't in it; what was written during is, to the byte and a few more."""
+    path = tmp_path / "data"
+    path.write_bytes(bytes(3 * 2**20))
+    recording = mine.start((Probe("w", "io_write"),), 10.0)
+    recording.peek()  # it has begun
+    path.write_bytes(bytes(2 * 2**20))
+    written = recording.stop().series["w"].value
+
+    assert 0.0 == pytest.approx(written[0], abs=0.01)
+    assert 2.0 == pytest.approx(written[-1], abs=0.01), mode
+
+
+def test_children_are_in_the_tree(mode: str, mine: Sampler) -> None:
+    """A child's memory and CPU time are in the curves; the sampler's own are not."""
+    recording = mine.start(ALL, 0.02)
+    program = "x = bytearray(80 * 2**20)\nimport time\nend = time.time() + 1\nwhile time.time() < end: pass"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    samples = recording.stop()
+    more = max(samples.series["tree_rss"].value) - max(samples.series["rss"].value)
+    shares = samples.series["cpu"].value
+
+    assert 80 < more < 130, mode
+    assert 60 < max(shares) <= 100 * (os.cpu_count() or 1) + 1e-6
+    assert samples.series["tree_rss"].value[0] - samples.series["rss"].value[0] < 5
+
+
+def test_a_thousand_a_second(mine: Sampler) -> None:
+    """At 1 kHz the instants are taken or counted as missed."""
+    start = time.perf_counter()
+    recording = mine.start(RSS, 0.001)
+    time.sleep(0.5)
+    samples = recording.stop()
+    due = (time.perf_counter() - start) / 0.001
+
+    assert due * 0.5 < samples.samples
+    assert due == pytest.approx(samples.samples + samples.missed, rel=0.2)
+
+
+def test_recordings_nest(mine: Sampler) -> None:
+    """An inner recording with its own interval and origin leaves the outer one alone."""
+    outer = mine.start(RSS, 0.02)
+    time.sleep(0.1)
+    inner = mine.start((Probe("rss_mib", "rss"), Probe("cpu", "cpu")), 0.005)
+    time.sleep(0.1)
+    inside = inner.stop()
+    time.sleep(0.1)
+    outside = outer.stop()
+
+    assert max(inside.series["rss_mib"].t_s) < 0.2 < 0.3 <= max(outside.series["rss_mib"].t_s)
+    assert {"rss_mib"} == set(outside.series)
+    assert {"rss_mib", "cpu"} == set(inside.series)
+    assert inside.samples > 10
+
+
+def test_origin_moves_the_curve(mine: Sampler) -> None:
+    """Times count from the given origin."""
+    origin = time.perf_counter_ns() - 5_000_000_000
+    samples = mine.start(RSS, 0.1, origin_ns=origin).stop()
+
+    assert all(5 <= t < 10 for t in samples.series["rss_mib"].t_s)
+
+
+def test_peek_from_another_thread(mine: Sampler) -> None:
+    """A look from a thread sees what there is and disturbs nothing."""
+    recording = mine.start(RSS, 0.005)
+    seen: list[int] = []
+    done = threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append(recording.peek().samples)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    time.sleep(0.2)
+    done.set()
+    thread.join()
+
+    assert sorted(seen) == seen
+    assert 0 < seen[-1] <= recording.stop().samples
+
+
+def test_a_vanished_file_is_reported(mine: Sampler, tmp_path: Path) -> None:
+    """Over the wire too: the metric ends with a reason, the others go on."""
+    path = tmp_path / "energy_uj"
+    path.write_text("1000\n")
+    recording = mine.start((Probe("power_w", "counter", str(path), 1e-6, 5000.0), *RSS), 0.01)
+    recording.peek()
+    path.unlink()
+    time.sleep(0.05)
+    samples = recording.stop()
+
+    assert {"power_w": f"{path} can't be read: No such file or directory"} == samples.lost
+    assert {} == samples.totals
+    assert len(samples.series["rss_mib"]) == samples.samples
+
+
+def test_killed_in_the_middle(mine: Sampler) -> None:
+    """Stop says what happened at once, and the next recording has a new process."""
+    recording = mine.start(RSS, 0.01)
+    pid = pid_of(mine)
+    end(pid)
+    start = time.monotonic()
+    with pytest.raises(SamplerLost) as caught:
+        recording.stop()
+
+    assert time.monotonic() - start < 0.2
+    assert (
+        f"the sampler process ({pid}) has ended: the curves of this trial are missing; "
+        "start the cell again: the next measured cell starts a new one"
+    ) == str(caught.value)
+    assert None is mine.pid
+    assert 2 <= mine.start(RSS, 0.01).stop().samples
+    assert pid != mine.pid
+
+
+def test_killed_between_recordings(mine: Sampler) -> None:
+    """A process that died while idle is replaced unnoticed."""
+    mine.start(RSS, 0.01).stop()
+    pid = pid_of(mine)
+    end(pid)
+
+    assert 2 <= mine.start(RSS, 0.01).stop().samples
+    assert pid != mine.pid
+
+
+def test_a_hung_process_is_given_up(mine: Sampler) -> None:
+    """A stopped sampler costs about a second, is ended, and the next recording works."""
+    recording = mine.start(RSS, 0.01)
+    pid = pid_of(mine)
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    with pytest.raises(SamplerLost, match=rf"^the sampler process \({pid}\) did not answer within 1 s: "):
+        recording.stop()
+
+    assert time.monotonic() - start < 1.6
+    assert within(1, lambda: not alive(pid))
+    assert 2 <= mine.start(RSS, 0.01).stop().samples
+
+
+def test_a_hung_process_does_not_block_its_close(mine: Sampler) -> None:
+    """Closing a stopped sampler takes about a second and ends it."""
+    mine.start(RSS, 0.01).stop()
+    pid = pid_of(mine)
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    mine.close()
+
+    assert time.monotonic() - start < 2.2
+    assert within(1, lambda: not alive(pid))
+
+
+def test_close_leaves_nothing(mode: str, mine: Sampler) -> None:
+    """After close there is no process, thread or descriptor of it, and it can start again."""
+    before, threads = len(os.listdir("/proc/self/fd")), threading.active_count()
+    mine.start(RSS, 0.01).stop()
+    pid = pid_of(mine)
+    mine.close()
+
+    assert not alive(pid), mode
+    assert (before, threads) == (len(os.listdir("/proc/self/fd")), threading.active_count())
+    assert 2 <= mine.start(RSS, 0.01).stop().samples
+
+
+def test_descriptors_do_not_grow(mine: Sampler) -> None:
+    """Neither side has more of them after 200 recordings."""
+    mine.start(ALL, 0.1).stop()
+    folders = ["/proc/self/fd", f"/proc/{mine.pid}/fd"]
+    before = [len(os.listdir(folder)) for folder in folders]
+    for _ in range(200):
+        mine.start(ALL, 0.1).stop()
+    recording = mine.start(RSS, 0.1)
+    recording.stop()
+    mine.start(RSS, 0.1).stop()  # its answer comes after the last one's files are closed
+
+    assert before == [len(os.listdir(folder)) for folder in folders]
+
+
+def test_a_forgotten_recording_ends(mine: Sampler) -> None:
+    """A recording that nobody holds any more is closed with the next message."""
+    mine.start(ALL, 0.1).stop()
+    before = len(os.listdir(f"/proc/{mine.pid}/fd"))
+    mine.start(ALL, 0.1)  # dropped at once
+    mine.start(RSS, 0.1).stop()
+    mine.start(RSS, 0.1).stop()
+
+    assert before == len(os.listdir(f"/proc/{mine.pid}/fd"))
+
+
+def test_the_process_is_detached_and_small(mine: Sampler) -> None:
+    """Its own session, cwd /, no descriptors but its socket and what it made, under 12 MiB, no parent here."""
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    try:
+        mine.start(RSS, 0.01).stop()
+        pid = pid_of(mine)
+        mine.start(RSS, 0.01).stop()
+        files = {os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+        user = os.readlink(f"/proc/self/fd/{write}")
+    finally:
+        os.close(read)
+        os.close(write)
+    status = Path(f"/proc/{pid}/status").read_text()
+
+    assert user not in files
+    assert {"/dev/null"} == {file for file in files if not re.match(r"socket:|anon_inode:\[?pidfd", file)}
+    assert os.getsid(pid) != os.getsid(0)
+    assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    assert int(re.findall(r"PPid:\s+(\d+)", status)[0]) != os.getpid()
+    assert int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) < 12 * 1024
+
+
+def test_idle_costs_nothing(mine: Sampler) -> None:
+    """While nothing is recorded the process is not woken once."""
+    mine.start(RSS, 0.01).stop()
+    path = Path(f"/proc/{mine.pid}/status")
+    time.sleep(0.05)
+
+    def switches() -> list[str]:
+        return re.findall(r"ctxt_switches:\s+(\d+)", path.read_text())
+
+    before = switches()
+    time.sleep(0.3)
+    assert before == switches()
+
+
+def test_a_killed_kernel_takes_it_along_although_a_worker_lives() -> None:
+    """SIGKILL to the kernel ends the sampler within a second, also while a fork holds the socket."""
+    program = "worker = os.fork()\nif not worker: time.sleep(60)\nprint(worker, flush=True)\ntime.sleep(60)"
+    with kernel(program) as (process, pid):
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        process.kill()
+        process.wait()
+        start = time.monotonic()
+
+        assert within(1, lambda: not alive(pid))
+        assert time.monotonic() - start < 0.5
+        assert alive(worker)
+
+
+def test_it_notices_a_killed_kernel_without_pidfd(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the system has no pidfd, or /proc is not used, it looks by itself."""
+    monkeypatch.setenv(MODE_VARIABLE, "portable")
+    start = "import os; del os.pidfd_open\n"
+    (tmp_path / "sitecustomize.py").write_text(start)
+    script = Path(e2e_magic.sampler.__file__).with_name("__main__.py")
+    launcher = f"import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path({str(script)!r}, run_name='__main__')"
+    from e2e_magic.sampler.descendants import started_at
+
+    victim = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    import socket
+
+    ours, theirs = socket.socketpair()
+    child = subprocess.Popen(
+        [sys.executable, "-c", start + launcher, str(script), str(victim.pid), started_at(victim.pid), "proc"],
+        stdin=theirs.fileno(),
+    )
+    theirs.close()
+    assert select.select([ours], [], [], 10)[0]
+    assert b"ready" in ours.recv(100)
+    victim.kill()
+    victim.wait()
+
+    assert 0 == child.wait(timeout=1)
+    ours.close()
+
+
+@pytest.mark.parametrize("way", ["sys.exit()", "os._exit(3)", "os.abort()", "1/0"])
+def test_it_ends_with_the_kernel_however_it_ends(way: str) -> None:
+    """Normal ends, crashes and hard exits take the sampler along."""
+    with kernel(way) as (process, pid):
+        process.wait()
+
+        assert within(1, lambda: not alive(pid))
+
+
+def test_waiting_for_all_children_ends() -> None:
+    """A user's loop over os.wait() meets no child of ours, at no time."""
+    program = "while True:\n    print('child', os.wait(), flush=True)"
+    with kernel(program) as (process, _):
+        assert process.stdout is not None
+        out = process.stdout.read()
+
+    assert out.splitlines()[-1] == "ChildProcessError: [Errno 10] No child processes"
+    assert "child" not in [line.split()[0] for line in out.splitlines() if line]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_for_the_kernel_do_not_end_it(number: int) -> None:
+    """What a terminal or Jupyter sends to the kernel's group, and to the sampler itself, is not for it."""
+    program = (
+        "for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(n, lambda *_: None)\n"
+        "print('go', flush=True)\n"
+        "sys.stdin.read()\n"
+        "time.sleep(0.3)\n"
+        "print(recording.stop().samples, flush=True)"
+    )
+    with kernel(program.replace("sys.stdin.read()\n", "")) as (process, pid):
+        assert process.stdout is not None
+        process.stdout.readline()
+        os.killpg(process.pid, number)
+        os.kill(pid, number)
+        out = process.stdout.read()
+
+    assert int(out) > 2
+
+
+def test_a_fork_gets_its_own(mode: str) -> None:
+    """A forked child starts its own sampler, can't use the parent's, and the parent's goes on."""
+    one = sampler()
+    recording = one.start(RSS, 0.01)
+    pid = pid_of(one)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        said = b"nothing"
+        try:
+            try:
+                recording.stop()
+            except SamplerLost as error:
+                said = str(error).encode()
+            own = sampler()
+            count = own.start(RSS, 0.01).stop().samples
+            differs = own.pid != pid
+            own.close()
+            one.close()
+            said += f"|{differs}|{count}".encode()
+        finally:
+            os.write(write, said)
+            os._exit(0)
+    os.close(write)
+    os.waitpid(child, 0)
+    said = os.read(read, 1000).decode().split("|")
+    os.close(read)
+    try:
+        assert [
+            f"this recording belongs to process {os.getpid()}, and this is its forked child {child}: "
+            "measure in the process that started the recording",
+            "True",
+            "2",
+        ] == said, mode
+        assert 2 <= recording.stop().samples
+        assert pid == one.pid
+    finally:
+        one.close()
+
+
+def test_an_interrupt_while_it_waits_keeps_the_process(mine: Sampler) -> None:
+    """After Ctrl-C within stop the same process answers the next question, and not with the old answer."""
+    first = mine.start(RSS, 0.01)
+    pid = pid_of(mine)
+    os.kill(pid, signal.SIGSTOP)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        first.stop()
+    os.kill(pid, signal.SIGCONT)
+    samples = mine.start((Probe("cpu", "cpu"),), 0.01).stop()
+
+    assert {"cpu"} == set(samples.series)
+    assert pid == mine.pid
+
+
+def test_no_shell_no_matter(monkeypatch: pytest.MonkeyPatch, mine: Sampler) -> None:
+    """Where there is no /bin/sh the process detaches itself."""
+    monkeypatch.setattr("e2e_magic.sampler.launch._SHELL", "/nowhere/sh")
+
+    assert 2 <= mine.start(RSS, 0.01).stop().samples
+    status = Path(f"/proc/{mine.pid}/status").read_text()
+    assert int(re.findall(r"PPid:\s+(\d+)", status)[0]) != os.getpid()
+
+
+def test_a_python_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch, mine: Sampler) -> None:
+    """No executable, no sampler: the words say why, and nothing hangs."""
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(SamplerLost) as caught:
+        mine.start(RSS, 0.01)
+
+    assert (
+        "the sampler process can't be started (this Python doesn't know its own executable (sys.executable "
+        "is empty)): curves are missing; check that this Python can start programs"
+    ) == str(caught.value)
+
+
+def test_a_python_that_ends_at_once_says_so(monkeypatch: pytest.MonkeyPatch, mine: Sampler) -> None:
+    """A broken executable costs no time-out."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    start = time.monotonic()
+    with pytest.raises(SamplerLost, match="^the sampler process has ended: "):
+        mine.start(RSS, 0.01)
+
+    assert time.monotonic() - start < 2
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.0009, -1.0, float("nan"), float("inf")])
+def test_an_impossible_interval_is_an_error(mine: Sampler, interval: float) -> None:
+    """The error names the parameter, the value, what is allowed and what to try."""
+    with pytest.raises(ValueError, match="^interval must be ") as caught:
+        mine.start(RSS, interval)
+
+    assert (
+        f"interval must be a number of seconds of at least 0.001, got {interval!r}: "
+        "try 0.1, or 0.01 for code of less than a second"
+    ) == str(caught.value)
+
+
+def test_two_probes_for_one_metric_are_an_error(mine: Sampler) -> None:
+    """Curves are told apart by their metric."""
+    with pytest.raises(ValueError, match="^each probe needs its own metric, but 'rss_mib' has two: leave one out$"):
+        mine.start((*RSS, *RSS), 0.1)
+
+
+def test_a_stopped_recording_says_so(mine: Sampler) -> None:
+    """A second stop is an error at once, and does no harm."""
+    recording = mine.start(RSS, 0.1)
+    recording.stop()
+    with pytest.raises(SamplerLost, match="^this recording has been stopped already: start a new one$"):
+        recording.stop()
