@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# Lists of nothing else go to numpy as they are: a million of them is common, and unpacking each is slow.
+_PLAIN = frozenset((bool, int, float, str))
+
 
 class WrongValueError(Exception):
     """What was expected and what came, without the key."""
@@ -24,39 +27,45 @@ def plain(label: Any) -> Any:
 
 
 def array_of(value: object) -> NDArray[Any]:
-    """Make a numpy array of anything array-like, without importing any framework."""
+    """Make a numpy array of anything array-like, without importing any framework.
+
+    Raises
+    ------
+    WrongValueError
+        If `value` can't be one: a ragged list, a symbolic tensor, an object that refuses.
+    """
     import numpy as np
 
     try:
         array = np.asarray(bare(value))
-    except (TypeError, ValueError, RuntimeError) as error:
-        # ragged lists, objects that refuse
+        if array.dtype.kind == "O" and array.size:
+            # Decimals, fractions, numbers that pandas kept as objects, 0-d arrays of several types.
+            items = [bare(item) for item in array.reshape(-1)]
+            unpacked = np.asarray(items)
+            # One None makes objects of all, and text among numbers would make text of all: those stay.
+            if unpacked.size == array.size and unpacked.dtype.kind not in "USO":
+                array = unpacked.reshape(array.shape)
+    except Exception as error:  # another library's object may refuse in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WrongValueError(
-            f"expected numbers or labels in an array-like, got {describe(value)} ({error})"
+            f"expected numbers or labels in an array-like, got {describe(value)} ({reason})"
         ) from None
-    if array.dtype.kind == "O" and array.size:
-        # a list of tensors or of 0-d arrays: unpack each
-        try:
-            array = np.asarray([bare(item) for item in array.reshape(-1)]).reshape(array.shape)
-        except (TypeError, ValueError):
-            return array
     return array
 
 
 def bare(value: object) -> Any:
     """Take torch's tensors off the gradient and the GPU, TensorFlow's into numpy, also within lists."""
     if isinstance(value, list | tuple):
-        return [bare(item) for item in value]
+        return value if set(map(type, value)) <= _PLAIN else [bare(item) for item in value]
     detach = getattr(value, "detach", None)
     if detach is not None:
         value = detach().cpu()
         if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # numpy has no such type
             value = value.float()  # type: ignore[attr-defined]
-    to_numpy = getattr(value, "numpy", None)
-    if to_numpy is not None:
-        return to_numpy()
-    if hasattr(value, "to_numpy"):
-        return value.to_numpy()
+    for name in ("numpy", "to_numpy", "toarray"):  # TensorFlow and torch, pandas, scipy's sparse matrices
+        convert = getattr(value, name, None)
+        if callable(convert):
+            return convert()
     return value
 
 
@@ -64,7 +73,11 @@ def describe(value: object) -> str:
     """Say what came in a few words: type and shape, or the value itself where it is short."""
     shape = getattr(value, "shape", None)
     if shape is not None:
-        return f"{type(value).__name__} of shape {tuple(int(n) for n in shape)}"
+        try:
+            sizes = ", ".join(str(int(size)) for size in shape)
+        except (TypeError, ValueError):  # a size that a symbolic tensor doesn't know yet
+            return f"{type(value).__name__} of shape {shape}"
+        return f"{type(value).__name__} of shape ({sizes}{',' if sizes and ',' not in sizes else ''})"
     if isinstance(value, list | tuple):
         inner = next((len(item) for item in value if isinstance(item, list | tuple)), None)
         size = f"{len(value)} x {inner}" if inner is not None else f"{len(value)} items"

@@ -74,7 +74,9 @@ class Gpu(Base):
         self._nvml = nvml.load()
         self._close = weakref.finalize(self, self._nvml.nvmlShutdown)
         try:
-            self._devices = nvml.visible(self._nvml, environ, nvml.torch_uuids())
+            known = nvml.torch_uuids()
+            self._devices = nvml.visible(self._nvml, environ, known)
+            sure = bool(known) or nvml.order_is_sure(self._nvml, environ)
         except self._nvml.NVMLError as error:
             raise Unavailable(f"the GPU does not answer ({error})", "see what `nvidia-smi` says") from error
         if not self._devices:
@@ -86,7 +88,7 @@ class Gpu(Base):
         self._began = self._ended = 0.0
         self._found: dict[str, Value] = {}
         self.source = "NVML: " + ", ".join(device.name for device in self._devices)
-        if not nvml.order_is_sure(self._devices, environ):
+        if not sure:
             self.source += " (which is which is sure only with CUDA_DEVICE_ORDER=PCI_BUS_ID)"
         if len(self._devices) > 1:
             # Known only now: each GPU's own curves, beside those of all of them.

@@ -15,11 +15,10 @@ _MIB = 2**20
 
 
 class _Moved(NamedTuple):
-    """Bytes so far, and who of the children is alive."""
+    """Bytes so far, without those that collectors moved for themselves, and who of the children is alive."""
 
     read: int
     written: int
-    ours: int  # what collectors read for themselves
     living: tuple[proc.Process, ...]
 
 
@@ -61,7 +60,7 @@ class Io(Base):
                 raise Unavailable("this system counts no bytes per process (macOS doesn't)")
         self._pid = 0
         self._why = "the end of the code could not be measured"
-        self._start = _Moved(0, 0, 0, ())
+        self._start = _Moved(0, 0, ())
         self._end: _Moved | None = None
 
     def probes(self) -> tuple[Probe, ...]:
@@ -93,8 +92,10 @@ class Io(Base):
         start, end = self._start, self._end
         # What a child moved before the trial is in both sums and cancels out, also when it ended in
         # between. A child that nobody waits for (SIGCHLD ignored) takes its bytes with it: never < 0.
-        read = max(0, end.read - start.read - (end.ours - start.ours))
-        return {"read_mib": read / _MIB, "write_mib": max(0, end.written - start.written) / _MIB}
+        return {
+            "read_mib": max(0, end.read - start.read) / _MIB,
+            "write_mib": max(0, end.written - start.written) / _MIB,
+        }
 
     def missing(self) -> Mapping[str, str]:
         if self._end is not None:
@@ -111,11 +112,12 @@ def _moved(folder: str, known: tuple[proc.Process, ...]) -> _Moved:
             read += counts[0]
             written += counts[1]
     # The tally comes first: a read is counted when it is done, so the next one isn't in its own answer.
-    ours = proc.tally.read_bytes if proc.LINUX else 0
+    read -= proc.tally.read_bytes
+    written -= proc.tally.written_bytes
     own = _counts(folder) if proc.LINUX else _from_psutil(os.getpid())
     if own is None:
         raise OSError(f"{folder}/io can't be read any more")
-    return _Moved(read + own[0], written + own[1], ours, living)
+    return _Moved(read + own[0], written + own[1], living)
 
 
 def _counts(folder: str) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -108,12 +108,15 @@ def visible(
     return tuple(found)
 
 
-def order_is_sure(devices: Iterable[Device], environ: Mapping[str, str] = os.environ) -> bool:
+def order_is_sure(nvml: Any, environ: Mapping[str, str] = os.environ) -> bool:
     """Tell whether an index in ``CUDA_VISIBLE_DEVICES`` means the same GPU to CUDA and to NVML."""
     wanted = environ.get("CUDA_VISIBLE_DEVICES", "")
     by_index = any(token.strip().isdigit() for token in wanted.split(","))
-    one_kind = len({device.name for device in devices}) <= 1
-    return not by_index or one_kind or environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+    if not by_index or environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
+        return True
+    count = nvml.nvmlDeviceGetCount()
+    kinds = {nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(n)) for n in range(count)}
+    return len(kinds) <= 1
 
 
 def energy_mj(nvml: Any, device: Device) -> int | None:

@@ -99,7 +99,7 @@ def zones(root: str = ROOT) -> tuple[Zone, ...]:
     for folder, package, within in _folders(Path(root), None, None, set()):
         control = folder.name.partition(":")[0]
         try:
-            name = (folder / "name").read_text("ascii").strip()
+            name = (folder / "name").read_text("utf-8").strip()
             named = _PACKAGE.match(name)
             found[str(folder)] = Zone(
                 path=str(folder),

@@ -22,9 +22,10 @@ _NEARLY_A_PAGE = 3500
 
 @dataclass(slots=True)
 class Tally:
-    """Bytes that collectors read for themselves: the kernel counts them too, and `Io` takes them off."""
+    """Bytes that collectors moved for themselves: the kernel counts them too, and `Io` takes them off."""
 
     read_bytes: int = 0
+    written_bytes: int = 0
 
 
 tally = Tally()

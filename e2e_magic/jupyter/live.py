@@ -7,6 +7,7 @@ sampler process for the curve and sends a small SVG made by joining strings (0.3
 from __future__ import annotations
 
 import contextvars
+import sys
 import time
 import uuid
 from collections.abc import Sequence
@@ -139,6 +140,49 @@ class LiveCard:
             f'<progress value="{self._done}" max="{self._steps}" style="vertical-align:middle;width:10em">'
             "</progress>"
         )
+
+
+class ProgressLine:
+    """The same for a terminal: how far the repeats are, on one line of the error stream."""
+
+    shown = False
+
+    def __init__(self, stage: str, steps: int) -> None:
+        self._stage = stage
+        self._steps = steps
+        self._done = 0
+        self._began = time.monotonic()
+        self._width = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._write("")
+
+    def watch(self, trial: Trial) -> None:
+        """A terminal shows no curves."""
+
+    def done(self) -> None:
+        """Count one finished execution and say how many are left, once it takes long enough to care."""
+        self._done += 1
+        elapsed = time.monotonic() - self._began
+        left = self._steps - self._done
+        if elapsed < SHOWN_AFTER_S or not left:
+            return
+        bar = "#" * round(20 * self._done / self._steps)
+        said = f"{self._done} of {self._steps} done, about {quantity(elapsed / self._done * left, 's')} left"
+        self._write(f"{self._stage[:40]} [{bar:<20}] {said}")
+
+    def finish(self, data: dict[str, str]) -> bool:
+        """Nothing stays: the card is printed."""
+        return bool(data) and self.shown
+
+    def _write(self, text: str) -> None:
+        if text or self._width:
+            sys.stderr.write(f"\r{text:<{self._width}}" + ("" if text else "\r"))
+            sys.stderr.flush()
+        self._width = len(text)
 
 
 def _curve(words: str, unit: str, series: Series) -> str:

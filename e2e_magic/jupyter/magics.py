@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -15,7 +16,7 @@ from IPython.display import display
 from e2e_magic.cell import Cell
 from e2e_magic.jupyter import arguments, subcommands
 from e2e_magic.jupyter.auto import Auto
-from e2e_magic.jupyter.live import LiveCard
+from e2e_magic.jupyter.live import LiveCard, ProgressLine
 from e2e_magic.jupyter.running import (
     check_awaited,
     compile_body,
@@ -116,7 +117,7 @@ class _Measured:
         self.silent = silenced(body)
         self.records: list[Record] = []
         self.result = Result(self.records, {}, brief=options.quiet)
-        self._live: LiveCard | None = None
+        self._live: LiveCard | ProgressLine | None = None
         self._trials = self.session.trials(
             plan,
             options=evaluators(self.shell, dict(plan.options)),
@@ -170,8 +171,11 @@ class _Measured:
         stack = ExitStack()
         stack.enter_context(users_traceback(self.shell))
         stack.callback(self._leave)
+        steps = self.plan.warmup + self.plan.repeat
         if not self.options.quiet and hasattr(self.shell, "kernel"):
-            self._live = stack.enter_context(LiveCard(self.shell, self.plan.warmup + self.plan.repeat))
+            self._live = stack.enter_context(LiveCard(self.shell, steps))
+        elif not self.options.quiet and steps > 1 and sys.stderr.isatty():
+            self._live = stack.enter_context(ProgressLine(self.plan.stage, steps))
         return stack
 
     def _leave(self) -> None:

@@ -65,12 +65,16 @@ class TreeRss(Process):
     """Resident memory of the process and its descendants, MiB."""
 
     def _value(self, now_ns: int, *, last: bool) -> float | None:  # noqa: ARG002 - the readers' signature
-        size = self._process.memory_info().rss
+        own = self._process.memory_info()
+        size = own.rss
         for child in self._descendants():
             try:
-                size += child.memory_info().rss
+                its = child.memory_info()
             except self._gone:  # it ended since the last look
                 continue
+            # Just started with vfork, it still lives in its parent's memory.
+            if (its.rss, its.vms) != (own.rss, own.vms):
+                size += its.rss
         return float(size) / 2**20
 
 

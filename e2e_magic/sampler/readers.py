@@ -50,27 +50,37 @@ class Rss(Reader):
         self._file.close()
 
 
-class TreeRss(Rss):
+class TreeRss(Reader):
     """Resident memory of the process and its descendants, MiB; what they share counts in each."""
 
     def __init__(self, spec: Spec) -> None:
-        super().__init__(spec)
+        self._pid = spec.pid
+        self._file = KeptFile(f"/proc/{spec.pid}/statm")
         self._tree = spec.tree or Descendants(spec.pid)
         self._pace = Pace()
         self._others = 0.0
 
-    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
+        own = self._file.data()
         if last or self._pace.due():
-            others = 0.0
-            for pid in self._tree.parents():
-                data = read_once(f"/proc/{pid}/statm")
-                if data:
-                    others += _resident(data)
-            self._others = others
+            self._others = self._sum(own)
             if not last:
                 self._pace.done()
-        own = super().read(now_ns)
-        return None if own is None else own + self._others
+        return _resident(own) + self._others
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _sum(self, own: bytes) -> float:
+        sizes = {self._pid: own}
+        others = 0.0
+        for pid, parent in self._tree.parents().items():
+            data = sizes[pid] = read_once(f"/proc/{pid}/statm")
+            # The same in all fields: started with vfork and not yet another program, it still lives in its
+            # parent's memory, which would count twice at each `subprocess.run` of a large kernel.
+            if data and data != sizes.get(parent):
+                others += _resident(data)
+        return others
 
 
 class _Child:

@@ -151,9 +151,15 @@ def test_a_worker_that_ends_within_the_trial_brings_only_what_it_did_there() -> 
 @pytest.mark.skipif(not proc.LINUX, reason="needs the start times of /proc")
 def test_a_grandchild_whose_parent_ends_keeps_its_past_out() -> None:
     """Of a worker that gets another parent within the trial, neither its past nor its present is lost."""
-    worker = "import time, sys\nfor line in sys.stdin:\n" + textwrap.indent(
-        "end = time.process_time() + float(line)\nwhile time.process_time() < end: pass\nprint(1, flush=True)\n",
-        "    ",
+    worker = textwrap.dedent(
+        """
+        import sys, time
+        for line in sys.stdin:
+            end = time.process_time() + float(line)
+            while time.process_time() < end:
+                pass
+            print(1, flush=True)
+        """
     )
     starter = (
         f"import os, sys\nif os.fork() == 0:\n    exec({worker!r})\nelse:\n    import time; time.sleep(60)\n"

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -42,10 +41,10 @@ class TestEnergy(CollectorContract):
         class Drawing(Energy):
             root = str(tmp_path)
 
-            def __exit__(self, *error: Any) -> None:
+            def __exit__(self, *error: object) -> None:
                 for file in files:
                     os.pwrite(file.fileno(), b"%20d\n" % next(values), 0)
-                super().__exit__(*error)
+                super().__exit__(*error)  # type: ignore[arg-type]
 
         type(self).collector = Drawing
         yield

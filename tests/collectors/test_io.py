@@ -12,7 +12,9 @@ import pytest
 
 from e2e_magic.collectors import proc
 from e2e_magic.collectors.base import Unavailable
+from e2e_magic.collectors.cpu import Cpu
 from e2e_magic.collectors.io import Io
+from e2e_magic.collectors.memory import Memory
 from tests.contracts import CollectorContract
 
 linux = pytest.mark.skipif(not proc.LINUX, reason="/proc is Linux's")
@@ -41,10 +43,11 @@ def test_nothing_is_counted_for_nothing() -> None:
 
 @linux
 def test_what_other_collectors_read_is_taken_off_too() -> None:
-    """Files that collectors read between the edges are on the tally."""
+    """What collectors read and write between the edges is on the tally, also where trials nest."""
     with Io() as collector:
         for _ in range(50):
-            proc.read("/proc/self/status")
+            with Memory(), Io(), Cpu():
+                pass
 
     assert moved(collector) == (0.0, 0.0)
 

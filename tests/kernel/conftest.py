@@ -1,10 +1,13 @@
-"""A real ipykernel, driven as a front end does."""
+"""A real ipykernel, driven as a front end does, and a terminal IPython, driven as a person does."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,5 +105,62 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
 def fresh_kernel(tmp_path: Any) -> Iterator[Kernel]:
     """Give a kernel of the test's own, which it may kill."""
     running = Kernel(str(tmp_path))
+    yield running
+    running.stop()
+
+
+class Terminal:
+    """IPython in a pseudo-terminal, without colours or completion."""
+
+    PROMPT = r"(?m)^In \[(\d+)\]: "
+
+    def __init__(self, folder: Path) -> None:
+        import pexpect
+
+        environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "TERM": "dumb", "COLUMNS": "200"}
+        self.process = pexpect.spawn(
+            sys.executable,
+            ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner", "--no-confirm-exit"]
+            + ["--HistoryManager.enabled=False"],
+            cwd=str(folder),
+            env=environment,
+            encoding="utf-8",
+            dimensions=(50, 200),
+            timeout=60,
+        )
+        self.process.expect(self.PROMPT)
+        self.process.setecho(False)
+
+    def send(self, cell: str) -> None:
+        """Type a cell, and an empty line after one of several lines, and don't wait for its end."""
+        self.process.sendline(cell)
+        if "\n" in cell or cell.startswith("%%"):
+            self.process.sendline("")
+
+    def wait(self) -> str:
+        """Wait for the next prompt and return what was written before it."""
+        self.process.expect(self.PROMPT)
+        shown = self.process.before.replace("\r\n", "\n")
+        return re.sub(r"(?m)^(   \.\.\.: )+", "", shown)
+
+    def execute(self, cell: str) -> str:
+        """Type a cell and return what it wrote."""
+        self.send(cell)
+        return self.wait()
+
+    def interrupt(self) -> str:
+        """Press Ctrl-C and return what was written up to the next prompt."""
+        self.process.sendintr()
+        return self.wait()
+
+    def stop(self) -> None:
+        """End it."""
+        self.process.close(force=True)
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """Give a terminal IPython of the test's own."""
+    running = Terminal(tmp_path)
     yield running
     running.stop()

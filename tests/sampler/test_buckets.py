@@ -15,7 +15,7 @@ values = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=400)
 
 @given(values, st.integers(1, 8).map(lambda n: 2 * n))
 def test_extremes_and_ends_are_kept(curve: list[float], most: int) -> None:
-    """However much is thinned, every point is a sample, and the extremes, the first and the last are there."""
+    """However much is thinned, every point is a sample; extremes, first and last are there."""
     buckets = Buckets(most)
     for t, value in enumerate(curve):
         buckets.add(float(t), value)
@@ -55,7 +55,7 @@ def test_a_spike_is_kept_after_an_hour_in_bounded_memory() -> None:
 
 def test_no_samples_no_points() -> None:
     """An empty curve has no first and no last point."""
-    assert ([], []) == tuple(map(list, Buckets().points()))
+    assert tuple(map(list, Buckets().points())) == ([], [])
 
 
 @pytest.mark.parametrize("most", [0, 1, 7])

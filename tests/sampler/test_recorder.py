@@ -27,16 +27,19 @@ def write(path: Path, text: object) -> None:
 
 
 def numbers(data: bytes) -> list[float]:
+    """Unpack what goes over the wire."""
     found = array("d")
     found.frombytes(data)
     return list(found)
 
 
 def recorder(*specs: Spec, interval_ns: int = S, now_ns: int = 0) -> Recorder:
+    """Make a recording on a clock by hand."""
     return Recorder(specs, READERS, interval_ns, 0, now_ns)
 
 
 def counter(path: Path, wrap: float = 0.0, scale: float = 1.0) -> Spec:
+    """Make the probe of a counter."""
     return Spec("power", "counter", str(path), scale, wrap, interval_ns=S)
 
 
@@ -59,7 +62,7 @@ def test_the_last_sample_is_extra() -> None:
     one = recorder()
     one.sample(S // 2, last=True)
 
-    assert (2, 0) == (one.samples, one.missed)
+    assert (one.samples, one.missed) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +88,7 @@ def test_a_counter_adds_up_over_wraps(tmp_path: Path, reads: list[int], total: f
     assert {"power": total / 2} == state["totals"]
     assert list(map(float, range(1, len(reads)))) == times
     assert sum(rates) == total / 2
-    assert {} == state["lost"]
+    assert state["lost"] == {}
 
 
 def test_a_counter_that_runs_backwards_without_a_range_is_lost(tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_a_counter_that_runs_backwards_without_a_range_is_lost(tmp_path: Path) -
     one.wake(S)
     state = one.state()
 
-    assert {} == state["totals"]
+    assert state["totals"] == {}
     assert {"power": f"{path} went back from 900 to 20, and its range is not known"} == state["lost"]
 
 
@@ -112,8 +115,8 @@ def test_a_slow_recording_still_watches_its_counters(tmp_path: Path) -> None:
         assert n * WATCH_NS >= one.next_ns()
         one.wake(n * WATCH_NS)
 
-    assert {"power": 4200.0} == one.state()["totals"]
-    assert 2 == one.samples
+    assert one.state()["totals"] == {"power": 4200.0}
+    assert one.samples == 2
 
 
 def test_a_file_is_scaled_and_followed(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_a_file_is_scaled_and_followed(tmp_path: Path) -> None:
     write(path, 42_500)
     one.wake(S)
 
-    assert [[0.0, 1.0], [41.0, 42.5]] == list(map(numbers, one.state()["series"]["celsius"]))
+    assert list(map(numbers, one.state()["series"]["celsius"])) == [[0.0, 1.0], [41.0, 42.5]]
 
 
 @pytest.mark.parametrize("kind", ["file", "counter"])
@@ -140,8 +143,8 @@ def test_a_vanished_file_ends_its_metric_only(tmp_path: Path, kind: str) -> None
     state = one.state()
 
     assert {"a": f"{gone} can't be read: No such file or directory"} == state["lost"]
-    assert {} == state["totals"]
-    assert [2.0, 2.0, 2.0] == numbers(state["series"]["b"][1])
+    assert state["totals"] == {}
+    assert numbers(state["series"]["b"][1]) == [2.0, 2.0, 2.0]
 
 
 def test_what_never_was_there_is_lost_from_the_start(tmp_path: Path) -> None:
@@ -169,22 +172,22 @@ def test_a_file_that_is_being_written_costs_one_sample(tmp_path: Path) -> None:
     path.write_text("6\n")
     one.wake(2 * S)
 
-    assert [[0.0, 2.0], [5.0, 6.0]] == list(map(numbers, one.state()["series"]["a"]))
-    assert {} == one.lost
+    assert list(map(numbers, one.state()["series"]["a"])) == [[0.0, 2.0], [5.0, 6.0]]
+    assert one.lost == {}
 
 
 def test_a_closed_recording_holds_no_file() -> None:
     """Descriptors are given back."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     specs = [
         Spec(k, k, pid=os.getpid(), interval_ns=S) for k in ("rss", "tree_rss", "cpu", "io_read", "io_write")
     ]
     one = recorder(*specs)
 
-    assert {} == one.lost
-    assert before + 5 == len(os.listdir("/proc/self/fd"))
+    assert one.lost == {}
+    assert before + 5 == len(list(Path("/proc/self/fd").iterdir()))
     one.close()
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_a_rate_holds_back_what_came_too_fast() -> None:
@@ -197,7 +200,7 @@ def test_a_rate_holds_back_what_came_too_fast() -> None:
     soon = rate.at(S + S // 1000, last=True)
     rate.grow(1.0)
 
-    assert (3.0, None, 2.0) == (first, soon, rate.at(2 * S))
+    assert (first, soon, rate.at(2 * S)) == (3.0, None, 2.0)
 
 
 def test_a_short_recording_has_one_rate() -> None:
@@ -206,7 +209,7 @@ def test_a_short_recording_has_one_rate() -> None:
     rate.at(0)
     rate.grow(1.0)
 
-    assert 100.0 == rate.at(S // 100, last=True)
+    assert rate.at(S // 100, last=True) == 100.0
 
 
 def test_a_rate_above_its_ceiling_comes_in_parts() -> None:
@@ -215,17 +218,14 @@ def test_a_rate_above_its_ceiling_comes_in_parts() -> None:
     rate.at(0)
     rate.grow(1.5)
 
-    assert [1.0, 0.5, 0.0] == [rate.at(n * S) for n in (1, 2, 3)]
+    assert [rate.at(n * S) for n in (1, 2, 3)] == [1.0, 0.5, 0.0]
 
 
 def test_a_costly_look_is_not_repeated_soon() -> None:
     """A look of 2 ms waits 200 ms, whatever asks; one that is due again begins anew."""
-    now = 0
-    pace = Pace(clock=lambda: now)
-    due = [pace.due()]
-    now += 2_000_000
+    instants = iter([0, 2_000_000, 100_000_000, 199_999_999, 200_000_000])
+    pace = Pace(clock=lambda: next(instants))
+    first = pace.due()
     pace.done()
-    for now in (100_000_000, 199_999_999, 200_000_000):
-        due.append(pace.due())
 
-    assert [True, False, False, True] == due
+    assert [first, *(pace.due() for _ in range(3))] == [True, False, False, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import marshal
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ def test_messages_survive_any_chunking(sent: list[tuple[object, ...]], cuts: lis
     data = b"".join(map(encode, sent))
     edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     decoder = Decoder()
-    got = [m for a, b in zip(edges, edges[1:], strict=False) for m in decoder.feed(data[a:b])]
+    got = [m for a, b in pairwise(edges) for m in decoder.feed(data[a:b])]
 
     assert sent == got
 

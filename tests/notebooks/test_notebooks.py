@@ -1,0 +1,58 @@
+"""Every notebook in notebooks/ runs from top to bottom, and shows what it promises."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def _run(path: Path, folder: Path) -> Any:
+    shutil.copy(path, folder)
+    book = nbformat.read(folder / path.name, as_version=4)
+    NotebookClient(book, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    return book
+
+
+def _outputs(book: Any, kind: str) -> list[str]:
+    return [
+        output["data"][kind]
+        for cell in book.cells
+        for output in cell.get("outputs", [])
+        if kind in output.get("data", {})
+    ]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
+    """What is in the repository is what a person wrote."""
+    book = nbformat.read(path, as_version=4)
+
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in book.cells)
+
+
+def test_the_quickstart_shows_cards_pipeline_frames_and_an_export(tmp_path: Path) -> None:
+    """Four stages, each with its card; the bottleneck in words; a file with a row per trial."""
+    book = _run(FOLDER / "quickstart.ipynb", tmp_path)
+    pages = _outputs(book, "text/html")
+    texts = _outputs(book, "text/plain")
+
+    cards = [page for page in pages if 'class="e2e-card"' in page]
+    assert len(cards) == 4
+    assert any("is the bottleneck" in text for text in texts)
+    assert not any("energy_j" in card and "0 J" in card for card in cards)
+    assert all("energy:" in text or "CPU energy" in text for text in texts if "peak memory" in text)
+
+    import pandas as pd
+
+    exported = pd.read_csv(tmp_path / "quickstart_results.csv")
+    assert exported["stage"].unique().tolist() == ["prepare", "train", "validate", "infer"]
+    assert exported.loc[exported["stage"] == "validate", "accuracy"].item() > 0.9
+    assert (exported["stage"] == "infer").sum() == 20

@@ -1,0 +1,171 @@
+"""`measure` in scripts: as a context manager and as a decorator."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+import e2e_magic as e2e
+
+
+def test_a_block_is_a_row(session: Any) -> None:
+    """The handle has the frame when the block has ended."""
+    with e2e.measure("prepare", metrics="cpu,memory") as trial:
+        sum(range(10_000))
+
+    assert trial.frame["stage"].tolist() == ["prepare"]
+    assert trial.frame["state"].tolist() == ["complete"]
+    assert trial.frame["wall_time_s"].item() > 0
+    assert trial.frame["read_mib"].isna().all()  # io was not asked for: missing, not 0
+    assert len(session.records) == 1
+
+
+def test_an_error_in_a_block_comes_through_and_leaves_a_row(session: Any) -> None:
+    """What was measured so far is kept."""
+    with pytest.raises(ZeroDivisionError), e2e.measure("broken"):
+        1 / 0  # noqa: B018
+
+    [row] = session.records
+    assert (row.state, row.error) == ("failed", "ZeroDivisionError: division by zero")
+    assert row.readings["wall_time_s"] > 0
+
+
+def test_a_block_reports_what_it_gains(session: Any) -> None:  # noqa: ARG001
+    """A block has no value to return, so it says."""
+    with e2e.measure("train", target_accuracy=0.5) as trial:
+        trial.report(num_entries=10, loss=[2.0, 1.0], accuracy=[0.4, 0.6])
+
+    row = trial.frame.iloc[0]
+    assert (row["entries"], row["loss"], row["best_accuracy"], row["epochs_to_accuracy"]) == (10, 1.0, 0.6, 2)
+    with pytest.raises(
+        RuntimeError, match=r"^report\(\.\.\) belongs inside the `with measure\(\.\.\)` block$"
+    ):
+        trial.report(loss=1)
+
+
+def test_a_function_keeps_its_name_and_value(session: Any) -> None:
+    """The decorator changes nothing for the caller; an option may be a function of the value."""
+
+    @e2e.measure("train", entries=len, repeat=3, warmup=1)
+    def double(numbers: list[int]) -> list[int]:
+        """Double them."""
+        calls.append(1)
+        return [2 * n for n in numbers]
+
+    calls: list[int] = []
+
+    assert double([1, 2]) == [2, 4]
+    assert (double.__name__, double.__doc__) == ("double", "Double them.")
+    assert len(calls) == 4
+    assert [r.repeat for r in session.records] == [1, 2, 3]
+    assert [r.reported["entries"] for r in session.records] == [2, 2, 2]
+
+
+def test_the_returned_dict_counts(session: Any) -> None:  # noqa: ARG001
+    """The keys of the contract are read from what a function returns."""
+
+    @e2e.measure("train")
+    def train() -> dict[str, Any]:
+        return {"loss": [3.0, 1.5], "accuracy": 0.9, "num_entries": 100}
+
+    train()
+    row = e2e.results(stage="train").iloc[0]
+
+    assert (row["loss"], row["best_loss"], row["accuracy"], row["entries"]) == (1.5, 1.5, 0.9, 100)
+    assert row["throughput_per_s"] == pytest.approx(100 / row["wall_time_s"])
+    assert row["latency_s"] == pytest.approx(row["wall_time_s"] / 100)
+
+
+def test_coroutines_and_generators_are_measured(session: Any) -> None:
+    """`async def`, generators and async generators behave as they do without the decorator."""
+
+    @e2e.measure("coroutine")
+    async def wait() -> int:
+        await asyncio.sleep(0.01)
+        return 5
+
+    @e2e.measure("generator")
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    @e2e.measure("async generator")
+    async def anumbers() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+
+    async def collect() -> list[int]:
+        return [n async for n in anumbers()]
+
+    assert asyncio.run(wait()) == 5
+    assert list(numbers()) == [1, 2]
+    assert asyncio.run(collect()) == [1, 2]
+    assert [r.stage for r in session.records] == ["coroutine", "generator", "async generator"]
+    assert session.records[0].readings["wall_time_s"] >= 0.01
+
+
+def test_a_generator_that_is_left_early_is_complete(session: Any) -> None:
+    """A consumer that has had enough is no failure."""
+
+    @e2e.measure("generator")
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    for _ in numbers():
+        break
+    import gc
+
+    gc.collect()
+
+    assert [r.state for r in session.records] == ["complete"]
+
+
+def test_what_runs_once_cannot_repeat() -> None:
+    """Said in a sentence, with what to do."""
+    with pytest.raises(e2e.PlanError) as caught, e2e.measure("x", repeat=2):
+        pass
+
+    assert str(caught.value) == (
+        "repeat, warmup: a block and a generator run once and can't be repeated; "
+        "put the code into a function and decorate that"
+    )
+
+
+def test_log_lands_in_the_epochs_frame(session: Any) -> None:  # noqa: ARG001
+    """Also after an error in the middle of training."""
+    with pytest.raises(ValueError, match="diverged"), e2e.measure("train"):  # noqa: PT012 - it logs first
+        e2e.log(loss=2.0)
+        e2e.log(loss=1.0)
+        raise ValueError("diverged")
+
+    assert e2e.epochs()["loss"].tolist() == [2.0, 1.0]
+    assert e2e.epochs()["epoch"].tolist() == [1, 2]
+
+
+def test_a_plain_script_starts_no_ipython(tmp_path: Any) -> None:
+    """Measuring loads neither IPython nor widgets, nor pandas before a frame is asked for."""
+    script = textwrap.dedent(
+        """
+        import sys
+        import e2e_magic as e2e
+        with e2e.measure("work") as trial:
+            sum(range(1000))
+        heavy = {"IPython", "ipywidgets", "pandas", "matplotlib", "seaborn", "sklearn", "sqlalchemy", "torch"}
+        print(sorted(heavy & set(sys.modules)))
+        print(e2e.results()["stage"].tolist())
+        print(e2e.export("out.csv").name)
+        """
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=True
+    )
+
+    assert done.stdout.splitlines() == ["[]", "['work']", "out.csv"]
+    assert (tmp_path / "out.csv").read_text().count("\n") == 2
