@@ -111,8 +111,8 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         percent = f"{digits(_number(last, 'cpu_percent'))} %" if "cpu_percent" in last else ""
         shown.append(_repeated("CPU time", values, "cpu_time_s", "s", percent))
     if "peak_rss_mib" in last:
-        delta = last.get("rss_delta_mib")
-        kept = f"{signed(float(delta), 'MiB')} kept" if delta is not None and abs(delta) >= 0.1 else ""
+        delta = _number(last, "rss_delta_mib")
+        kept = f"{signed(delta, 'MiB')} kept" if abs(delta) >= 0.1 else ""
         shown.append(_repeated("peak memory", values, "peak_rss_mib", "MiB", kept))
         tree = _number(last, "peak_tree_rss_mib")
         if tree > 1.05 * _number(last, "peak_rss_mib"):

@@ -214,7 +214,7 @@ def _coded(array: NDArray[Any]) -> Labels:
     if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
         raise WrongValueError(f"expected a label for each entry, got {_first_odd(array)}")
     if array.dtype.kind == "O":
-        listed = [None if label is None or label != label else plain(label) for label in array]  # noqa: PLR0124
+        listed = [None if _absent(label) else plain(label) for label in array]
         if None in listed:
             raise WrongValueError(
                 f"expected a label for each entry, got {array[listed.index(None)]!r} at position "
@@ -232,6 +232,11 @@ def _coded(array: NDArray[Any]) -> Labels:
             "report a regression by its loss"
         )
     return Labels(codes, values)
+
+
+def _absent(label: object) -> bool:
+    # pandas' NA refuses to be compared, also with itself.
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or plain(label) != plain(label)
 
 
 def _first_odd(array: NDArray[Any]) -> str:

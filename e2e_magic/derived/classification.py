@@ -81,12 +81,12 @@ def report(confusion: Sequence[Sequence[float]], classes: Sequence[object] | Non
     accuracy = float(np.trace(matrix) / total) if total else 0.0
     labels = list(classes) if classes is not None else list(range(len(matrix)))
     rows = tuple(
-        Row(label, *(float(x) for x in numbers))
-        for label, *numbers in zip(labels, precision, recall, f1, support, strict=True)
+        Row(label, float(p), float(r), float(f), float(s))
+        for label, p, r, f, s in zip(labels, precision, recall, f1, support, strict=True)
     )
     micro = Row("micro", accuracy, accuracy, accuracy, float(total))
-    macro = Row("macro", *_mean((precision, recall, f1), occurs, None), float(total))
-    weighted = Row("weighted", *_mean((precision, recall, f1), occurs, support), float(total))
+    macro = _average("macro", (precision, recall, f1), occurs, None, total)
+    weighted = _average("weighted", (precision, recall, f1), occurs, support, total)
     present = support > 0
     balanced = float(recall[present].mean()) if present.any() else 0.0
     return Report(rows, (micro, macro, weighted), accuracy, balanced, _mcc(matrix))
@@ -123,20 +123,26 @@ def _per_class(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArra
     support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
 
     def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[Any]:
-        return np.divide(part, whole, out=np.zeros_like(part, dtype=float), where=whole > 0)
+        shares: NDArray[Any] = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+        return shares
 
     return share(hits, predicted), share(hits, support), share(2 * hits, support + predicted), support
 
 
-def _mean(
-    columns: Sequence[NDArray[Any]], occurs: NDArray[Any], weights: NDArray[Any] | None
-) -> tuple[float, ...]:
+def _average(
+    label: str,
+    columns: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
+    occurs: NDArray[Any],
+    weights: NDArray[Any] | None,
+    total: float,
+) -> Row:
     import numpy as np
 
     if not occurs.any() or (weights is not None and not weights.sum()):
-        return (0.0,) * len(columns)
+        return Row(label, 0.0, 0.0, 0.0, float(total))
     chosen = None if weights is None else weights[occurs]
-    return tuple(float(np.average(column[occurs], weights=chosen)) for column in columns)
+    precision, recall, f1 = (float(np.average(column[occurs], weights=chosen)) for column in columns)
+    return Row(label, precision, recall, f1, float(total))
 
 
 def _mcc(matrix: NDArray[Any]) -> float:

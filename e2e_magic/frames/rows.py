@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,10 +47,12 @@ def results(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> 
     }
     made |= {f"param_{columns.printable(name)}": columns.inferred(cells) for name, cells in params.items()}
     made |= {name: _column(name, values.get(name), len(records)) for name in schema.CONTRACT}
+    # A collector that hands back text for a number: the column keeps its kind, the text is not lost.
+    misfits = [name for name in schema.NUMBERS if any(isinstance(v, str) for v in values.get(name, ()))]
     made["host"] = columns.text([record.host or None for record in records])
     made["concurrent"] = pd.array([record.concurrent for record in records], dtype="boolean")
     units = schema.units(schema.CONTRACT)
-    for name in _others(values):
+    for name in [*_others(values), *misfits]:
         cells = values.get(name)
         column = name if name not in made else f"metric_{name}"
         made[column] = columns.inferred(cells) if cells else np.full(len(records), np.nan)
@@ -78,14 +81,24 @@ def _gather(records: Sequence[Record]) -> tuple[dict[str, list[Any]], dict[str, 
 
 
 def _column(name: str, cells: list[Any] | None, size: int) -> Any:
-    """Make a column of the contract, in its own dtype unless something in it doesn't fit."""
+    """Make a column of the contract, always of its kind."""
     cells = cells or [None] * size
     if name in schema.TEXTS:
         return columns.text(cells)
     column = columns.integers(cells) if name in schema.INTEGERS else None
     if column is None:
         column = columns.floats(cells)
-    return columns.inferred(cells) if column is None else column
+    return columns.floats([_number(cell) for cell in cells]) if column is None else column
+
+
+def _number(value: Any) -> Any:
+    """Return a value that is a number, None for another; a whole one too large for a float is infinite."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def _others(values: Mapping[str, object]) -> list[str]:

@@ -161,7 +161,7 @@ class ProgressLine:
         self._write("")
 
     def watch(self, trial: Trial) -> None:
-        """A terminal shows no curves."""
+        """Show no curves: a terminal has no place for them."""
 
     def done(self) -> None:
         """Count one finished execution and say how many are left, once it takes long enough to care."""

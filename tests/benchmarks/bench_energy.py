@@ -6,11 +6,13 @@ No real counter is read here: ``energy_uj`` of a real processor costs the kernel
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +38,11 @@ def _energy(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for kind in ("one socket", "two sockets"):
         root = str(layout(kind, folder / kind.replace(" ", "-")).root)
-        rows.append(
-            _row(f"energy, {kind}: look for counters, once", _us(lambda: powercap.zones(root)), 10_000)
-        )  # noqa: B023
-        rows.append(_row(f"energy, {kind}: per cell", _us(lambda: _trial(Energy(root))), 500))  # noqa: B023
-        rows.append(_row(f"energy, {kind}: per sample", _per_sample(Energy(root).probes()), 100))
+        rows += [
+            _row(f"energy, {kind}: look for counters, once", _us(partial(powercap.zones, root)), 10_000),
+            _row(f"energy, {kind}: per cell", _us(partial(_trial, Energy, root)), 500),
+            _row(f"energy, {kind}: per sample", _per_sample(Energy(root).probes()), 100),
+        ]
     return rows
 
 
@@ -48,12 +50,10 @@ def _gpu(folder: Path) -> list[dict[str, Any]]:
     before = sys.modules.get("pynvml")
     sys.modules["pynvml"] = FakeNvml(Card("GPU-a"))  # type: ignore[assignment]
     try:
-        rows = [_row("gpu, fake library: per cell", _us(lambda: _trial(Gpu({}))), 500)]
+        rows = [_row("gpu, fake library: per cell", _us(partial(_trial, Gpu, {})), 500)]
         if compiler() is not None:
-            probes = [
-                Probe(probe.metric, probe.kind, Library(folder).path, args=probe.args)
-                for probe in Gpu({}).probes()
-            ]
+            library = Library(folder).path
+            probes = [Probe(probe.metric, probe.kind, library, args=probe.args) for probe in Gpu({}).probes()]
             rows.append(_row("gpu, fake library: per sample", _per_sample(tuple(probes)), 500))
     finally:
         if before is None:
@@ -63,7 +63,8 @@ def _gpu(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _trial(collector: Collector) -> None:
+def _trial(make: Callable[..., Collector], *given: object) -> None:
+    collector = make(*given)
     collector.probes()
     with collector:
         pass
@@ -79,7 +80,8 @@ def _per_sample(probes: tuple[Probe, ...]) -> float:
         for p in probes
     ]
     try:
-        return _us(lambda: [reader.read(time.perf_counter_ns()) for reader in readers])
+        instants = itertools.count(0, 1_000_000)
+        return _us(lambda: [reader.read(now) for now in [next(instants)] for reader in readers])
     finally:
         for reader in readers:
             reader.close()

@@ -14,7 +14,7 @@ from e2e_magic.collectors.base import Probe
 from e2e_magic.sampler import Sampler, Samples
 
 # The probes of the collectors that every Linux machine has.
-PROBES = tuple(Probe(kind, kind) for kind in ("rss", "tree_rss", "cpu", "io_read", "io_write"))  # type: ignore[arg-type]
+PROBES = tuple(Probe(kind, kind) for kind in ("rss", "tree_rss", "cpu", "io_read", "io_write"))
 
 
 def row(what: str, value: float, unit: str, target: str) -> dict[str, Any]:

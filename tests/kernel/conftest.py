@@ -120,8 +120,7 @@ class Terminal:
         environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "TERM": "dumb", "COLUMNS": "200"}
         self.process = pexpect.spawn(
             sys.executable,
-            ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner", "--no-confirm-exit"]
-            + ["--HistoryManager.enabled=False"],
+            ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner", "--no-confirm-exit"],
             cwd=str(folder),
             env=environment,
             encoding="utf-8",
@@ -132,9 +131,10 @@ class Terminal:
         self.process.setecho(False)
 
     def send(self, cell: str) -> None:
-        """Type a cell, and an empty line after one of several lines, and don't wait for its end."""
+        """Type a line, or a cell under a cell magic, and don't wait for its end."""
         self.process.sendline(cell)
-        if "\n" in cell or cell.startswith("%%"):
+        if cell.startswith("%%"):  # two empty lines end it
+            self.process.sendline("")
             self.process.sendline("")
 
     def wait(self) -> str:

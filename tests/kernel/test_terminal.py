@@ -28,7 +28,7 @@ def test_a_cell_is_measured_and_its_card_is_text(terminal: Any) -> None:
 
 
 def test_ctrl_c_ends_a_long_cell_and_leaves_its_row(terminal: Any) -> None:
-    """Ctrl-C in a measured cell is the user's KeyboardInterrupt; the row says interrupted and how long it took."""
+    """Ctrl-C is the user's KeyboardInterrupt; the row says interrupted and how long it took."""
     terminal.execute("%load_ext e2e_magic")
     terminal.send("%%e2ebench long\nimport time\nprint('be' + 'gun')\nfor _ in range(600): time.sleep(0.1)")
     terminal.process.expect_exact("begun")

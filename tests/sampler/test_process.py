@@ -129,7 +129,10 @@ def test_all_kinds_are_sampled(mode: str, mine: Sampler) -> None:
     """Each kind gives a curve on the kernel's clock with plausible values."""
     before = time.perf_counter()
     recording = mine.start(ALL, 0.01)
-    busy(0.5)
+    recording.peek()  # it has begun
+    began, used = time.perf_counter(), time.process_time()
+    busy(0.6)
+    used = (time.process_time() - used) / (time.perf_counter() - began)
     samples = recording.stop()
     seconds = time.perf_counter() - before
 
@@ -137,12 +140,13 @@ def test_all_kinds_are_sampled(mode: str, mine: Sampler) -> None:
     assert {probe.metric for probe in ALL} == set(samples.series)
     assert all(0 <= t <= seconds for curve in samples.series.values() for t in curve.t_s)
     assert samples.samples == len(samples.series["rss"])
-    assert samples.samples / (samples.samples + samples.missed) > 0.3
+    assert 2 <= samples.samples + samples.missed <= seconds / 0.01 + 2
     own = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     assert own == pytest.approx(samples.series["rss"].value[-1], rel=0.1)
     assert all(tree >= 0.99 * own for tree in samples.series["tree_rss"].value), mode
+    # The share that the machine gave us, whoever else runs on it.
     shares = samples.series["cpu"].value
-    assert 30 < sum(shares) / len(shares) < 120
+    assert sum(shares) / len(shares) == pytest.approx(100 * used, rel=0.25)
     assert all(value >= 0 for kind in ("io_read", "io_write") for value in samples.series[kind].value)
 
 
@@ -163,14 +167,17 @@ def test_children_are_in_the_tree(mode: str, mine: Sampler) -> None:
     """A child's memory and CPU time are in the curves; the sampler's own are not."""
     recording = mine.start(ALL, 0.02)
     recording.peek()  # it has begun
+    began, used = time.perf_counter(), sum(os.times()[2:4])
     program = "x = bytearray(80 * 2**20)\nimport time\nend = time.time() + 1\nwhile time.time() < end: pass"
     subprocess.run([sys.executable, "-c", program], check=True)
+    used = (sum(os.times()[2:4]) - used) / (time.perf_counter() - began)
     samples = recording.stop()
     more = max(samples.series["tree_rss"].value) - max(samples.series["rss"].value)
     shares = samples.series["cpu"].value
 
     assert 80 < more < 130, mode
-    assert 60 < max(shares) <= 100 * (os.cpu_count() or 1) + 1e-6
+    assert 0.6 * 100 * used < sum(shares) / len(shares) < 1.4 * 100 * used
+    assert max(shares) <= 100 * (os.cpu_count() or 1) + 1e-6
     assert samples.series["tree_rss"].value[0] - samples.series["rss"].value[0] < 5
 
 
@@ -535,7 +542,7 @@ def test_a_python_that_ends_at_once_says_so(monkeypatch: pytest.MonkeyPatch, min
     """A broken executable costs no time-out."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     start = time.monotonic()
-    with pytest.raises(SamplerLost, match="^the sampler process has ended: "):
+    with pytest.raises(SamplerLost, match=r"^the sampler process has ended: "):
         mine.start(RSS, 0.01)
 
     assert time.monotonic() - start < 2
@@ -544,7 +551,7 @@ def test_a_python_that_ends_at_once_says_so(monkeypatch: pytest.MonkeyPatch, min
 @pytest.mark.parametrize("interval", [0.0, 0.0009, -1.0, float("nan"), float("inf")])
 def test_an_impossible_interval_is_an_error(mine: Sampler, interval: float) -> None:
     """The error names the parameter, the value, what is allowed and what to try."""
-    with pytest.raises(ValueError, match="^interval must be ") as caught:
+    with pytest.raises(ValueError, match=r"^interval must be ") as caught:
         mine.start(RSS, interval)
 
     assert (
@@ -556,7 +563,7 @@ def test_an_impossible_interval_is_an_error(mine: Sampler, interval: float) -> N
 def test_two_probes_for_one_metric_are_an_error(mine: Sampler) -> None:
     """Curves are told apart by their metric."""
     with pytest.raises(
-        ValueError, match="^each probe needs its own metric, but 'rss_mib' has two: leave one out$"
+        ValueError, match=r"^each probe needs its own metric, but 'rss_mib' has two: leave one out$"
     ):
         mine.start((*RSS, *RSS), 0.1)
 
@@ -565,5 +572,5 @@ def test_a_stopped_recording_says_so(mine: Sampler) -> None:
     """A second stop is an error at once, and does no harm."""
     recording = mine.start(RSS, 0.1)
     recording.stop()
-    with pytest.raises(SamplerLost, match="^this recording has been stopped already: start a new one$"):
+    with pytest.raises(SamplerLost, match=r"^this recording has been stopped already: start a new one$"):
         recording.stop()

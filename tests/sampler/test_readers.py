@@ -24,7 +24,7 @@ CHILD = (
 
 @pytest.fixture
 def family() -> Iterator[subprocess.Popen[bytes]]:
-    """A child with a child of its own."""
+    """Start a child with a child of its own."""
     with subprocess.Popen([sys.executable, "-c", CHILD]) as child:
         end = time.monotonic() + 10
         while not children(child.pid) and time.monotonic() < end:
