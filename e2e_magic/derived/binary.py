@@ -10,10 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 KEYS = ("TP", "TN", "FP", "FN", "0_class", "1_class", "recall", "precision", "accuracy", "f1_score")
 TOLERANCE = 0.005  # rates are handed back rounded to two places
@@ -70,11 +66,11 @@ def complete(given: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         value = stated[key]
         follows = system.value(key)
         if follows is None:
-            system.add(key, value)
+            if not system.add(key, value):
+                said.append(f"{key} = {value:g} can't be true where {system.given(stated)}")
         elif not _agree(key, value, follows):
-            others = ", ".join(f"{name} = {stated[name]:g}" for name in system.sources)
             said.append(
-                f"{key} = {value:g} contradicts {others}, from which {key} = {_whole(key, follows):g} follows "
+                f"{key} = {value:g} contradicts {system.given(stated)}, from which {key} = {_whole(key, follows):g} follows "
                 f"(a difference up to {_allowed(key, follows):g} is taken for rounding)"
             )
     known: dict[str, float] = {}
@@ -86,9 +82,8 @@ def complete(given: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
             follows = _whole(key, follows)
             low = -_allowed(key, follows)
             if follows < low or (key in _RATES and follows > 1 + TOLERANCE):
-                others = ", ".join(f"{name} = {stated[name]:g}" for name in system.sources)
                 if not said:
-                    said.append(f"{others} can't be true together: {key} would be {follows:g}")
+                    said.append(f"{system.given(stated)} can't be true together: {key} would be {follows:g}")
                 continue
             follows = max(follows, 0.0) if key in _COUNTS else min(max(follows, 0.0), 1.0)
         known[key] = follows
@@ -96,66 +91,75 @@ def complete(given: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
 
 
 class _System:
-    """Linear equations in TP, FN, FP, TN, and what follows from them."""
+    """Linear equations in TP, FN, FP, TN, kept solved: each row has a count of its own with weight 1."""
 
     def __init__(self) -> None:
         self.sources: list[str] = []
-        self._rows: list[Sequence[float]] = []
-        self._right: list[float] = []
-        self._solved: tuple[NDArray[Any], NDArray[Any]] | None = None
+        self._rows: dict[int, list[float]] = {}  # by the place of that count: four weights, right side
 
-    def add(self, key: str, value: float) -> None:
-        """Take one more number for true."""
+    def given(self, stated: Mapping[str, float]) -> str:
+        """Say the numbers that were taken for true."""
+        return ", ".join(f"{name} = {stated[name]:g}" for name in self.sources)
+
+    def add(self, key: str, value: float) -> bool:
+        """Take one more number for true, unless what is known already rules it out."""
         if key in _COUNTS:
-            row: list[float] = list(_COUNTS[key])
-            right = value
+            row = [*map(float, _COUNTS[key]), value]
         else:
             part, whole = _RATES[key]
-            row, right = [p - value * w for p, w in zip(part, whole, strict=True)], 0.0
+            row = [*(p - value * w for p, w in zip(part, whole, strict=True)), 0.0]
+        signs = {math.copysign(1, weight) for weight in row[:4] if abs(weight) > _EXACT}
+        rows = [row]
+        if abs(row[4]) <= _EXACT and len(signs) == 1:
+            places = [place for place in range(4) if abs(row[place]) > _EXACT]
+            rows = [[float(place == n) for n in range(5)] for place in places]
+        if any(self._ruled_out(row) for row in rows):
+            return False
+        for one in rows:
+            self._insert(one)
         self.sources.append(key)
-        signs = {math.copysign(1, weight) for weight in row if abs(weight) > _EXACT}
-        if not right and len(signs) == 1:
-            for place, weight in enumerate(row):
-                if abs(weight) > _EXACT:
-                    self._append([float(place == n) for n in range(4)], 0.0)
-        else:
-            self._append(row, right)
+        return True
 
     def value(self, key: str) -> float | None:
         """Return the one value that a number has in every solution; None where it has several."""
-        if not self._rows:
-            return None
         if key in _COUNTS:
-            fixed, free = self._over_solutions(_COUNTS[key])
-            return None if abs(free).max(initial=0.0) > _EXACT else fixed
-        (part, parts), (whole, wholes) = map(self._over_solutions, _RATES[key])
-        import numpy as np
-
-        numerator, divisor = np.append(parts, part), np.append(wholes, whole)
-        size = float(divisor @ divisor)
-        if size < _EXACT:
+            *free, known = self._reduced(_COUNTS[key])
+            return known if max(map(abs, free)) <= _EXACT else None
+        part, whole = map(self._reduced, _RATES[key])
+        size = sum(weight * weight for weight in whole)
+        if size <= _EXACT:
             return None
-        share = float(numerator @ divisor) / size
-        apart = float(abs(numerator - share * divisor).max())
+        # The same share of every weight and of what is known: then nothing that is free changes it.
+        share = sum(p * w for p, w in zip(part, whole, strict=True)) / size
+        apart = max(abs(p - share * w) for p, w in zip(part, whole, strict=True))
         return share if apart <= _EXACT * math.sqrt(size) else None
 
-    def _append(self, row: Sequence[float], right: float) -> None:
-        self._rows.append(row)
-        self._right.append(right)
-        self._solved = None
+    def _reduced(self, weights: Sequence[float]) -> list[float]:
+        """Put in what is known: the weights that are left for the free counts, then a number."""
+        left = [*map(float, weights), 0.0]
+        for place, row in self._rows.items():
+            weight = left[place]
+            if weight:
+                for n in range(4):
+                    left[n] -= weight * row[n]
+                left[4] += weight * row[4]
+        return left
 
-    def _over_solutions(self, weights: Sequence[int]) -> tuple[float, NDArray[Any]]:
-        """Return a weighted sum's value at one solution, and how it changes along each free direction."""
-        import numpy as np
+    def _ruled_out(self, row: Sequence[float]) -> bool:
+        *free, known = self._reduced(row[:4])
+        return max(map(abs, free)) <= _EXACT and abs(known - row[4]) > max(0.5, TOLERANCE * abs(known))
 
-        if self._solved is None:
-            matrix, right = np.array(self._rows, dtype=float), np.array(self._right)
-            _, sizes, directions = np.linalg.svd(matrix)
-            rank = int((sizes > _EXACT).sum())
-            one = np.linalg.lstsq(matrix, right, rcond=_EXACT)[0]
-            self._solved = one, directions[rank:]
-        one, free = self._solved
-        return float(one @ weights), free @ np.asarray(weights)
+    def _insert(self, row: Sequence[float]) -> None:
+        *free, known = self._reduced(row[:4])
+        pivot = max(range(4), key=lambda n: abs(free[n]))
+        if abs(free[pivot]) <= _EXACT:
+            return
+        new = [weight / free[pivot] for weight in (*free, row[4] - known)]
+        for old in self._rows.values():
+            weight = old[pivot]
+            for n in range(5):
+                old[n] -= weight * new[n]
+        self._rows[pivot] = new
 
 
 def _allowed(key: str, value: float) -> float:
