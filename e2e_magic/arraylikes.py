@@ -46,10 +46,10 @@ def array_of(value: object) -> NDArray[Any]:
             if unpacked.size == array.size and unpacked.dtype.kind not in "USO":
                 array = unpacked.reshape(array.shape)
     except Exception as error:  # another library's object may refuse in any way
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise WrongValueError(
-            f"expected numbers or labels in an array-like, got {describe(value)} ({reason})"
-        ) from None
+        came = describe(value)
+        if "different lengths" not in came:
+            came += f" ({(str(error).splitlines() or [type(error).__name__])[0]})"
+        raise WrongValueError(f"expected numbers or labels in an array-like, got {came}") from None
     return array
 
 
@@ -79,8 +79,13 @@ def describe(value: object) -> str:
             return f"{type(value).__name__} of shape {shape}"
         return f"{type(value).__name__} of shape ({sizes}{',' if sizes and ',' not in sizes else ''})"
     if isinstance(value, list | tuple):
-        inner = next((len(item) for item in value if isinstance(item, list | tuple)), None)
-        size = f"{len(value)} x {inner}" if inner is not None else f"{len(value)} items"
+        inner = {len(item) if isinstance(item, list | tuple) else None for item in value}
+        if inner <= {None}:
+            size = f"{len(value)} items"
+        else:
+            size = (
+                f"{len(value)} x {inner.pop()}" if len(inner) == 1 else f"{len(value)} of different lengths"
+            )
         return f"a {type(value).__name__} of {size}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

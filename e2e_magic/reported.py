@@ -119,7 +119,7 @@ def _as_many(classes: list[Any], size: int) -> list[Any]:
 def _frame_labels(value: object) -> list[Any] | None:
     """Take the classes from a DataFrame (``pd.crosstab``) whose rows and columns have the same labels."""
     index, columns = getattr(value, "index", None), getattr(value, "columns", None)
-    if columns is None or callable(index) or list(index or ()) != list(columns):
+    if index is None or columns is None or callable(index) or list(index) != list(columns):
         return None
     names = list(columns)
     return None if names == list(range(len(names))) else labels.named(names)

@@ -7,6 +7,7 @@ through; a collector that fails costs its own numbers, with one warning.
 from __future__ import annotations
 
 import asyncio
+import os
 import platform
 import time
 import warnings
@@ -90,6 +91,7 @@ class Trial:
         self._entered: list[Collector] = []
         self._recording: Recording | None = None
         self._missing: dict[str, str] = {}
+        self._broken: set[int] = set()  # by id: a collector need not be hashable
         self._handed_over: dict[str, object] = {}
         self.events = EventLog(clock)
 
@@ -230,6 +232,8 @@ class Trial:
                 source = {**found, **(followed or {})}.get("energy_source")
                 if source:
                     sources.append(str(source))
+        if self.plan.estimate_power is not None:
+            sources.append("estimate")
         if sources:
             readings["energy_source"] = "+".join(sources)
         if samples.samples:
@@ -257,13 +261,17 @@ class Trial:
             return reported.Reported({}, problems)
         values = dict(gained.values)
         if self.plan.estimate_power is not None:
-            values["estimate_power"] = list(self.plan.estimate_power)
+            idle_w, full_w = self.plan.estimate_power
+            values["estimate_power"] = {"idle_w": idle_w, "full_w": full_w, "cores": os.cpu_count()}
         return reported.Reported(values, {**gained.problems, **problems})
 
     def _guard(self, collector: Collector, when: str, call: Callable[..., Any], *args: Any) -> Any:
+        if id(collector) in self._broken:  # it is asked no more: one warning is enough
+            return None
         try:
             return call(*args)
         except Exception as error:  # a collector that fails costs its own numbers only
+            self._broken.add(id(collector))
             self._failed(collector.name, when, error)
             return None
 

@@ -41,10 +41,19 @@ def _children() -> set[int]:
     return {child.pid for child in psutil.Process().children(recursive=True)}
 
 
+def _open_files() -> int:
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+# What a first test of its kind may open for good: the sampler's pipe and pidfd, IPython's history.
+_FIRST_OPENED = 8
+
+
 @pytest.fixture(autouse=True)
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     session_wide = {"kernel", "lab"} & set(request.fixturenames)
-    threads, children, cwd = _threads(), _children(), Path.cwd()
+    threads, children, cwd, files = _threads(), _children(), Path.cwd(), _open_files()
     rc = dict(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None
     yield
     assert Path.cwd() == cwd
@@ -53,6 +62,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         _, alive = psutil.wait_procs([psutil.Process(p) for p in left if psutil.pid_exists(p)], timeout=2)
         assert not alive, f"child processes left: {alive}"
         assert not _threads() - threads
+        assert _open_files() - files <= _FIRST_OPENED
     if "matplotlib.pyplot" in sys.modules:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []
     if rc is not None:

@@ -65,8 +65,11 @@ records = st.builds(
     params=st.dictionaries(
         st.text(max_size=4), numbers | st.text(max_size=3) | st.booleans() | st.tuples(numbers), max_size=3
     ),
-    readings=st.dictionaries(
-        st.sampled_from([*schema.CONTRACT, "disk_s", "run"]), numbers | st.text(max_size=3), max_size=4
+    readings=st.fixed_dictionaries(
+        {},
+        optional={name: numbers for name in schema.NUMBERS if name not in ("read_mib", "loss")}
+        | {name: numbers | st.text(max_size=3) for name in ("read_mib", "loss", "disk_s", "run", "host")}
+        | {"energy_source": st.text(max_size=3)},
     ),
     series=st.dictionaries(
         st.text(max_size=3),

@@ -144,7 +144,11 @@ def test_the_declared_python_is_one_that_we_name(project: dict[str, Any]) -> Non
 
 
 def test_the_changelog_tells_of_this_version(project: dict[str, Any]) -> None:
-    """The version that is built has its entry."""
-    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    """What is built has its entry on top, under its version or, before its release, as unreleased."""
+    lines = (ROOT / "CHANGELOG.md").read_text("utf-8").splitlines()
+    headings = [
+        line.removeprefix("## ").split(" - ")[0].strip("[]") for line in lines if line.startswith("## ")
+    ]
 
-    assert f"## [{project['version']}]" in changelog
+    assert headings[0] in {"Unreleased", project["version"]}
+    assert len([line for line in lines if line.startswith("- ")]) > 0

@@ -29,7 +29,7 @@ GROUP = "e2e_magic.collectors"
 BUILT_IN = ("wall_time", "cpu", "memory", "io", "energy", "gpu")
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a number would
     """Says why something can't be measured here and what to do: it stands where a 0 would lie.
 
     Parameters
@@ -159,7 +159,11 @@ class Base:
     def missing(self) -> Mapping[str, str]:
         return {}
 
-    def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:
+    def sampled(
+        self,
+        series: Mapping[str, Series],  # noqa: ARG002 - the protocol's
+        totals: Mapping[str, float],  # noqa: ARG002 - the protocol's
+    ) -> Mapping[str, Value]:
         return {}
 
 

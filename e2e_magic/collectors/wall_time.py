@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import ClassVar, Self
 
+from e2e_magic.collectors import cuda_work
 from e2e_magic.collectors.base import Base
 from e2e_magic.record import Metric, Value
 
@@ -34,6 +35,7 @@ class WallTime(Base):
         self._elapsed: int | None = None
 
     def __enter__(self) -> Self:
+        cuda_work.synchronise()  # what was handed to a GPU before is not this code's
         self._start = self._clock()
         return self
 
@@ -44,6 +46,7 @@ class WallTime(Base):
         trace: TracebackType | None,
         /,
     ) -> None:
+        cuda_work.synchronise()  # and what this code handed to it is
         self._elapsed = self._clock() - self._start
 
     def readings(self) -> Mapping[str, Value]:

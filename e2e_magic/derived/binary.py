@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 KEYS = ("TP", "TN", "FP", "FN", "0_class", "1_class", "recall", "precision", "accuracy", "f1_score")
 TOLERANCE = 0.005  # rates are handed back rounded to two places
-_FEW = 100  # up to this, half a percent is less than half an item
+_NEAR = 0.1  # of an item: farther from a whole number a count stays as it is, which shows the rounding
 
 # As weights of TP, FN, FP, TN. `0_class` and `1_class` are the true items of each class.
 _COUNTS: dict[str, tuple[int, int, int, int]] = {
@@ -41,8 +41,8 @@ def complete(given: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
     ----------
     given : mapping
         Any of `KEYS`: counts of at least 0, rates from 0 to 1. Rates may be rounded to two places: a
-        count that follows from one is made whole where it is within half a percent of a whole number
-        up to 100, or as good as equal to a larger one.
+        count that follows from one is made whole where it is within half a percent, and a tenth of an
+        item, of a whole number.
 
     Returns
     -------
@@ -70,7 +70,8 @@ def complete(given: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
                 said.append(f"{key} = {value:g} can't be true where {system.given(stated)}")
         elif not _agree(key, value, follows):
             said.append(
-                f"{key} = {value:g} contradicts {system.given(stated)}, from which {key} = {_whole(key, follows):g} follows "
+                f"{key} = {value:g} contradicts {system.given(stated)}, "
+                f"from which {key} = {_whole(key, follows):g} follows "
                 f"(a difference up to {_allowed(key, follows):g} is taken for rounding)"
             )
     known: dict[str, float] = {}
@@ -174,5 +175,5 @@ def _whole(key: str, value: float) -> float:
     if key in _RATES:
         return value
     whole = float(round(value))
-    near = TOLERANCE * abs(value) if abs(value) <= _FEW else 1e-6 * abs(value)
-    return whole if abs(value - whole) <= max(near, 1e-6) else value
+    near = max(1e-6, 1e-6 * abs(value), min(TOLERANCE * abs(value), _NEAR))
+    return whole if abs(value - whole) <= near else value

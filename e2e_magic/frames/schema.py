@@ -49,7 +49,7 @@ SWEEPS = ("host", "concurrent")
 INTEGERS = frozenset(
     ("entries", "epochs", "epochs_to_accuracy", "tp", "tn", "fp", "fn", "samples", "missed_samples")
 )
-TEXTS = frozenset(("energy_source",))
+TEXTS = frozenset(("energy_source", "gpu_source"))
 NUMBERS = tuple(name for name in CONTRACT if name not in TEXTS)
 
 # A column's name ends with its unit (contract, section 5); the longest ending first.

@@ -16,9 +16,11 @@ def show_chart(axes: Any, sentence: str) -> None:
     first = axes if hasattr(axes, "figure") else next(iter(axes))
     width, _ = size_px(first.figure)
     data = base64.b64encode(png(first.figure)).decode()
+    # In a narrow window it scrolls: shrunk to fit, its words could not be read.
     page = (
-        f'<div style="max-width:720px"><div>{escape(sentence)}</div>'
-        f'<img alt="{escape(sentence)}" src="data:image/png;base64,{data}" '
-        f'style="width:100%;max-width:{width}px;height:auto;background:transparent"></div>'
+        f"<div>{escape(sentence)}</div>"
+        f'<div style="overflow-x:auto;max-width:100%"><img alt="{escape(sentence)}" '
+        f'src="data:image/png;base64,{data}" '
+        f'style="width:{width}px;max-width:none;height:auto;background:transparent"></div>'
     )
     display({"text/html": page, "text/plain": sentence}, raw=True)

@@ -16,32 +16,43 @@ RESCAN_NS = 50_000_000
 
 
 class Pace:
-    """Says when a costly look may be repeated, from what the last one cost.
+    """Says when a costly look may be repeated, from the CPU time that the last one cost.
 
     Parameters
     ----------
     least_ns : int
         Never sooner than this after the last one began.
-    clock : callable
-        Nanoseconds, never backwards.
+    clock, used : callable
+        Nanoseconds, never backwards: as time passes, and of CPU time (on a busy machine a look may wait for
+        long, and that is no cost).
     """
 
-    __slots__ = ("_clock", "_least_ns", "_next_ns", "_since_ns")
+    __slots__ = ("_clock", "_least_ns", "_next_ns", "_since_ns", "_used", "_used_ns")
 
-    def __init__(self, least_ns: int = 0, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(
+        self,
+        least_ns: int = 0,
+        clock: Callable[[], int] = time.perf_counter_ns,
+        used: Callable[[], int] = time.process_time_ns,
+    ) -> None:
         self._clock = clock
+        self._used = used
         self._least_ns = least_ns
         self._next_ns = 0
         self._since_ns = 0
+        self._used_ns = 0
 
     def due(self) -> bool:
         """Say whether it is time; if so, the look begins now and ends with `done`."""
         self._since_ns = self._clock()
-        return self._since_ns >= self._next_ns
+        if self._since_ns < self._next_ns:
+            return False
+        self._used_ns = self._used()
+        return True
 
     def done(self) -> None:
         """End what `due` began."""
-        cost_ns = self._clock() - self._since_ns
+        cost_ns = self._used() - self._used_ns
         self._next_ns = self._since_ns + max(self._least_ns, SHARE * cost_ns)
 
 

@@ -41,7 +41,7 @@ def write(content: object, path: str | os.PathLike[str]) -> Path:
     content : DataFrame, or matplotlib Figure or Axes
     path : path-like
         ``.csv .json .parquet .xlsx .md .tex`` for a frame, ``.png .svg .pdf`` for a figure; ``~`` is
-        the home folder. csv, json, parquet and xlsx hold every number in full; md and tex are for
+        the home folder. csv, json and parquet hold every number in full, xlsx 16 digits; md and tex are for
         reading: three significant digits, columns without a value left out.
 
     Raises
@@ -72,9 +72,9 @@ def write(content: object, path: str | os.PathLike[str]) -> Path:
 
     # A link stays a link: the file that it points to is replaced.
     real = Path(os.path.realpath(target))
-    if real.is_dir():
-        raise WriteError(f"cannot write {target}: it is a folder; add a file name", errno.EISDIR)
     try:
+        if real.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
         with replaced(real) as handle:
             render(handle)
     except OSError as error:

@@ -47,13 +47,15 @@ def why(error: OSError, path: Path) -> str:
         return (
             "the disk is full, or a limit on file size is reached; free some space or choose another folder"
         )
-    if error.errno == errno.ENOTDIR:
-        return f"{folder} is not a folder; choose one that is"
-    if not folder.exists():
-        return f"the folder {folder} does not exist; create it first, or choose another"
     if error.errno in _DENIED:
         return f"writing to {folder} is not allowed; choose a folder that is yours"
-    if error.errno == errno.ENAMETOOLONG:
-        return "the file name is too long; choose a shorter one"
+    known = {
+        errno.ENOENT: f"the folder {folder} does not exist; create it first, or choose another",
+        errno.ENOTDIR: f"{folder} is not a folder; choose one that is",
+        errno.EISDIR: "it is a folder; add a file name",
+        errno.ENAMETOOLONG: "the file name is too long; choose a shorter one",
+    }
+    if error.errno in known:
+        return known[error.errno]
     # The system's words without the number and the hidden file's name.
     return f"{error.strerror or error}; choose another folder or free what blocks this one"

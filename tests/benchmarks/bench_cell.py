@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +20,49 @@ BLOCK_S = 0.5
 
 def run() -> list[dict[str, Any]]:
     """Return the figures of measured cells."""
+    return fresh.rows_of(_noop, _loading, _cpu_bound, _gil, _peak)
+
+
+def _noop() -> list[dict[str, Any]]:
     noop = fresh.call("bench_cell", "noop", NOOP_ROUNDS)
-    loads = [fresh.call("bench_cell", "load") for _ in range(LOADS)]
     first = [fresh.call("bench_cell", "first") for _ in range(LOADS)]
-    slower = fresh.call("bench_cell", "cpu_bound", BLOCKS)
-    held = fresh.call("bench_cell", "gil_held")
-    peak = fresh.call("bench_cell", "short_peak")
     return [
         row("a no-op cell alone", noop["plain"], "ms"),
         row("added to a no-op cell, card off", noop["off"], "ms", "<= 1 ms"),
+        row("  CPU time of the kernel alone", noop["off_cpu"], "ms"),
         row("added to a no-op cell, card on", noop["on"], "ms", "<= 30 ms"),
+        row("  CPU time of the kernel alone", noop["on_cpu"], "ms"),
         row("added to a cell of 0.5 s with a chart on its card", noop["chart"], "ms"),
         row("added to the first measured cell, card off", statistics.median(first) * 1e3, "ms"),
-        row("%load_ext e2e_magic after IPython is up", statistics.median(loads) * 1e3, "ms", "<= 60 ms"),
-        *(
-            row(f"CPU-bound cell, {words}, slower by (+- {noise:.2g} %)", value, "%", target)
-            for words, value, noise, target in slower
-        ),
-        row(f"samples in {held['wall_s']:.1f} s of a C call with the GIL, 100 Hz, of {held['due']} due",
-            100 * held["got"] / held["due"], "%", ">= 95 %"),
-        row("  the longest gap between two of them", held["gap_s"] * 1e3, "ms"),
+    ]
+
+
+def _loading() -> list[dict[str, Any]]:
+    loads = [fresh.call("bench_cell", "load") for _ in range(LOADS)]
+    return [row("%load_ext e2e_magic after IPython is up", statistics.median(loads) * 1e3, "ms", "<= 60 ms")]
+
+
+def _cpu_bound() -> list[dict[str, Any]]:
+    return [
+        row(f"CPU-bound cell, {words}: slower by (+- {noise:.2g} %)", value, "%", target)
+        for words, value, noise, target in fresh.call("bench_cell", "cpu_bound", BLOCKS)
+    ]
+
+
+def _gil() -> list[dict[str, Any]]:
+    held = fresh.call("bench_cell", "gil_held")
+    call = f"{held['wall_s']:.1f} s of a C call with the GIL, 100 Hz"
+    return [
+        row(f"samples in {call}, of {held['due']} due", 100 * held["got"] / held["due"], "%", ">= 95 %"),
         row("  what a thread of the kernel would have got", 100 * held["thread"] / held["due"], "%"),
-        row(f"a peak of 1 GB for 5 ms on 200 MB ({peak['told']:.0f} of {peak['true']:.0f} MiB), off by",
-            peak["error"], "%", "<= 1 %"),
-    ]  # fmt: skip
+        row("  the longest gap between two samples", held["gap_s"] * 1e3, "ms"),
+    ]
+
+
+def _peak() -> list[dict[str, Any]]:
+    peak = fresh.call("bench_cell", "short_peak")
+    what = f"a peak of 1 GB for 5 ms on 200 MB ({peak['told']:.1f} of {peak['true']:.1f} MiB)"
+    return [row(f"{what}: off by", peak["error"], "%", "<= 1 %")]
 
 
 def _loaded() -> Any:
@@ -51,16 +71,29 @@ def _loaded() -> Any:
     return shell
 
 
+_MEASURED = ("%%e2ebench -q\npass", "%%e2ebench\npass")
+
+
 def noop(rounds: int) -> dict[str, float]:
     """Return the medians of ms that a cell takes alone, and that is added with the card off and on."""
     shell = _loaded()
 
-    def timed(cell: str) -> Any:
-        return lambda: fresh.run_cell(shell, cell)
+    spent: dict[str, list[float]] = {}
 
-    cells = [timed("pass"), timed("%%e2ebench -q\npass"), timed("%%e2ebench\npass")]
+    def timed(cell: str) -> Any:
+        def once() -> float:
+            before = time.process_time()
+            seconds = fresh.run_cell(shell, cell)
+            spent.setdefault(cell, []).append(time.process_time() - before)
+            return seconds
+
+        return once
+
+    cells = [timed(cell) for cell in ("pass", *_MEASURED)]
     fresh.interleaved(cells, 10)  # warm
+    spent.clear()
     plain, off, on = fresh.interleaved(cells, rounds, shell.display_pub.outputs.clear)
+    plain_cpu, off_cpu, on_cpu = (statistics.median(taken) for taken in (spent[cell] for cell in ("pass", *_MEASURED)))
     drawn = [timed("time.sleep(0.5)"), timed("%%e2ebench\ntime.sleep(0.5)")]
     fresh.run_cell(shell, "import time")
     fresh.interleaved(drawn, 2)
@@ -74,6 +107,8 @@ def noop(rounds: int) -> dict[str, float]:
         "plain": usual * 1e3,
         "off": (statistics.median(off) - usual) * 1e3,
         "on": (statistics.median(on) - usual) * 1e3,
+        "off_cpu": (off_cpu - plain_cpu) * 1e3,
+        "on_cpu": (on_cpu - plain_cpu) * 1e3,
         "chart": (statistics.median(charted) - statistics.median(slept)) * 1e3,
     }
 
@@ -101,8 +136,8 @@ def cpu_bound(blocks: int) -> list[tuple[str, float, float, str]]:
     """
     shell = _loaded()
     fresh.run_cell(shell, _WORK)
-    one = min(fresh.run_cell(shell, "work(1000)") for _ in range(5)) / 1000
-    body = f"work({max(1, round(BLOCK_S / one))})"
+    one = min(fresh.run_cell(shell, "done = work(1000)") for _ in range(5)) / 1000
+    body = f"done = work({max(1, round(BLOCK_S / one))})"
     cells = (body, body, f"%%e2ebench -q -i 0.1\n{body}", f"%%e2ebench -q -i 0.01\n{body}")
     cpu: list[list[float]] = [[] for _ in cells]
 
@@ -145,7 +180,7 @@ def gil_held() -> dict[str, float]:
     began = time.perf_counter()
     sum(range(10_000_000))
     count = round(2 * 10_000_000 / (time.perf_counter() - began))
-    call = f"_ = sum(range({count}))"  # in C from start to end: no byte code, so no switch
+    call = f"done = sum(range({count}))"  # in C from start to end: no byte code, so no switch
     # The proof that it holds the GIL: a thread that wants to run a hundred times a second.
     ticks: list[float] = []
     stop = threading.Event()
@@ -170,7 +205,7 @@ def gil_held() -> dict[str, float]:
         "wall_s": wall_s,
         "due": int(wall_s / 0.01),
         "got": len(times),
-        "gap_s": max(b - a for a, b in zip(edges, edges[1:], strict=False)),
+        "gap_s": max(b - a for a, b in pairwise(edges)),
         "thread": sum(began + 0.02 < t < ended - 0.02 for t in ticks),
     }
 
@@ -183,7 +218,7 @@ def short_peak() -> dict[str, float]:
     fresh.run_cell(shell, "import os, time\nbase = b'1' * 200_000_000")
     worst = {"error": -1.0, "told": 0.0, "true": 0.0}
     for _ in range(5):
-        fresh.run_cell(shell, f"%%e2ebench -q -o measured\n{_PEAK}")
+        fresh.run_cell(shell, f"%%e2ebench -q -o measured\n{_HIGH}")
         told = shell.user_ns["measured"].records[-1].readings["peak_rss_mib"]
         true = shell.user_ns["at_peak"] / 2**20
         if true < 1_200_000_000 / 2**20:
@@ -194,7 +229,7 @@ def short_peak() -> dict[str, float]:
     return worst
 
 
-_PEAK = """
+_HIGH = """
 high = b'1' * 1_000_000_000
 with open('/proc/self/statm', 'rb') as statm:
     at_peak = int(statm.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')

@@ -41,7 +41,7 @@ def call(module: str, function: str, *arguments: object, timeout: float = 600) -
     """
     with tempfile.TemporaryDirectory(prefix="e2e-bench-") as folder:
         answer = Path(folder, "answer.json")
-        # Tools that write a file per run (CodeCarbon, MLflow, IPython's history) do so where it is thrown away.
+        # Tools that write files (CodeCarbon, MLflow, IPython's history) do so where it is thrown away.
         environment = {**os.environ, "IPYTHONDIR": folder, "OMP_NUM_THREADS": "1", "HOME": folder}
         command = [
             sys.executable,
@@ -74,6 +74,8 @@ def shell() -> InteractiveShell:
 
     made = Shell.instance()
     made.display_pub = CapturingDisplayPublisher(parent=made)
+    # There is no front end to send a traceback to: `run_cell` raises it.
+    made._showtraceback = lambda *_: None
     run_cell(made, "pass")  # what IPython loads with its first cell is no cost of a magic
     return made
 
@@ -118,6 +120,19 @@ def middle(values: Sequence[float], draws: int = 2000) -> tuple[float, float]:
 def row(what: str, value: float | str | None, unit: str, target: str = "") -> dict[str, Any]:
     """Return one figure as `run_all` takes it; `target` is ``<= 1`` or ``>= 95``, empty for none."""
     return {"what": what, "value": value, "unit": unit, "target": target}
+
+
+def rows_of(*parts: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return all rows of these; one that fails gives a row that says why, and costs the others nothing."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        try:
+            found += part()
+        except Skipped as why:
+            found.append(row(part.__name__.strip("_"), f"skipped: {why}", ""))
+        except Exception as error:
+            found.append(row(part.__name__.strip("_"), f"failed: {type(error).__name__}: {error}", ""))
+    return found
 
 
 def _main(module: str, function: str, arguments: str, answer: str) -> None:

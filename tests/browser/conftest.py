@@ -67,10 +67,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> 
     }
     log = (home / "log").open("w")
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"]
-        + [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
-        + ["--ServerApp.password=", f"--ServerApp.root_dir={root}", "--ServerApp.disable_check_xsrf=True"]
-        + ["--LabApp.expose_app_in_browser=True"],
+        [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
+            *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+            *("--IdentityProvider.token=", "--ServerApp.password=", "--ServerApp.disable_check_xsrf=True"),
+            *(f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True"),
+        ],
         env=environment,
         stdout=log,
         stderr=subprocess.STDOUT,

@@ -57,6 +57,11 @@ def test_the_quickstart_runs_from_the_menu_and_is_readable(open_notebook: Callab
     cards = page.tab.locator(".e2e-card")
     for dark in (False, True):
         page.theme(dark)
+        for name in ("pipeline", "results", "metrics"):
+            page.tab.locator(
+                f".jp-Cell:has-text('%e2e {name}') .jp-OutputArea"
+            ).last.scroll_into_view_if_needed()
+            page.screenshot(f"quickstart_{name}_{'dark' if dark else 'light'}")
         for width in (1200, 700):
             page.width(width)
             look = f"{'dark' if dark else 'light'}_{width}"

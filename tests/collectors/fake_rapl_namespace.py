@@ -32,13 +32,13 @@ def available() -> bool:
 def mount(tree: str, sockets: list[str]) -> None:
     """Show the tree, and the sockets, to this namespace."""
     if not Path(POWERCAP).is_dir():  # nothing to bind over: lay a folder that has it over /sys/class
-        above = tempfile.mkdtemp()
+        above = tempfile.mkdtemp(dir=Path(tree).parent)
         Path(above, "powercap").mkdir()
         options = f"lowerdir={above}:/sys/class"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, "/sys/class"], check=True)
     subprocess.run(["mount", "--bind", tree, POWERCAP], check=True)
     for n, socket in enumerate(sockets):
-        file = Path(tempfile.mkdtemp(), "physical_package_id")
+        file = Path(tempfile.mkdtemp(dir=Path(tree).parent), "physical_package_id")
         file.write_text(f"{socket}\n")
         topology = f"/sys/devices/system/cpu/cpu{n}/topology/physical_package_id"
         subprocess.run(["mount", "--bind", str(file), topology], check=True)

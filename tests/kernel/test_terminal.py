@@ -1,110 +1,208 @@
-"""Terminal IPython behind a pseudo-terminal: what a person types and reads there."""
+"""Terminal IPython, typed at through a pseudo-terminal as a person does."""
 
 from __future__ import annotations
 
 import os
 import re
+import signal
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-pytestmark = pytest.mark.skipif(
-    os.name == "nt", reason="pexpect drives pseudo-terminals, which Windows lacks"
+pexpect = pytest.importorskip("pexpect")
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+
+PROMPT = re.compile(r"In \[(\d+)\]: $")
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal:
+    """IPython in a pseudo-terminal, with one input after another."""
+
+    def __init__(self, folder: Path) -> None:
+        environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "TERM": "dumb", "OMP_NUM_THREADS": "1"}
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
+            env=environment,
+            cwd=str(folder),
+            encoding="utf-8",
+            timeout=30,
+            dimensions=(50, 200),
+        )
+        self.child.expect(PROMPT)
+        self.child.setecho(False)
+
+    def type(self, *lines: str) -> str:
+        """Type lines, and an empty one where a block needs it; return what is written until the next prompt."""
+        self.send(*lines)
+        return self.read()
+
+    def send(self, *lines: str) -> None:
+        """Type lines without waiting for the end."""
+        for line in lines:
+            self.child.sendline(line)
+        if lines[0].startswith("%%") or len(lines) > 1:
+            self.child.sendline("")
+
+    def read(self) -> str:
+        """Return what is written until the next prompt."""
+        self.child.expect(PROMPT)
+        text = ESCAPES.sub("", self.child.before).replace("\r\n", "\n")
+        # A block's lines are asked for with `...: `.
+        return re.sub(r"^(?: *\.\.\.: )+", "", text).strip("\n")
+
+    def sampler_pid(self) -> int:
+        """Return the pid of the sampler, as the session itself knows it."""
+        return int(self.type("__import__('e2e_magic.sampler').sampler.sampler().pid").split(": ")[-1])
+
+
+@pytest.fixture(scope="module")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """Give a terminal IPython with the extension loaded, for all tests of the file."""
+    running = Terminal(tmp_path_factory.mktemp("terminal"))
+    assert running.type("%load_ext e2e_magic") == ""
+    yield running
+    running.child.close(force=True)
+
+
+@pytest.fixture
+def own_terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """Give a terminal IPython that the test may end."""
+    running = Terminal(tmp_path)
+    assert running.type("%load_ext e2e_magic") == ""
+    yield running
+    running.child.close(force=True)
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _wait_until_gone(pid: int, within_s: float = 1.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not _gone(pid):
+        assert time.monotonic() < deadline, f"the process {pid} is alive after {within_s:g} s"
+        time.sleep(0.005)
+
+
+def test_the_card_is_plain_text(terminal: Any) -> None:
+    """A terminal shows the numbers in lines, then the value, and no HTML."""
+    text = terminal.type("%%e2ebench prepare -i 0.01", "import time; time.sleep(0.1)", "6 * 7")
+    lines = text.splitlines()
+
+    assert "prepare" in lines
+    start = lines.index("prepare")
+    assert re.fullmatch(r"  wall time +1\d\d ms", lines[start + 1])
+    assert re.fullmatch(r"  CPU time +[\d.]+ [µm]s  \([\d.]+ %\)", lines[start + 2])
+    assert re.match(r"  peak memory +[\d.]+ MiB", lines[start + 3])
+    assert re.fullmatch(r"Out\[\d+\]: 42", lines[-1])
+    assert "<" not in text
+    assert "Figure(" not in text
+    assert "object at 0x" not in text
+
+
+def test_a_line_has_its_card_as_value(terminal: Any) -> None:
+    """`%e2ebench` shows the card once, as `Out`."""
+    text = terminal.type("%e2ebench -s sums sum(range(100000))")
+
+    assert re.search(r"^Out\[\d+\]: *\n?sums$", text, re.MULTILINE)
+    assert text.count("wall time") == 1
+
+
+def test_top_level_await(terminal: Any) -> None:
+    """A cell that awaits is measured in a terminal too, where no loop is running before."""
+    text = terminal.type("%%e2ebench waits -q", "import asyncio", "await asyncio.sleep(0.1)", "'awaited'")
+    seen = terminal.type("e2e = __import__('e2e_magic'); e2e.results(stage='waits')['wall_time_s'].item() > 0.09")
+
+    assert text.splitlines()[-1].endswith(": 'awaited'")
+    assert seen.endswith(": True")
+
+
+def test_an_error_shows_the_users_lines(terminal: Any) -> None:
+    """The traceback is the cell's own, and the row says failed."""
+    text = terminal.type("%%e2ebench breaks -q", "left = 1", "left / 0")
+    seen = terminal.type("__import__('e2e_magic').results(stage='breaks')['state'].item()")
+
+    assert "ZeroDivisionError: division by zero" in text
+    assert "----> 2 left / 0" in text
+    assert "e2e_magic" not in text
+    assert seen.endswith(": 'failed'")
+
+
+def test_a_wrong_option_is_one_line(terminal: Any) -> None:
+    """No traceback; the cell is not run."""
+    text = terminal.type("%%e2ebench train --repaet 3", "ran = True")
+    seen = terminal.type("'ran' in globals()")
+
+    assert "UsageError: %%e2ebench: there is no option --repaet (did you mean --repeat?); allowed are" in text
+    assert "Traceback" not in text
+    assert seen.endswith(": False")
+
+
+@pytest.mark.parametrize(
+    ("stage", "body"),
+    [
+        ("spins", ("print('now')", "while True: pass")),
+        ("sleeps", ("import time; print('now'); time.sleep(60)",)),
+        ("awaits", ("import asyncio; print('now')", "await asyncio.sleep(60)")),
+    ],
 )
+def test_ctrl_c_leaves_a_row(terminal: Any, stage: str, body: tuple[str, ...]) -> None:
+    """Ctrl-C reaches the cell and not the sampler, though both have the terminal's process group in reach."""
+    terminal.type("%e2ebench -s before -q pass")
+    pid = terminal.sampler_pid()
+    terminal.send(f"%%e2ebench {stage} -i 0.01", *body)
+    terminal.child.expect("now\r\n")
+    time.sleep(0.4)
+    terminal.child.sendintr()
+    text = terminal.read()
+    terminal.type(f"row = __import__('e2e_magic').results(stage={stage!r}).iloc[-1]")
+    seen = terminal.type("print(row['state'], row['error'], row['samples'] >= 20, 0.3 < row['wall_time_s'] < 20)")
 
-
-def test_a_cell_is_measured_and_its_card_is_text(terminal: Any) -> None:
-    """Load, measure, read: the value is shown, the card is plain text, no HTML and no object's repr."""
-    assert terminal.execute("%load_ext e2e_magic").strip() == ""
-    shown = terminal.execute("%%e2ebench train\nx = sum(range(1000))\nx")
-
-    assert re.search(r"Out\[\d+\]: 499500", shown)
-    assert "train" in shown
-    assert "wall time" in shown
-    assert "Traceback" not in shown
-    assert not re.search(r"<[a-z]+[ >]|IPython\.core\.display| object at 0x", shown)
-
-
-def test_ctrl_c_ends_a_long_cell_and_leaves_its_row(terminal: Any) -> None:
-    """Ctrl-C is the user's KeyboardInterrupt; the row says interrupted and how long it took."""
-    terminal.execute("%load_ext e2e_magic")
-    terminal.send("%%e2ebench long\nimport time\nprint('be' + 'gun')\nfor _ in range(600): time.sleep(0.1)")
-    terminal.process.expect_exact("begun")
-    time.sleep(0.5)
-    shown = terminal.interrupt()
-
-    assert "KeyboardInterrupt" in shown
-    assert "e2e_magic/" not in shown
-    terminal.execute("import e2e_magic as e2e; row = e2e.results().iloc[-1]")
-    row = terminal.execute("print(row['stage'], row['state'], 0.4 < row['wall_time_s'] < 30, row['error'])")
-    assert row.strip() == "long interrupted True KeyboardInterrupt"
-    assert re.search(r"Out\[\d+\]: 42", terminal.execute("6 * 7"))
-
-
-def test_the_sampler_outlives_ctrl_c(terminal: Any) -> None:
-    """Ctrl-C goes to the whole foreground group; the sampler process stays for the next cell."""
-    terminal.execute("%load_ext e2e_magic")
-    terminal.execute("from e2e_magic.sampler import sampler")
-    terminal.execute("%%e2ebench first -q\nprint(1)")
-    before = re.findall(r"pid=(\d+)", terminal.execute("print(f'pid={sampler().pid}')"))
-    terminal.send("%%e2ebench long -q\nimport time\nprint('be' + 'gun')\ntime.sleep(60)")
-    terminal.process.expect_exact("begun")
-    terminal.interrupt()
-    terminal.execute("%%e2ebench next -q\ntime.sleep(0.25)")
-    after = re.findall(r"pid=(\d+)", terminal.execute("print(f'pid={sampler().pid}')"))
-
-    assert before == after
-    assert len(after) == 1
-    assert psutil.pid_exists(int(after[0]))
-
-
-def test_await_works_in_a_measured_cell(terminal: Any) -> None:
-    """Top-level await is measured in terminal IPython as anywhere else."""
-    terminal.execute("%load_ext e2e_magic")
-    shown = terminal.execute("%%e2ebench waits -q\nimport asyncio\nawait asyncio.sleep(0.2)\n'awaited'")
-
-    assert re.search(r"Out\[\d+\]: 'awaited'", shown)
-    row = terminal.execute("import e2e_magic; print(e2e_magic.results()['wall_time_s'].iloc[-1] >= 0.2)")
-    assert row.strip() == "True"
-
-
-def test_an_error_shows_the_users_lines_only(terminal: Any) -> None:
-    """A traceback in the terminal is the user's, without a line of ours, and the row says failed."""
-    terminal.execute("%load_ext e2e_magic")
-    shown = terminal.execute("%%e2ebench broken\ndef f():\n    return 1 / 0\n\nf()")
-
-    assert "ZeroDivisionError: division by zero" in shown
-    assert "return 1 / 0" in shown
-    assert "e2e_magic/" not in shown
-    row = terminal.execute("import e2e_magic; print(e2e_magic.results()['state'].iloc[-1])")
-    assert row.strip() == "failed"
-
-
-def test_a_wrong_option_is_one_line_and_runs_nothing(terminal: Any) -> None:
-    """A typo on the line is a usage error in a sentence; the cell isn't run."""
-    terminal.execute("%load_ext e2e_magic")
-    shown = terminal.execute("%%e2ebench train --repeats 0\nran = True")
-
-    assert "UsageError" in shown
-    assert "Traceback" not in shown
-    assert "False" in terminal.execute("'ran' in globals()")
-
-
-def test_leaving_ends_the_sampler(terminal: Any) -> None:
-    """`exit` ends IPython promptly and the sampler with it."""
-    terminal.execute("%load_ext e2e_magic")
-    terminal.execute("%%e2ebench first -q\nprint(1)")
-    [pid] = re.findall(
-        r"pid=(\d+)", terminal.execute("from e2e_magic.sampler import sampler; print(f'pid={sampler().pid}')")
+    assert "KeyboardInterrupt" in text or "CancelledError" in text
+    assert f"{stage} · interrupted" in text
+    assert seen.split() in (
+        ["interrupted", "KeyboardInterrupt", "True", "True"],
+        ["interrupted", "CancelledError", "True", "True"],
     )
-    import pexpect
+    assert terminal.sampler_pid() == pid
+    assert not _gone(pid)
+    assert re.search(rf"{stage} .*interrupted", terminal.type("%e2e results"))
 
-    terminal.process.sendline("exit")
-    terminal.process.expect(pexpect.EOF, timeout=10)
-    deadline = time.monotonic() + 2
-    while psutil.pid_exists(int(pid)) and time.monotonic() < deadline:
-        time.sleep(0.01)
 
-    assert not psutil.pid_exists(int(pid))
+def test_measuring_goes_on_after_ctrl_c_at_the_prompt(terminal: Any) -> None:
+    """An interrupt while nothing runs costs nothing."""
+    terminal.type("%e2ebench -s before -q pass")
+    pid = terminal.sampler_pid()
+    terminal.child.sendintr()
+    terminal.read()
+    terminal.type("%%e2ebench later -q -i 0.01", "import time; time.sleep(0.1)")
+
+    assert terminal.type("__import__('e2e_magic').results(stage='later')['samples'].item() >= 5").endswith(": True")
+    assert terminal.sampler_pid() == pid
+
+
+@pytest.mark.parametrize("way", ["exit", "end of file", "terminal closed"])
+def test_leaving_leaves_no_sampler(own_terminal: Any, way: str) -> None:
+    """However IPython ends, its sampler ends within a second."""
+    own_terminal.type("%%e2ebench one -q", "pass")
+    pid = own_terminal.sampler_pid()
+    if way == "exit":
+        own_terminal.child.sendline("exit")
+    elif way == "end of file":
+        own_terminal.child.sendline("import os; os._exit(3)")
+    else:
+        os.kill(own_terminal.child.pid, signal.SIGHUP)
+    own_terminal.child.expect(pexpect.EOF)
+    own_terminal.child.close()
+
+    _wait_until_gone(pid)

@@ -222,9 +222,10 @@ def test_a_rate_above_its_ceiling_comes_in_parts() -> None:
 
 
 def test_a_costly_look_is_not_repeated_soon() -> None:
-    """A look of 2 ms waits 200 ms, whatever asks; one that is due again begins anew."""
-    instants = iter([0, 2_000_000, 100_000_000, 199_999_999, 200_000_000])
-    pace = Pace(clock=lambda: next(instants))
+    """A look that used 2 ms waits for 200 ms from its start, whatever asks, however long it took."""
+    instants = iter([0, 100_000_000, 199_999_999, 200_000_000])
+    used = iter([7_000_000, 9_000_000, 9_000_000])
+    pace = Pace(clock=lambda: next(instants), used=lambda: next(used))
     first = pace.due()
     pace.done()
 

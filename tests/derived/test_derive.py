@@ -1,0 +1,120 @@
+"""What follows from one record."""
+
+from __future__ import annotations
+
+from array import array
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from e2e_magic.derived import METRICS, derive
+from e2e_magic.record import Events, Record
+
+
+def _record(**given: Any) -> Record:
+    fields: dict[str, Any] = {
+        "run": "r",
+        "stage": "s",
+        "trial": 1,
+        "repeat": 1,
+        "state": "complete",
+        "started_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "readings": {"wall_time_s": 2.0, "cpu_time_s": 3.0},
+    }
+    return Record(**{**fields, **given})
+
+
+def _logged(**columns: list[float]) -> Events:
+    size = len(next(iter(columns.values())))
+    seconds = array("d", [n * 1.5 for n in range(1, size + 1)])
+    return Events(seconds, array("d", range(1, size + 1)), {k: array("d", v) for k, v in columns.items()})
+
+
+def test_rates_follow_from_entries_and_wall_time() -> None:
+    """Latency is time per entry, throughput its inverse, CPU 100 for one core."""
+    found = derive(_record(reported={"entries": 10})).values
+
+    assert found == {
+        "cpu_percent": 150.0,
+        "entries": 10,
+        "latency_s": 0.2,
+        "throughput_per_s": 5.0,
+    }
+
+
+def test_nothing_is_made_up() -> None:
+    """What was not measured gives nothing."""
+    assert derive(_record(readings={})).values == {}
+
+
+def test_last_and_best_come_from_the_log() -> None:
+    """The raw curve, as logged."""
+    found = derive(_record(events=_logged(loss=[3.0, 1.0, 2.0], accuracy=[0.1, 0.9, 0.8]))).values
+
+    assert (found["loss"], found["best_loss"]) == (2.0, 1.0)
+    assert (found["accuracy"], found["best_accuracy"], found["epochs"]) == (0.8, 0.9, 3)
+
+
+def test_time_to_accuracy_is_the_first_epoch_that_reaches_it() -> None:
+    """Also when the curve falls below it again; validation accuracy counts where it is logged."""
+    events = _logged(accuracy=[0.9, 0.95, 0.99], val_accuracy=[0.1, 0.8, 0.5])
+    found = derive(_record(events=events, reported={"target_accuracy": 0.8})).values
+
+    assert (found["epochs_to_accuracy"], found["time_to_accuracy_s"]) == (2, 3.0)
+
+
+def test_a_target_that_is_not_reached_has_no_time() -> None:
+    """The reason names the best."""
+    found = derive(_record(events=_logged(accuracy=[0.1, 0.5]), reported={"target_accuracy": 0.8}))
+    why = "the target 0.8 was not reached in 3 s; the best accuracy was 0.5"
+
+    assert found.missing == {"epochs_to_accuracy": why, "time_to_accuracy_s": why}
+    assert "time_to_accuracy_s" not in found.values
+
+
+def test_a_list_gives_epochs_but_no_seconds() -> None:
+    """Seconds need `log`."""
+    found = derive(_record(reported={"accuracy": [0.5, 0.9], "target_accuracy": 0.9}))
+
+    assert found.values["epochs_to_accuracy"] == 2
+    assert found.missing == {
+        "time_to_accuracy_s": "seconds to accuracy need e2e.log(accuracy=..) inside the code, once per epoch"
+    }
+
+
+def test_a_binary_table_is_completed_and_contradictions_said() -> None:
+    """Whatever follows from what was given."""
+    found = derive(_record(reported={"binary": {"TP": 8.0, "FN": 2.0, "FP": 2.0, "TN": 88.0, "recall": 0.5}}))
+
+    assert found.values["precision"] == 0.8
+    assert found.problems == (
+        "recall = 0.5 contradicts TP = 8, FN = 2, FP = 2, TN = 88, from which recall = 0.8 follows "
+        "(a difference up to 0.005 is taken for rounding)",
+    )
+
+
+def test_an_estimate_is_made_only_when_asked() -> None:
+    """CPU share x the given power, in a column of its own."""
+    assert "estimated_energy_j" not in derive(_record()).values
+
+    asked = {"estimate_power": {"idle_w": 10.0, "full_w": 50.0, "cores": 2}}
+    found = derive(_record(reported=asked)).values
+
+    # 2 s at 10 W, and 3 of 4 core seconds of the 40 W between.
+    assert found["estimated_energy_j"] == pytest.approx(20 + 40 * 0.75 * 2)
+    assert "package_energy_j" not in found
+
+
+def test_every_derived_number_is_declared() -> None:
+    """A column's unit is known before anything runs."""
+    names = [metric.name for metric in METRICS]
+    record = _record(
+        readings={"wall_time_s": 2.0, "cpu_time_s": 1.0, "package_energy_j": 5.0, "rss_start_mib": 1.0}
+        | {"rss_end_mib": 2.0},
+        events=_logged(loss=[1.0], accuracy=[0.9]),
+        reported={"entries": 5, "confusion": [[1, 1], [0, 2]], "target_accuracy": 0.5},
+    )
+
+    assert len(names) == len(set(names))
+    assert set(derive(record).values) <= set(names)
