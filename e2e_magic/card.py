@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -188,9 +187,11 @@ def _repeated(
     numbers = [float(row[name]) for row in values if name in row]
     if len(numbers) < 2:
         return Figure(label, quantity(numbers[-1], unit) if numbers else "-", detail)
-    middle = statistics.median(numbers)
-    mad = statistics.median(abs(number - middle) for number in numbers)
-    return Figure(label, quantity(middle, unit), f"± {quantity(mad, unit)}, median of {len(numbers)}")
+    from e2e_magic.derived.statistics import mad, median
+
+    middle = median(numbers)
+    spread = quantity(mad(numbers), unit)
+    return Figure(label, quantity(middle, unit), f"± {spread}, median of {len(numbers)}")
 
 
 def _spread(records: Sequence[Record]) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -20,6 +19,8 @@ class PlanError(ValueError):
 
 def nearest(word: str, allowed: Collection[str]) -> str:
     """Return `` (did you mean X?)`` for the most similar allowed word, or an empty text."""
+    import difflib
+
     close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""
 

@@ -5,7 +5,7 @@ Magics, panels and scripts use the one session of the process, so that they see 
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ class Session:
         """Start the next run: a variant, a tool to compare."""
         if name is not None and not (isinstance(name, str) and name.strip()):
             raise PlanError(f"run: expected a name, such as baseline or lightgbm, got {name!r}")
-        key = uuid.uuid4().hex[:6]
+        key = os.urandom(3).hex()
         run = Run(key, name or key, datetime.now(UTC), description, environment.capture())
         self.runs.append(run)
         return run
@@ -156,7 +156,8 @@ class Session:
                 for metric in metrics
             ]
         entries += [CatalogEntry(m, "derived", True, "computed on read", "", "") for m in derived.METRICS]
-        return entries
+        # What can't be measured comes first: a long table is cut in its middle, and the reason matters.
+        return sorted(entries, key=lambda entry: entry.available)
 
     def export(
         self, path: str | Path, frame: str = "results", *, run: str | None = None, stage: str | None = None

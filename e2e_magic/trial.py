@@ -6,9 +6,9 @@ through; a collector that fails costs its own numbers, with one warning.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
+import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -295,7 +295,9 @@ def _warn(text: str) -> None:
 def _state(error: BaseException | None) -> State:
     if error is None or isinstance(error, GeneratorExit):  # a consumer that has had enough
         return "complete"
-    return "interrupted" if isinstance(error, KeyboardInterrupt | asyncio.CancelledError) else "failed"
+    # A cancelled task needs asyncio to exist; it is not imported for the question.
+    cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", KeyboardInterrupt)
+    return "interrupted" if isinstance(error, (KeyboardInterrupt, cancelled)) else "failed"
 
 
 def _error_text(error: BaseException) -> str:

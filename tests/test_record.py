@@ -33,6 +33,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def through_json(data: Any) -> Any:
+    """Write data as strict JSON and read it."""
     return json.loads(json.dumps(data, allow_nan=False))
 
 

@@ -328,7 +328,8 @@ LABELS_WRONG: list[tuple[Any, Any, Any, str]] = [
         _EYE,
         [0, 1, 2],
         None,
-        "y_true: expected one label per entry, got ndarray of shape (3, 3): of one-hot rows take .argmax(axis=1)",
+        "y_true: expected one label per entry, got ndarray of shape (3, 3): "
+        "of one-hot rows take .argmax(axis=1)",
     ),
     (
         [0, 1, 2],
@@ -360,7 +361,8 @@ LABELS_WRONG: list[tuple[Any, Any, Any, str]] = [
         np.linspace(0, 1, 2000),
         np.zeros(2000),
         None,
-        "y_true: expected class labels, at most 1,000 different ones, got 2,000: report a regression by its loss",
+        "y_true: expected class labels, at most 1,000 different ones, got 2,000: "
+        "report a regression by its loss",
     ),
     ([0, 1], [0, 1], "ab", "classes: expected a list of labels, got 'ab'"),
 ]

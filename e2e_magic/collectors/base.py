@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from types import TracebackType
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
@@ -181,6 +180,8 @@ def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailabl
         Look again, for packages that were installed meanwhile.
     """
     if again or not _classes:
+        from importlib.metadata import entry_points
+
         found: dict[str, type[Collector] | Unavailable] = {}
         for entry in entry_points(group=GROUP):
             try:

@@ -86,7 +86,7 @@ def _logged(record: Record, *names: str) -> tuple[str | None, NDArray[Any]]:
 
     first: tuple[str | None, NDArray[Any]] = (None, np.empty(0))
     for name in names:
-        if name in record.events.values:
+        if record.events.values.get(name):
             column = np.asarray(record.events.values[name], dtype=float)
             if not bool(np.isnan(column).all()):
                 return name, column

@@ -6,8 +6,6 @@ import math
 import statistics
 from collections.abc import Sequence
 
-import numpy as np
-
 # Said above this share of the median (contract, section 6).
 SPREAD_LIMIT = 0.10
 _RESAMPLED = 1000  # up to so many values are resampled
@@ -50,6 +48,8 @@ def interval(
     where resampling takes long, the order statistics that bound the median take its place (Conover,
     Practical Nonparametric Statistics, 1999, section 3.2, normal approximation); the two agree there.
     """
+    import numpy as np
+
     sample = np.asarray([value for value in values if math.isfinite(value)], dtype=float)
     if len(sample) < 2:
         return math.nan, math.nan
@@ -88,6 +88,8 @@ def percentile(values: Sequence[float], q: float) -> float:
     least = needed(q)
     if len(values) < least:
         raise ValueError(f"p{q:g} needs at least {least} values, got {len(values)}: measure longer")
+    import numpy as np
+
     return float(np.percentile(np.asarray(values, dtype=float), q))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # pandas 2 has no `str` dtype that knows NA; its `string` is the nearest.
 TEXT: Any = "str" if int(pd.__version__.split(".")[0]) >= 3 else "string"
+EXACT = 2.0**53  # above it not every whole number is a float
 _INT64 = np.iinfo(np.int64)
 
 
@@ -36,7 +37,7 @@ def printable(value: str) -> str:
     return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def floats(values: Sequence[object]) -> NDArray[np.float64] | None:
+def floats(values: Sequence[object] | NDArray[np.float64]) -> NDArray[np.float64] | None:
     """Make a column of float64, None as NaN; None where something in it is no number."""
     try:
         return np.array(values, dtype=np.float64)
@@ -44,11 +45,19 @@ def floats(values: Sequence[object]) -> NDArray[np.float64] | None:
         return None
 
 
-def integers(values: Sequence[object]) -> Any:
+def integers(values: Sequence[object] | NDArray[np.float64]) -> Any:
     """Make a column of Int64, None and NaN as NA; None where something in it is no whole number."""
-    try:
-        absent = np.array([value is None or value != value for value in values], dtype=bool)
-        whole = [0 if gone else int(value) for value, gone in zip(values, absent, strict=True)]  # type: ignore[call-overload]
+    found = floats(values)
+    if found is None:
+        return None
+    absent = np.isnan(found)
+    known = np.where(absent, 0.0, found)
+    if np.all((np.abs(known) < EXACT) & (known == np.rint(known))):
+        return pd.arrays.IntegerArray(known.astype(np.int64), absent)
+    if isinstance(values, np.ndarray) or not np.isfinite(known).all():
+        return None
+    try:  # whole numbers that a float would round
+        whole = [0 if gone else int(cast("Any", v)) for v, gone in zip(values, absent, strict=True)]
         if any(not gone and n != v for n, v, gone in zip(whole, values, absent, strict=True)):
             return None
         return pd.arrays.IntegerArray(np.array(whole, dtype=np.int64), absent)

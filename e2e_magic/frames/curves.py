@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,10 @@ import pandas as pd
 from e2e_magic.frames import columns, schema
 from e2e_magic.record import Record
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 _NO_NAMES: Mapping[str, str] = {}
 _TAKEN = ("run", "stage", "trial", "epoch", "t_s")
 # What code may hand back once per epoch (contract, section 4).
 _CURVES = ("loss", "accuracy")
-_EXACT = 2.0**53  # above it not every whole number is a float
 
 
 def samples(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
@@ -68,11 +64,12 @@ def epochs(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> p
     blocks = [block for record in records for block in _blocks(record)]
     lengths = np.array([len(block.epoch) for block in blocks], dtype=np.int64)
     epoch = columns.joined(block.epoch for block in blocks)
+    whole = columns.integers(epoch)  # None where someone logs 0.5 of one
     made: dict[str, Any] = {
         "run": columns.labels([names.get(block.record.run, block.record.run) for block in blocks], lengths),
         "stage": columns.labels([block.record.stage for block in blocks], lengths),
         "trial": np.repeat(np.array([block.record.trial for block in blocks], dtype=np.int64), lengths),
-        "epoch": _whole(epoch),
+        "epoch": epoch if whole is None else whole,
         "t_s": columns.joined(block.t_s for block in blocks),
     }
     units = {"t_s": "s"}
@@ -84,15 +81,6 @@ def epochs(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> p
         )
         units[column] = schema.unit_in_name(key)
     return columns.frame(made, units)
-
-
-def _whole(epoch: NDArray[np.float64]) -> Any:
-    """Make epochs Int64 where all of them are whole, for users may log 0.5 of one."""
-    absent = np.isnan(epoch)
-    known = np.where(absent, 0.0, epoch)
-    if not np.all((np.abs(known) < _EXACT) & (known == np.rint(known))):
-        return epoch
-    return pd.arrays.IntegerArray(known.astype(np.int64), absent)
 
 
 def _blocks(record: Record) -> list[_Block]:

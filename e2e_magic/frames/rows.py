@@ -46,49 +46,65 @@ def results(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> 
         "started_at": columns.times([record.started_at for record in records]),
     }
     made |= {f"param_{columns.printable(name)}": columns.inferred(cells) for name, cells in params.items()}
-    made |= {name: _column(name, values.get(name), len(records)) for name in schema.CONTRACT}
-    # A collector that hands back text for a number: the column keeps its kind, the text is not lost.
-    misfits = [name for name in schema.NUMBERS if any(isinstance(v, str) for v in values.get(name, ()))]
+    misfits = []
+    for name in schema.CONTRACT:
+        made[name], fits = _column(name, values.get(name), len(records))
+        if not fits:
+            misfits.append(name)
     made["host"] = columns.text([record.host or None for record in records])
     made["concurrent"] = pd.array([record.concurrent for record in records], dtype="boolean")
-    units = schema.units(schema.CONTRACT)
-    for name in [*_others(values), *misfits]:
+    others = [*_others(values), *misfits]
+    units = schema.units([*schema.CONTRACT, *others])
+    for name in others:
         cells = values.get(name)
         column = name if name not in made else f"metric_{name}"
         made[column] = columns.inferred(cells) if cells else np.full(len(records), np.nan)
-        units[column] = schema.units([name]).get(name, "")
+        units[column] = units.get(name, "")
     return columns.frame(made, units)
 
 
 def _gather(records: Sequence[Record]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
     """Turn rows into columns: parameters and metrics, None where a record has none."""
-    size = len(records)
-    params: dict[str, list[Any]] = {}
-    values: dict[str, list[Any]] = {}
-    for row, record in enumerate(records):
+    params = _columns([record.params for record in records])
+    read = _columns([record.readings for record in records])
+    values = _columns([derive(record).values for record in records])
+    for name, cells in read.items():
+        other = values.get(name)
         # What was read wins over what was derived from it.
-        for found, target in (
-            (record.params, params),
-            (derive(record).values, values),
-            (record.readings, values),
-        ):
-            for name, value in found.items():
-                cells = target.get(name)
-                if cells is None:
-                    cells = target[name] = [None] * size
-                cells[row] = value
+        values[name] = (
+            cells if other is None else [o if c is None else c for c, o in zip(cells, other, strict=True)]
+        )
     return params, values
 
 
-def _column(name: str, cells: list[Any] | None, size: int) -> Any:
-    """Make a column of the contract, always of its kind."""
-    cells = cells or [None] * size
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Turn mappings into a list per key, None where one has no such key."""
+    names: dict[str, Any] = {}
+    for row in rows:
+        names.update(row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _column(name: str, cells: list[Any] | None, size: int) -> tuple[Any, bool]:
+    """Make a column of the contract, always of its kind, and tell whether all of it fits.
+
+    Text that a collector hands back for a number doesn't: it is missing here and stands in a
+    ``metric_NAME`` beside.
+    """
     if name in schema.TEXTS:
-        return columns.text(cells)
+        return columns.text(cells or [None] * size), True
+    if cells is None:
+        empty = np.full(size, np.nan)
+        return columns.integers(empty) if name in schema.INTEGERS else empty, True
     column = columns.integers(cells) if name in schema.INTEGERS else None
     if column is None:
         column = columns.floats(cells)
-    return columns.floats([_number(cell) for cell in cells]) if column is None else column
+    if column is not None:
+        return column, True
+    numbers = [_number(cell) for cell in cells]
+    return columns.floats(numbers), all(
+        (n is None) == (c is None) for n, c in zip(numbers, cells, strict=True)
+    )
 
 
 def _number(value: Any) -> Any:

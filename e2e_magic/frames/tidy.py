@@ -87,7 +87,8 @@ class TidyFrame(pd.DataFrame):
         if not pd.get_option("display.notebook_repr_html"):
             return None
         shown, half, footer = self._shown()
-        table = shown.to_html(max_rows=half, border=0, notebook=True, show_dimensions=False)
+        with pd.option_context("display.max_colwidth", None):  # a reason cut short is no reason
+            table = shown.to_html(max_rows=half, border=0, notebook=True, show_dimensions=False)
         return f"{table}\n<p>{html.escape(footer)}</p>"
 
     def _shown(self) -> tuple[pd.DataFrame, int | None, str]:

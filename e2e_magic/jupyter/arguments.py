@@ -10,6 +10,7 @@ import argparse
 import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType
 from typing import NoReturn
 
@@ -173,6 +174,7 @@ def add_measuring(parser: Parser) -> None:
     add("-h", "--help", action="store_true", help="show this help; the code is not run")
 
 
+@cache
 def cell_parser() -> Parser:
     """Return the grammar of ``%%e2ebench [STAGE] [options]``."""
     parser = Parser("%%e2ebench", "Measure this cell: wall time, CPU, peak memory, IO, energy, quality.")
@@ -181,6 +183,7 @@ def cell_parser() -> Parser:
     return parser
 
 
+@cache
 def line_parser() -> Parser:
     """Return the grammar of ``%e2ebench [-s STAGE] [options] STATEMENT``, without the statement."""
     parser = Parser("%e2ebench", "Measure one statement: %e2ebench [-s STAGE] [options] STATEMENT")

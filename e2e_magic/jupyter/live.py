@@ -7,9 +7,9 @@ sampler process for the curve and sends a small SVG made by joining strings (0.3
 from __future__ import annotations
 
 import contextvars
+import os
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from html import escape
 from threading import Event, Thread
@@ -45,7 +45,7 @@ class LiveCard:
     """
 
     def __init__(self, shell: InteractiveShell, steps: int) -> None:
-        self.display_id = f"e2e-{uuid.uuid4().hex[:12]}"
+        self.display_id = f"e2e-{os.urandom(6).hex()}"
         self.shown = False
         # The real one: while a repeat's output is held back, the shell has another.
         self._publisher: Any = shell.display_pub

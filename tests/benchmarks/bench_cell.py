@@ -93,7 +93,9 @@ def noop(rounds: int) -> dict[str, float]:
     fresh.interleaved(cells, 10)  # warm
     spent.clear()
     plain, off, on = fresh.interleaved(cells, rounds, shell.display_pub.outputs.clear)
-    plain_cpu, off_cpu, on_cpu = (statistics.median(taken) for taken in (spent[cell] for cell in ("pass", *_MEASURED)))
+    plain_cpu, off_cpu, on_cpu = (
+        statistics.median(taken) for taken in (spent[cell] for cell in ("pass", *_MEASURED))
+    )
     drawn = [timed("time.sleep(0.5)"), timed("%%e2ebench\ntime.sleep(0.5)")]
     fresh.run_cell(shell, "import time")
     fresh.interleaved(drawn, 2)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+import timeit
 from array import array
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from e2e_magic.derived import METRICS, derive
-from e2e_magic.record import Events, Record
+from e2e_magic.record import Events, Record, Series
+from tests import strategies
 
 
 def _record(**given: Any) -> Record:
@@ -118,3 +123,61 @@ def test_every_derived_number_is_declared() -> None:
 
     assert len(names) == len(set(names))
     assert set(derive(record).values) <= set(names)
+
+
+@given(strategies.records(logged=st.sampled_from(["loss", "accuracy", "val_loss", "val_accuracy", "<x>"])))
+def test_any_record_gives_declared_numbers(record: Record) -> None:
+    """Whatever was measured and reported: numbers under declared names, or reasons; never an error."""
+    found = derive(record)
+
+    assert set(found.values) <= {metric.name for metric in METRICS}
+    assert all(type(value) in (int, float) for value in found.values.values())
+    assert all(reason and reason == reason.strip() for reason in (*found.missing.values(), *found.problems))
+    for name in found.missing:
+        assert math.isnan(found.values.get(name, math.nan))
+    if "entries" in found.values and "latency_s" in found.values and record.readings["wall_time_s"] > 1e-250:
+        assert found.values["latency_s"] * found.values["throughput_per_s"] == pytest.approx(1)
+
+
+def test_a_confusion_matrix_gives_the_quality_columns() -> None:
+    """Macro averages, the four counts of two classes, and what only scores give."""
+    found = derive(
+        _record(reported={"confusion": [[5, 1], [2, 7]], "scores": {"roc_auc": 0.9}}, readings={})
+    ).values
+
+    assert (found["tn"], found["fp"], found["fn"], found["tp"]) == (5, 1, 2, 7)
+    assert found["accuracy"] == found["best_accuracy"] == pytest.approx(0.8)
+    assert found["recall"] == found["balanced_accuracy"] == pytest.approx((5 / 6 + 7 / 9) / 2)
+    assert found["precision"] == pytest.approx((5 / 7 + 7 / 8) / 2)
+    assert found["roc_auc"] == 0.9
+
+
+def test_an_empty_matrix_gives_nothing() -> None:
+    """No entry, no accuracy: it is not 0."""
+    assert derive(_record(reported={"confusion": [[0, 0], [0, 0]]}, readings={})).values == {}
+
+
+def test_energy_for_what_was_done() -> None:
+    """All measured domains count, and the power curve up to the second of the target."""
+    found = derive(
+        _record(
+            readings={"wall_time_s": 4.0, "package_energy_j": 30.0, "gpu_energy_j": 10.0},
+            series={"package_power_w": Series.of([1.5, 3.0, 4.5], [10.0, 20.0, 5.0])},
+            events=_logged(accuracy=[0.5, 0.9]),
+            reported={"entries": 8, "target_accuracy": 0.9},
+        )
+    ).values
+
+    assert found["mean_power_w"] == 10.0
+    assert found["energy_per_entry_j"] == 5.0
+    assert found["energy_per_epoch_j"] == 20.0
+    assert found["energy_to_accuracy_j"] == pytest.approx(1.5 * 10 + 1.5 * 20)
+    assert found["peak_power_w"] == 20.0
+
+
+def test_a_bare_record_costs_little() -> None:
+    """10,000 trials without reported numbers take well under the 0.3 s that their frame may take."""
+    record = _record()
+    costs = timeit.repeat(lambda: derive(record), number=1000, repeat=5)
+
+    assert min(costs) / 1000 < 20e-6
