@@ -63,7 +63,7 @@ def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes
         if last.error
         else ""
     )
-    pictures = "".join(_picture(png) for png in images)
+    pictures = "".join(picture(png) for png in images)
     if pictures:  # side by side where there is room, else below each other: never too small to read
         pictures = (
             '<div style="display:flex;flex-wrap:wrap;align-items:flex-start;gap:.5em;margin-top:.5em">'
@@ -220,7 +220,8 @@ def _tile(figure: Figure) -> str:
     )
 
 
-def _picture(png: bytes) -> str:
+def picture(png: bytes) -> str:
+    """Return a PNG at two device pixels per CSS pixel as an HTML image, never wider than its place."""
     data = base64.b64encode(png).decode()
     # The header of a PNG holds its width in pixels at bytes 16 to 19; two of them are one CSS pixel.
     width = int.from_bytes(png[16:20], "big") // 2

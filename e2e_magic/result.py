@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from e2e_magic import card
@@ -99,19 +100,30 @@ class Result:
         Returns
         -------
         Axes, or a list of Axes for ``samples``
-            Shown by a notebook when their figure is the last value: ``result.plot().figure``.
+            As the last value of a cell it shows its picture.
+
+        Raises
+        ------
+        PlanError
+            For a chart that there is not.
         """
         from e2e_magic import charts
 
         if kind == "samples":
-            return charts.timeline(self.samples)
+            return Panels(charts.timeline(self.samples))
         if kind in ("loss", "accuracy"):
-            return charts.learning(self.epochs, y=kind, x=x, target=self._target(kind), ax=ax)
-        if kind == "confusion":
-            return charts.confusion(self.confusions, ax=ax)
-        raise PlanError(
-            f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}"
-        )
+            drawn = charts.learning(self.epochs, y=kind, x=x, target=self._target(kind), ax=ax)
+        elif kind == "confusion":
+            drawn = charts.confusion(self.confusions, ax=ax)
+        else:
+            raise PlanError(
+                f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}"
+            )
+        if ax is None:
+            # The figure is none of pyplot's, so that nothing stays open; a notebook asks the value
+            # itself for its picture.
+            drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
+        return drawn
 
     def _target(self, kind: str) -> float | None:
         return (
@@ -176,6 +188,19 @@ class Result:
         if self._brief:
             return card.text(self.records).splitlines()[0]
         return card.text(self.records)
+
+
+class Panels(list["Axes"]):
+    """The axes of one figure, which show it as the last value of a cell."""
+
+    def _repr_html_(self) -> str:
+        return _picture(self[0]) if self else ""
+
+
+def _picture(axes: Axes) -> str:
+    from e2e_magic.charts.style import png
+
+    return card.picture(png(_figure_of(axes)))
 
 
 def _figure_of(axes: Any) -> Figure:

@@ -27,8 +27,13 @@ def value(kernel: Any, expression: str) -> Any:
 
 def stages(kernel: Any) -> list[str]:
     """Return the stages of the current run's rows, in order."""
-    return list(value(kernel, "[r.stage for r in __import__('e2e_magic.session').session.current().records "
-                      "if r.run == __import__('e2e_magic.session').session.current().run.id]"))
+    return list(
+        value(
+            kernel,
+            "[r.stage for r in __import__('e2e_magic.session').session.current().records "
+            "if r.run == __import__('e2e_magic.session').session.current().run.id]",
+        )
+    )
 
 
 def cards(reply: Any) -> list[dict[str, Any]]:
@@ -85,8 +90,8 @@ class TestRepeats:
     def test_a_wide_spread_is_said_with_what_to_do(self, kernel: Any) -> None:
         """Over 10 % of the median the card warns and names a remedy; an even cell is not blamed."""
         kernel.execute("import time\nlengths = iter([0.02, 0.08, 0.14, 0.2] + [0.1] * 4)")
-        wide = kernel.execute("%%e2ebench wide -r 4\ntime.sleep(next(lengths))")
-        even = kernel.execute("%%e2ebench even -r 4\ntime.sleep(next(lengths))")
+        wide = kernel.execute("%%e2ebench wide -r 4 -i 1\ntime.sleep(next(lengths))")
+        even = kernel.execute("%%e2ebench even -r 4 -i 1\ntime.sleep(next(lengths))")
         [said] = [line for line in cards(wide)[0]["text/plain"].splitlines() if "spread" in line]
 
         assert "% of the median" in said
@@ -161,7 +166,9 @@ class TestResults:
 
         assert reply.texts() == ["7"]
         assert value(kernel, "[type(bench).__name__, len(bench.frame), list(bench.frame['stage'])]") == [
-            "Result", 2, ["train", "train"]
+            "Result",
+            2,
+            ["train", "train"],
         ]
         assert value(kernel, "sorted(set(bench.samples['metric']))[:1]") != []
         assert value(kernel, "repr(bench).startswith('train')") is True
@@ -173,7 +180,8 @@ class TestResults:
 
         assert reply.ename == "ZeroDivisionError"
         assert value(kernel, "[bench.frame['state'].item(), bench.frame['error'].item()]") == [
-            "failed", "ZeroDivisionError: division by zero"
+            "failed",
+            "ZeroDivisionError: division by zero",
         ]
 
     def test_a_line_has_the_result_as_its_value(self, kernel: Any) -> None:
@@ -226,7 +234,10 @@ class TestStacked:
         reply = kernel.execute("%%capture seen\n%%e2ebench under\n'value'")
 
         assert reply.outputs == []
-        assert value(kernel, "['e2e-card' in o.data.get('text/html', '') for o in seen.outputs]") == [True, False]
+        assert value(kernel, "['e2e-card' in o.data.get('text/html', '') for o in seen.outputs]") == [
+            True,
+            False,
+        ]
 
     @pytest.mark.parametrize("below", ["%%time", "%%capture seen"])
     def test_above_another_magic(self, kernel: Any, below: str) -> None:
@@ -279,8 +290,8 @@ class TestHelp:
         text = reply["content"]["payload"][0]["data"]["text/plain"]
 
         for word in (
-            "--metrics LIST", "--repeat N", "--warmup N", "--interval SECONDS", "--entries EXPR", "--loss EXPR",
-            "--accuracy EXPR", "--target-accuracy A", "--confusion EXPR", "--classes EXPR", "--y-true EXPR",
+            "--metrics LIST", "--repeat N", "--warmup N", "--interval SECONDS", "--entries EXPR",
+            "--loss EXPR", "--accuracy EXPR", "--target-accuracy A", "--confusion EXPR", "--classes EXPR", "--y-true EXPR",
             "--y-pred EXPR", "--out NAME", "--estimate-power IDLE_W,FULL_W", "--quiet",
         ):  # fmt: skip
             assert word in text
@@ -299,12 +310,13 @@ class TestHelp:
 
 
 ALLOWED = (
-    "--metrics, --repeat, --warmup, --interval, --entries, --loss, --accuracy, --target-accuracy, --confusion, "
-    "--classes, --y-true, --y-pred, --out, --estimate-power, --quiet, --help"
+    "--metrics, --repeat, --warmup, --interval, --entries, --loss, --accuracy, --target-accuracy, "
+    "--confusion, --classes, --y-true, --y-pred, --out, --estimate-power, --quiet, --help"
 )
 SEE = ". See %%e2ebench? for all options"
 WRONG = {
-    "--repeats 3": f"%%e2ebench: there is no option --repeats (did you mean --repeat?); allowed are {ALLOWED}{SEE}",
+    "--repeats 3": "%%e2ebench: there is no option --repeats (did you mean --repeat?); "
+    f"allowed are {ALLOWED}{SEE}",
     "-r many": f"%%e2ebench: argument -r/--repeat: expected a whole number, got 'many'{SEE}",
     "-r 0": "repeat: expected a whole number of at least 1, got 0",
     "-r": f"%%e2ebench: argument -r/--repeat: expected one argument{SEE}",
@@ -321,9 +333,10 @@ WRONG = {
     "--loss 1+": f"%%e2ebench: argument --loss: '1+' is no Python expression (invalid syntax){SEE}",
     "-o 2fast": f"%%e2ebench: argument -o/--out: '2fast' is no name for a variable{SEE}",
     "-o class": f"%%e2ebench: argument -o/--out: 'class' is no name for a variable{SEE}",
-    "--target-accuracy 0": "target_accuracy: expected a number above 0 and up to 1 (up to 100 for percent), got 0.0",
-    "--estimate-power 60": "estimate_power: expected two numbers of watts IDLE_W,FULL_W with 0 <= idle <= full, "
-    "such as 12,65, got '60'",
+    "--target-accuracy 0": "target_accuracy: expected a number above 0 and up to 1 "
+    "(up to 100 for percent), got 0.0",
+    "--estimate-power 60": "estimate_power: expected two numbers of watts IDLE_W,FULL_W with "
+    "0 <= idle <= full, such as 12,65, got '60'",
     "''": "stage: expected a label such as prepare, train, validate or infer, got ''",
 }
 
@@ -366,8 +379,8 @@ class TestErrors:
         [
             (
                 "resluts",
-                "%e2e: there is no subcommand 'resluts' (did you mean results?); allowed are results, samples, "
-                "epochs, trials, confusions, runs, metrics, run, pipeline, export, auto",
+                "%e2e: there is no subcommand 'resluts' (did you mean results?); "
+                "allowed are results, samples, epochs, trials, confusions, runs, metrics, run, pipeline, export, auto",
             ),
             ("auto maybe", "%e2e auto: expected on or off, got 'maybe'. See %e2e auto? for all options"),
             (
@@ -385,8 +398,8 @@ class TestErrors:
             ),
             (
                 "export rows.csv --frame result",
-                "frame: there is no frame 'result' (did you mean results?); allowed are results, samples, epochs, "
-                "trials, confusions, runs, metrics, pipeline",
+                "frame: there is no frame 'result' (did you mean results?); "
+                "allowed are results, samples, epochs, trials, confusions, runs, metrics, pipeline",
             ),
         ],
     )
@@ -417,7 +430,10 @@ class TestSubcommands:
         for name in ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics"):
             assert kernel.execute(f"frame = %e2e {name}").status == "ok"
             assert value(kernel, "isinstance(frame, __import__('pandas').DataFrame)") is True
-            assert value(kernel, "set(frame.attrs.get('units', {})) <= set(frame)") is True
+            assert (
+                value(kernel, "set(frame.attrs.get('units', {})) <= {*frame, *frame.get('metric', ())}")
+                is True
+            )
             if name in ("results", "samples", "epochs"):
                 assert value(kernel, "frame.attrs['units']") != {}, name
         reply = kernel.execute("%e2e samples --stage prepare --run test")
@@ -433,7 +449,10 @@ class TestSubcommands:
 
         assert reply.texts()[0].startswith("run light gbm started (")
         frame = "e2e.results(run='light gbm')"
-        assert value(kernel, f"[list({frame}['run']), list(map(int, {frame}['trial']))]") == [["light gbm"], [1]]
+        assert value(kernel, f"[list({frame}['run']), list(map(int, {frame}['trial']))]") == [
+            ["light gbm"],
+            [1],
+        ]
         assert value(kernel, "e2e.runs()['description'].iloc[-1]") == "a second tool"
 
 
@@ -452,11 +471,11 @@ class TestAuto:
         kernel.execute("'unmeasured'")
         frame = "e2e.results(run=e2e.runs()['run'].iloc[-1])"
         found = stages(kernel)
-        numbers = [
-            f"cell-{reply.execution_count}" for reply in (plain, failed, awaited)
-        ]
+        numbers = [f"cell-{reply.execution_count}" for reply in (plain, failed, awaited)]
 
-        assert said.texts() == ["every cell is measured from the next one on, as stage cell-N; see %e2e pipeline"]
+        assert said.texts() == [
+            "every cell is measured from the next one on, as stage cell-N; see %e2e pipeline"
+        ]
         assert off.texts() == ["cells are measured only where a line says so"]
         assert plain.texts() == ["'plain'"]
         assert failed.ename == "ZeroDivisionError"
@@ -491,11 +510,17 @@ class TestAuto:
         measured = [kernel.execute(cell) for cell in cells]
 
         for without, within in zip(plain, measured, strict=True):
-            assert (without.status, without.ename, without.evalue) == (within.status, within.ename, within.evalue)
+            assert (without.status, without.ename, without.evalue) == (
+                within.status,
+                within.ename,
+                within.evalue,
+            )
             assert without.stdout == within.stdout
             assert without.texts() == within.texts()
             assert "e2e_magic" not in "".join(within.traceback or [])
-        states = value(kernel, "[r.state for r in __import__('e2e_magic.session').session.current().records[-5:]]")
+        states = value(
+            kernel, "[r.state for r in __import__('e2e_magic.session').session.current().records[-5:]]"
+        )
         assert states == ["complete", "failed", "failed", "failed", "failed"]
 
     def test_silent_requests_are_not_measured(self, kernel: Any) -> None:

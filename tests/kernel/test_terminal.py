@@ -25,7 +25,12 @@ class Terminal:
     """IPython in a pseudo-terminal, with one input after another."""
 
     def __init__(self, folder: Path) -> None:
-        environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "TERM": "dumb", "OMP_NUM_THREADS": "1"}
+        environment = {
+            **os.environ,
+            "IPYTHONDIR": str(folder / "ipython"),
+            "TERM": "dumb",
+            "OMP_NUM_THREADS": "1",
+        }
         self.child = pexpect.spawn(
             sys.executable,
             ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
@@ -122,7 +127,9 @@ def test_a_line_has_its_card_as_value(terminal: Any) -> None:
 def test_top_level_await(terminal: Any) -> None:
     """A cell that awaits is measured in a terminal too, where no loop is running before."""
     text = terminal.type("%%e2ebench waits -q", "import asyncio", "await asyncio.sleep(0.1)", "'awaited'")
-    seen = terminal.type("e2e = __import__('e2e_magic'); e2e.results(stage='waits')['wall_time_s'].item() > 0.09")
+    seen = terminal.type(
+        "e2e = __import__('e2e_magic'); e2e.results(stage='waits')['wall_time_s'].item() > 0.09"
+    )
 
     assert text.splitlines()[-1].endswith(": 'awaited'")
     assert seen.endswith(": True")
@@ -158,7 +165,9 @@ def test_a_wrong_option_is_one_line(terminal: Any) -> None:
             "awaits",
             ("import asyncio; print('now')", "await asyncio.sleep(60)"),
             # IPython's terminal leaves the loop and the suspended cell in it: our trial never ends.
-            marks=pytest.mark.xfail(strict=True, reason="jupyter: nothing ends the trial of a suspended cell"),
+            marks=pytest.mark.xfail(
+                strict=True, reason="jupyter: nothing ends the trial of a suspended cell"
+            ),
         ),
     ],
 )
@@ -172,7 +181,9 @@ def test_ctrl_c_leaves_a_row(terminal: Any, stage: str, body: tuple[str, ...]) -
     terminal.child.sendintr()
     text = terminal.read()
     terminal.type(f"row = __import__('e2e_magic').results(stage={stage!r}).iloc[-1]")
-    seen = terminal.type("print(row['state'], row['error'], row['samples'] >= 20, 0.3 < row['wall_time_s'] < 20)")
+    seen = terminal.type(
+        "print(row['state'], row['error'], row['samples'] >= 20, 0.3 < row['wall_time_s'] < 20)"
+    )
 
     assert "KeyboardInterrupt" in text or "CancelledError" in text
     assert f"{stage} · interrupted" in text
@@ -193,7 +204,9 @@ def test_measuring_goes_on_after_ctrl_c_at_the_prompt(terminal: Any) -> None:
     terminal.read()
     terminal.type("%%e2ebench later -q -i 0.01", "import time; time.sleep(0.1)")
 
-    assert terminal.type("bool(__import__('e2e_magic').results(stage='later')['samples'].item() >= 5)").endswith(": True")
+    assert terminal.type(
+        "bool(__import__('e2e_magic').results(stage='later')['samples'].item() >= 5)"
+    ).endswith(": True")
     assert terminal.sampler_pid() == pid
 
 

@@ -1,0 +1,54 @@
+"""What a measured cell gives back."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import e2e_magic as e2e
+
+
+@pytest.fixture
+def trained(session: Any) -> Any:  # noqa: ARG001
+    """Give the result of a measured block with samples, epochs and labels."""
+    with e2e.measure("train", interval=0.01, target_accuracy=0.5) as trial:
+        for epoch in range(1, 4):
+            time.sleep(0.02)
+            e2e.log(epoch=epoch, loss=1 / epoch, accuracy=epoch / 4)
+        trial.report(y_true=[0, 1, 1], y_pred=[0, 1, 0])
+    return trial
+
+
+def test_it_has_its_frames(trained: Any) -> None:
+    """The same tidy frames as the session's, for this cell alone."""
+    assert trained.frame["stage"].tolist() == ["train"]
+    assert trained.epochs["epoch"].tolist() == [1, 2, 3]
+    assert trained.confusions["count"].sum() == 3
+    assert {"rss_mib", "cpu_percent_now"} <= set(trained.samples["metric"])
+    assert "support" in trained.classification.columns
+
+
+@pytest.mark.parametrize("kind", ["samples", "loss", "accuracy", "confusion"])
+def test_each_chart_shows_itself_in_a_notebook(trained: Any, kind: str) -> None:
+    """The figure is none of pyplot's, so the value brings its own picture."""
+    html = trained.plot(kind)._repr_html_()
+
+    assert html.startswith("<img")
+    assert "data:image/png;base64," in html
+
+
+def test_a_chart_over_seconds(trained: Any) -> None:
+    """Curves against the clock of the trial."""
+    assert "(s)" in trained.plot("loss", x="t_s").get_xlabel()
+
+
+def test_an_unknown_chart_names_the_nearest(trained: Any) -> None:
+    """One sentence."""
+    with pytest.raises(e2e.PlanError) as caught:
+        trained.plot("lost")
+
+    assert str(caught.value) == (
+        "plot: there is no chart 'lost' (did you mean loss?); allowed are samples, loss, accuracy, confusion"
+    )

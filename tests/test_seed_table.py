@@ -1,0 +1,105 @@
+"""Each row of the README's table: the seed's return value, in a cell and as a decorated function."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import e2e_magic as e2e
+
+# name, what the code hands back, the line's options, the decorator's options, what follows.
+ROWS: dict[str, tuple[Any, str, dict[str, Any], dict[str, Any]]] = {
+    "Time": (None, "", {}, {}),
+    "Memory": (None, "-m memory", {"metrics": "memory"}, {}),
+    "TimeToAccuracy": (
+        {"accuracy": [0.5, 0.8, 0.95, 0.9]},
+        "--target-accuracy 0.9",
+        {"target_accuracy": 0.9},
+        {"accuracy": 0.9, "best_accuracy": 0.95, "epochs": 4, "epochs_to_accuracy": 3},
+    ),
+    "Loss": ({"loss": [3.0, 1.0, 2.0]}, "", {}, {"loss": 2.0, "best_loss": 1.0, "epochs": 3}),
+    "Confusion": (
+        {"TP": 8, "FN": 2, "precision": 0.8, "0_class": 10},
+        "",
+        {},
+        {"tp": 8, "fn": 2, "fp": 2, "tn": 8, "recall": 0.8, "f1": 0.8, "accuracy": 0.8},
+    ),
+    "MulticlassConfusion": (
+        {"confusion matrix": [[2, 1, 0], [0, 3, 0], [0, 0, 4]], "classes": ["a", "b", "c"]},
+        "",
+        {},
+        {"accuracy": 0.9},
+    ),
+    "Latency and Throughput": ({"num_entries": 1000}, "", {}, {"entries": 1000}),
+}
+
+
+def _both(shell: Any, name: str) -> list[pd.Series]:
+    """Run one row as a cell and as a function and return both rows of the results."""
+    value, line, options, _ = ROWS[name]
+    shell.user_ns["value"] = value
+    shell.run_cell(f"%%e2ebench cell {line} -q\nvalue;", store_history=False)
+
+    @e2e.measure("function", **options)
+    def function() -> Any:
+        return value
+
+    function()
+    frame = e2e.results()
+    return [frame[frame["stage"] == stage].iloc[0] for stage in ("cell", "function")]
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_seeds_contract_holds_in_both_forms(shell: Any, name: str) -> None:
+    """The same value gives the same numbers on a cell and on a function."""
+    expected = ROWS[name][3]
+    for row in _both(shell, name):
+        assert row["wall_time_s"] > 0
+        assert row["peak_rss_mib"] > 1 or name == "Time"
+        for column, number in expected.items():
+            assert row[column] == pytest.approx(number), column
+        if "entries" in expected:
+            assert row["latency_s"] == pytest.approx(row["wall_time_s"] / 1000)
+            assert row["throughput_per_s"] == pytest.approx(1000 / row["wall_time_s"])
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_both_forms_give_the_same_frames(shell: Any, name: str) -> None:
+    """What was not measured is missing in both; all that doesn't depend on time is equal."""
+    cell, function = _both(shell, name)
+
+    assert cell.isna().tolist() == function.isna().tolist()
+    for frame in (e2e.epochs(), e2e.confusions()):
+        parts = [frame[frame["stage"] == s].drop(columns="stage").reset_index(drop=True) for s in
+                 ("cell", "function")]  # fmt: skip
+        pd.testing.assert_frame_equal(*parts)
+
+
+def test_energy_is_a_number_or_a_reason(shell: Any) -> None:
+    """Never 0."""
+    shell.run_cell("%%e2ebench train -m energy -q -o result\nsum(range(100000))", store_history=False)
+    [record] = shell.user_ns["result"].records
+
+    assert ("package_energy_j" in record.readings) != ("energy" in record.missing)
+    assert not (shell.user_ns["result"].frame["package_energy_j"] == 0).any()
+
+
+def test_tensors_of_tensorflow_are_taken_as_they_are(shell: Any, need: Any) -> None:
+    """The real TensorFlow's confusion matrix, without unpacking."""
+    try:
+        import tensorflow as tf
+    except ImportError:
+        tf = None
+    need(tf, "tensorflow (pip install 'e2e-magic[pipelines]')")
+    true, predicted = [0, 1, 2, 2], [0, 1, 2, 1]
+    shell.user_ns["matrix"] = tf.math.confusion_matrix(true, predicted)
+    shell.run_cell("%%e2ebench v --confusion matrix --classes ['a','b','c'] -q -o r\n1;", store_history=False)
+    counts = shell.user_ns["r"].confusions.pivot_table(
+        "count", "true", "predicted", sort=False, observed=True
+    )
+
+    assert counts.to_numpy().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    assert np.isclose(shell.user_ns["r"].frame["accuracy"].item(), 0.75)
