@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from e2e_magic.events import log
+    from e2e_magic.integrations import track
     from e2e_magic.measuring import measure
     from e2e_magic.plan import PlanError
     from e2e_magic.scripting import (
@@ -45,6 +46,7 @@ __all__ = [
     "run",
     "runs",
     "samples",
+    "track",
     "trials",
 ]
 
@@ -55,6 +57,7 @@ _HOMES = {
     "PlanError": "plan",
     "log": "events",
     "measure": "measuring",
+    "track": "integrations.pytorch",
 }
 
 

@@ -7,6 +7,7 @@ import os
 # Before numpy is imported: two cores shared by parallel BLAS threads make every timing worse.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,15 @@ from typing import Any
 
 import psutil
 import pytest
+
+# A shell's background job ignores SIGINT; so would every kernel and terminal that the tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser's tests last: their server and event loop live on, and other tests count children."""
+    items.sort(key=lambda item: "browser" in item.path.parts)
 
 
 def need(present: object, what: str) -> None:

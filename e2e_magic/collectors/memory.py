@@ -130,12 +130,11 @@ class Memory(Base):
             "rss_start_mib": self._start.rss_mib,
             "rss_end_mib": self._end.rss_mib,
             "peak_rss_mib": self._peak,
-            "peak_tree_rss_mib": self._tree,
         }
 
     def missing(self) -> Mapping[str, str]:
-        if self._end is not None:
-            return {}
+        if self._end is not None:  # counts only where `sampled` has nothing to say
+            return {"peak_tree_rss_mib": "children's memory is known from samples only, and there are none"}
         return {metric.name: self._why for metric in self.metrics if not metric.curve}
 
     def sampled(
@@ -149,7 +148,10 @@ class Memory(Base):
         tree = max(series["tree_rss_mib"].value, default=0.0) if "tree_rss_mib" in series else 0.0
         # An exact peak stays: a sample may have been taken a moment outside of the code.
         peak = self._peak if self._exact else max(self._peak, own)
-        return {"peak_rss_mib": peak, "peak_tree_rss_mib": max(self._tree, tree, peak)}
+        found: dict[str, Value] = {"peak_rss_mib": peak}
+        if "tree_rss_mib" in series:  # from the two edges alone a child's peak would be guessed
+            found["peak_tree_rss_mib"] = max(self._tree, tree, peak)
+        return found
 
     def _sampled(self, why: str) -> None:
         self.source = _SAMPLED.format(where="/proc/self/status VmRSS", why=why)

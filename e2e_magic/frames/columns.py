@@ -13,18 +13,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # pandas 2 has no `str` dtype that knows NA; its `string` is the nearest.
-TEXT: Any = "str" if int(pd.__version__.split(".")[0]) >= 3 else "string"
+_NEW = int(pd.__version__.split(".")[0]) >= 3
+TEXT: Any = "str" if _NEW else "string"
+CATEGORY: Any = "str" if _NEW else object
 EXACT = 2.0**53  # above it not every whole number is a float
 _INT64 = np.iinfo(np.int64)
 
 
 def text(values: Sequence[object]) -> Any:
     """Make a column of text; None is missing, other things are spelled by ``str``."""
-    plain = [None if value is None else value if type(value) is str else str(value) for value in values]
-    try:
-        return pd.array(plain, dtype=TEXT)
-    except UnicodeEncodeError:  # a lone surrogate: valid in Python's text, not in anyone's UTF-8
-        return pd.array([None if value is None else printable(value) for value in plain], dtype=TEXT)
+    return pd.array([None if value is None else printable(str(value)) for value in values], dtype=TEXT)
 
 
 def is_text(column: Any) -> bool:
@@ -34,7 +32,7 @@ def is_text(column: Any) -> bool:
 
 def printable(value: str) -> str:
     r"""Spell lone surrogates as ``\ud800``, which UTF-8 can hold."""
-    return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def floats(values: Sequence[object] | NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -75,7 +73,7 @@ def labels(values: Sequence[str], lengths: Sequence[int] | NDArray[np.int64]) ->
     values = [printable(value) for value in values]
     order = {value: n for n, value in enumerate(dict.fromkeys(values))}
     codes = np.repeat(np.array([order[value] for value in values], dtype=np.int32), lengths)
-    return pd.Categorical.from_codes(codes, categories=pd.Index(list(order), dtype=TEXT))
+    return pd.Categorical.from_codes(codes, categories=pd.Index(list(order), dtype=CATEGORY))
 
 
 def inferred(values: Sequence[Any]) -> Any:

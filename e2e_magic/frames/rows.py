@@ -34,7 +34,7 @@ def results(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> 
         say) follow at the end, as ``metric_NAME`` where the name is taken. Times are UTC.
     """
     params, values = _gather(records)
-    state = pd.Index(list(STATES), dtype=columns.TEXT)
+    state = pd.Index(list(STATES), dtype=columns.CATEGORY)
     made: dict[str, Any] = {
         "run": columns.text([names.get(record.run, record.run) for record in records]),
         "stage": columns.text([record.stage for record in records]),

@@ -11,10 +11,13 @@ from e2e_magic.integrations import based_on
 XGBoostLogger: type[Any]  # made when it is first asked for: only then is XGBoost imported
 
 _TRAINING = ("train", "training", "dtrain")
+# fmt: off
 _LOSSES = (
-    "logloss mlogloss binary_logloss multi_logloss cross_entropy rmse l2 mse l1 mae rmsle mape mphe huber fair "
-    "quantile poisson poisson-nloglik gamma gamma-nloglik gamma_deviance gamma-deviance tweedie cox-nloglik"
-).split()
+    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1", "mae",
+    "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma",
+    "gamma-nloglik", "gamma_deviance", "gamma-deviance", "tweedie", "cox-nloglik",
+)
+# fmt: on
 _ERRORS = ("error", "merror", "binary_error", "multi_error")
 
 
@@ -44,7 +47,9 @@ class _XGBoostLogger:
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - XGBoost's
         """Log the round that ended; False lets the training go on."""
-        last = ((data, metric, rounds[-1]) for data, all_ in evals_log.items() for metric, rounds in all_.items())
+        last = (
+            (data, metric, rounds[-1]) for data, all_ in evals_log.items() for metric, rounds in all_.items()
+        )
         _log_round(epoch + 1, ((d, m, v[0] if isinstance(v, tuple) else v) for d, m, v in last))
         return False
 

@@ -40,7 +40,9 @@ class _LightningLogger:
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002 - Lightning's
         """Log the epoch that ended; Lightning calls it after the epoch's validation."""
-        plain = {_plain(name): value for name, value in trainer.callback_metrics.items() if name[-5:] != "_step"}
+        plain = {
+            _plain(name): value for name, value in trainer.callback_metrics.items() if name[-5:] != "_step"
+        }
         fresh = {name: value for name, value in plain.items() if self._validated or name[:4] != "val_"}
         self._validated = False
         log(**{**renamed(fresh), "epoch": trainer.current_epoch + 1})

@@ -18,6 +18,7 @@ from e2e_magic.jupyter import arguments, subcommands
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.live import LiveCard, ProgressLine
 from e2e_magic.jupyter.running import (
+    awaited,
     check_awaited,
     compile_body,
     evaluators,
@@ -144,9 +145,8 @@ class _Measured:
         with self._shown():
             for trial in self._trials:
                 with self._one(trial):
-                    value = trial.value = await self.code.run_async(
-                        self.shell.user_global_ns, self.shell.user_ns
-                    )
+                    work = self.code.run_async(self.shell.user_global_ns, self.shell.user_ns)
+                    value = trial.value = await awaited(self.shell, work)
         return self._last_value(value)
 
     def _last_value(self, value: Any) -> Any:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import StringIO
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -69,6 +72,38 @@ def compile_body(shell: InteractiveShell, body: str) -> Cell:
             return code
 
     return Cell(tree, filename, compiler, shell.ast_node_interactivity)
+
+
+async def awaited(shell: InteractiveShell, work: Coroutine[Any, Any, Any]) -> Any:
+    """Await a cell's code so that Ctrl-C reaches it in a terminal too.
+
+    There an interrupt ends the loop and leaves the waiting cell suspended for ever: it would have no
+    row. So it is turned into a cancellation of the waiting task, and that into ``KeyboardInterrupt``.
+    A kernel does its own.
+    """
+    __tracebackhide__ = True
+    if hasattr(shell, "kernel") or threading.current_thread() is not threading.main_thread():
+        return await work
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    interrupted = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if task is None or asyncio.current_task(loop) is not None:  # the code computes
+            signal.default_int_handler(number, frame)
+        interrupted = True
+        loop.call_soon_threadsafe(task.cancel)  # the code waits
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not interrupted or task is None:
+            raise
+        task.uncancel()
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def cell_number(shell: InteractiveShell) -> int:

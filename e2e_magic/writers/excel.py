@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
 _CELL = 32_767  # characters that a cell of Excel holds
 _SHEET = 1_048_576  # rows of an Excel sheet
+_LARGEST = 9.99e307
 _FIRST_YEAR = 1900  # of Excel's calendar
 
 
@@ -63,8 +63,8 @@ def _cell(value: Any) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        # Above 2**53 Excel would round a whole number.
-        exact = math.isfinite(value) and not (isinstance(value, int) and abs(value) > 2**53)
+        # Excel would round a whole number above 2**53, and has none above _LARGEST.
+        exact = abs(value) <= (_LARGEST if isinstance(value, float) else 2**53)
         return value if exact else str(value)
     if isinstance(value, datetime) and value.year >= _FIRST_YEAR:
         return value.replace(tzinfo=None)

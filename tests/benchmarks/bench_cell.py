@@ -14,8 +14,9 @@ from fresh import row
 
 NOOP_ROUNDS = 200
 LOADS = 9
-BLOCKS = 40
-BLOCK_S = 0.5
+BLOCKS = 30
+# So long that what is added once per cell, a figure of its own, is a small part of the target.
+BLOCK_S = 1.0
 
 
 def run() -> list[dict[str, Any]]:
@@ -49,13 +50,14 @@ def _loading() -> list[dict[str, Any]]:
 
 def _cpu_bound() -> list[dict[str, Any]]:
     return [
-        row(f"CPU-bound cell, {words}: slower by (+- {noise:.2g} %)", value, "%", target)
+        row(f"CPU-bound cell, {words}: slower by (+- {noise:.2g} %)", value, "%", target) | {"noise": noise}
         for words, value, noise, target in fresh.call("bench_cell", "cpu_bound", BLOCKS)
     ]
 
 
 def _gil() -> list[dict[str, Any]]:
-    held = fresh.call("bench_cell", "gil_held")
+    tries = [fresh.call("bench_cell", "gil_held") for _ in range(3)]
+    held = sorted(tries, key=lambda one: one["got"] / one["due"])[1]
     call = f"{held['wall_s']:.1f} s of a C call with the GIL, 100 Hz"
     return [
         row(f"samples in {call}, of {held['due']} due", 100 * held["got"] / held["due"], "%", ">= 95 %"),

@@ -1,8 +1,9 @@
 """All benchmarks, one table: ``python tests/benchmarks/run_all.py [--peers] [--markdown FILE] [NAME ...]``.
 
 Each ``bench_NAME.py`` beside this file has ``run() -> list[dict]`` with the keys ``what``, ``value``
-(a number, a text or None), ``unit`` and ``target`` (``<= 1``, ``>= 95`` or empty). They compare timings:
-run them alone on the machine. The exit status is 1 if a target is missed.
+(a number, a text or None), ``unit`` and ``target`` (``<= 1``, ``>= 95`` or empty); ``noise``, where there
+is one, is how far off the value may be: a target within it is neither met nor missed. They compare
+timings: run them alone on the machine. The exit status is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -65,11 +66,13 @@ def figures(name: str) -> list[dict[str, Any]]:
 
 
 def met(row: dict[str, Any]) -> str:
-    """Return yes, no, or an empty text where there is no target or no number."""
+    """Return yes, no, noise, or an empty text where there is no target or no number."""
     target = re.fullmatch(r"\s*(<=|>=|<|>)\s*([\d.]+).*", str(row["target"] or ""))
     if target is None or not isinstance(row["value"], int | float):
         return ""
     value, limit = float(row["value"]), float(target[2])
+    if abs(value - limit) < float(row.get("noise") or 0):
+        return "noise"
     holds = {"<=": value <= limit, "<": value < limit, ">=": value >= limit, ">": value > limit}
     return "yes" if holds[target[1]] else "no"
 

@@ -144,7 +144,6 @@ def test_a_killed_sampler_costs_curves_only(kernel: Any, tmp_path: Path) -> None
     assert sampler_pid(kernel) != killed
 
 
-@pytest.mark.xfail(reason="collectors/memory.py fills it from the two edges", strict=True)
 def test_a_killed_sampler_leaves_no_peak_of_the_children(kernel: Any, tmp_path: Path) -> None:
     """A peak that is only known from samples is missing without them: a child's memory is not guessed."""
     kernel.execute("%e2ebench -s before -q pass")
@@ -281,7 +280,8 @@ def test_a_failing_collector_costs_its_own_numbers(kernel: Any, fails_at: str, s
 
     assert reply.stderr == (
         f"e2e_magic: {stage}: the collector faulty failed at {said} "
-        f"(OSError: no {fails_at.split(maxsplit=1)[0]} today); all other numbers are kept. Leave it out with --metrics\n"
+        f"(OSError: no {fails_at.split(maxsplit=1)[0]} today); "
+        "all other numbers are kept. Leave it out with --metrics\n"
     )
     assert left == 6
     if ends == "value":

@@ -291,8 +291,8 @@ class TestHelp:
 
         for word in (
             "--metrics LIST", "--repeat N", "--warmup N", "--interval SECONDS", "--entries EXPR",
-            "--loss EXPR", "--accuracy EXPR", "--target-accuracy A", "--confusion EXPR", "--classes EXPR", "--y-true EXPR",
-            "--y-pred EXPR", "--out NAME", "--estimate-power IDLE_W,FULL_W", "--quiet",
+            "--loss EXPR", "--accuracy EXPR", "--target-accuracy A", "--confusion EXPR", "--classes EXPR",
+            "--y-true EXPR", "--y-pred EXPR", "--out NAME", "--estimate-power IDLE_W,FULL_W", "--quiet",
         ):  # fmt: skip
             assert word in text
         assert "%e2ebench [-s STAGE] [options] STATEMENT" in text
@@ -380,7 +380,8 @@ class TestErrors:
             (
                 "resluts",
                 "%e2e: there is no subcommand 'resluts' (did you mean results?); "
-                "allowed are results, samples, epochs, trials, confusions, runs, metrics, run, pipeline, export, auto",
+                "allowed are results, samples, epochs, trials, confusions, runs, metrics, run, "
+                "pipeline, export, auto",
             ),
             ("auto maybe", "%e2e auto: expected on or off, got 'maybe'. See %e2e auto? for all options"),
             (

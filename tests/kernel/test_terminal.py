@@ -161,14 +161,7 @@ def test_a_wrong_option_is_one_line(terminal: Any) -> None:
     [
         ("spins", ("print('now')", "while True: pass")),
         ("sleeps", ("import time; print('now'); time.sleep(60)",)),
-        pytest.param(
-            "awaits",
-            ("import asyncio; print('now')", "await asyncio.sleep(60)"),
-            # IPython's terminal leaves the loop and the suspended cell in it: our trial never ends.
-            marks=pytest.mark.xfail(
-                strict=True, reason="jupyter: nothing ends the trial of a suspended cell"
-            ),
-        ),
+        ("awaits", ("import asyncio; print('now')", "await asyncio.sleep(60)")),
     ],
 )
 def test_ctrl_c_leaves_a_row(terminal: Any, stage: str, body: tuple[str, ...]) -> None:
