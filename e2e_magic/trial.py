@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from e2e_magic import reported
-from e2e_magic.collectors.base import Collector, Probe, Unavailable
+from e2e_magic.collectors.base import Collector, Probe, Unavailable, refuse, refused
 from e2e_magic.events import EventLog
 from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Record, State, Value
@@ -182,12 +182,16 @@ class Trial:
             if isinstance(cls, Unavailable):
                 self._missing[name] = cls.reason
                 continue
+            if (known := refused(name)) is not None:
+                self._missing[name] = known.reason
+                continue
             try:
                 collector = cls()
                 self._collectors.append(collector)
                 probes += collector.probes()
-            except Unavailable as why:
-                self._missing[name] = why.reason
+            except Unavailable as unavailable:
+                refuse(name, unavailable)
+                self._missing[name] = unavailable.reason
             except Exception as error:  # another package's collector may fail in any way
                 self._failed(name, "start", error)
         return probes

@@ -167,6 +167,18 @@ class Base:
 
 
 _classes: dict[str, type[Collector] | Unavailable] = {}
+# Collectors that said `Unavailable`: to look for sensors anew costs each cell half a millisecond.
+_refused: dict[str, Unavailable] = {}
+
+
+def refuse(name: str, why: Unavailable) -> None:
+    """Keep in mind that a collector can't measure here, until ``registered(again=True)``."""
+    _refused[name] = why
+
+
+def refused(name: str) -> Unavailable | None:
+    """Return why a collector can't measure here, if it has said so."""
+    return _refused.get(name)
 
 
 def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailable]:
@@ -192,6 +204,7 @@ def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailabl
                     "update or remove the package that brings it",
                 )
         order = {name: n for n, name in enumerate(BUILT_IN)}
+        _refused.clear()
         _classes.clear()
         _classes.update(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
     return dict(_classes)

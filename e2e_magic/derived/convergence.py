@@ -46,6 +46,9 @@ def convergence(
     on the validation set, so ``val_accuracy`` wins where both are logged. The time is that of the
     ``log`` call. A target that is not reached has no time.
     """
+    logged = len(record.events) > 0
+    if not logged and counted_accuracy is None and record.reported.keys().isdisjoint(_READ):
+        return {}, {}
     import numpy as np
 
     found: dict[str, float | int] = {}
@@ -55,6 +58,9 @@ def convergence(
         given = record.reported.get(name)
         if given is None and name == "accuracy":
             given = counted_accuracy
+        if not logged and isinstance(given, int | float) and not math.isnan(given):
+            found[name] = found[f"best_{name}"] = float(given)  # one number: the last and the best
+            continue
         if isinstance(given, list):
             curve = np.asarray(given, dtype=float)
             listed = max(listed, len(curve))
@@ -78,6 +84,9 @@ def convergence(
     if target is not None:
         _to_accuracy(record, float(target), found, missing)
     return found, missing
+
+
+_READ = ("loss", "accuracy", "target_accuracy")
 
 
 def _logged(record: Record, *names: str) -> tuple[str | None, NDArray[Any]]:

@@ -13,8 +13,8 @@ XGBoostLogger: type[Any]  # made when it is first asked for: only then is XGBoos
 _TRAINING = ("train", "training", "dtrain")
 # fmt: off
 _LOSSES = (
-    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1", "mae",
-    "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma",
+    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1",
+    "mae", "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma",
     "gamma-nloglik", "gamma_deviance", "gamma-deviance", "tweedie", "cox-nloglik",
 )
 # fmt: on

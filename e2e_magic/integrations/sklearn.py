@@ -55,7 +55,8 @@ def log_fitted(model: Any, X: Any = None, y: Any = None) -> None:  # noqa: N803 
     if not known:
         raise ValueError(
             f"log_fitted(model): {name} has no loss_curve_, validation_scores_ or train_score_; fit it "
-            "first, take a pipeline's last step or a search's best_estimator_, or give X and y for its staged_predict"
+            "first, take a pipeline's last step or a search's best_estimator_, or give X and y for the "
+            "stages of a boosting model"
         )
     for n in range(max(map(len, known.values()))):
         log(**{key: curve[n] for key, curve in known.items() if n < len(curve)}, epoch=n + 1)

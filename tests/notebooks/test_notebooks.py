@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -56,3 +58,30 @@ def test_the_quickstart_shows_cards_pipeline_frames_and_an_export(tmp_path: Path
     assert exported["stage"].unique().tolist() == ["prepare", "train", "validate", "infer"]
     assert exported.loc[exported["stage"] == "validate", "accuracy"].item() > 0.9
     assert (exported["stage"] == "infer").sum() == 20
+
+
+def test_the_digits_pipeline_learns(tmp_path: Path, need: Any) -> None:
+    """Over 0.90 on held-out digits, with the time that took; entries counted by `track`."""
+    need(importlib.util.find_spec("torch"), "torch (pip install 'e2e-magic[pipelines]')")
+    book = _run(FOLDER / "mnist_pytorch.ipynb", tmp_path)
+    texts = _outputs(book, "text/plain")
+    validate = next(text for text in texts if text.startswith("validate"))
+    train = next(text for text in texts if text.startswith("train\n"))
+
+    assert float(re.search(r"accuracy\s+(0\.\d+)", validate)[1]) > 0.90  # type: ignore[index]
+    assert re.search(r"time to accuracy\s+\d", train)
+    assert "throughput" in train
+
+
+def test_the_stock_pipeline_is_honest(tmp_path: Path, need: Any) -> None:
+    """A falling loss, a price chart, and the naive forecast beside the model."""
+    need(importlib.util.find_spec("tensorflow"), "tensorflow (pip install 'e2e-magic[pipelines]')")
+    book = _run(FOLDER / "stock_lstm_keras.ipynb", tmp_path)
+    texts = _outputs(book, "text/plain")
+
+    assert any("naive: yesterday's price" in text for text in texts)
+    assert len(_outputs(book, "image/png")) == 1
+    train = next(text for text in texts if text.startswith("train\n"))
+    loss = re.search(r"loss\s+([\d.]+)(?:\s+\(best ([\d.]+)\))?", train)
+    assert loss is not None
+    assert float(loss[1]) < 1.3
