@@ -88,7 +88,8 @@ def test_quoted_words_come_back(words: list[str]) -> None:
             "--metrcs cpu",
             "%%e2ebench: there is no option --metrcs (did you mean --metrics?); "
             "allowed are --metrics, --repeat, --warmup, --interval, --entries, --loss, --accuracy, "
-            "--target-accuracy, --confusion, --classes, --y-true, --y-pred, --out, --estimate-power, --quiet, --help. See %%e2ebench? for all options",
+            "--target-accuracy, --confusion, --classes, --y-true, --y-pred, --out, --estimate-power, "
+            "--quiet, --help. See %%e2ebench? for all options",
         ),
         (
             "a b",
