@@ -1,0 +1,106 @@
+"""The Lightning callback, against a trainer that calls as Lightning does.
+
+Lightning is in no extra: `Trainer` below keeps to the order of its fit loop (the validation within the
+epoch, `callback_metrics` kept from one epoch to the next, a trial run of the validation at the start).
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from e2e_magic.events import EventLog
+from e2e_magic.integrations import lightning as hook
+
+
+class Callback:
+    """Lightning's base class, as far as a hook sees it: every method is there and does nothing."""
+
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None: ...
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None: ...
+
+
+class Trainer:
+    """Runs the hooks in Lightning's order over metrics that are given per epoch."""
+
+    def __init__(self, callback: Any) -> None:
+        self.callback = callback
+        self.callback_metrics: dict[str, Any] = {}
+        self.current_epoch = 0
+        self.sanity_checking = False
+
+    def fit(self, epochs: list[tuple[dict[str, Any], dict[str, Any] | None]]) -> None:
+        self.sanity_checking = True
+        self.callback_metrics = {"val_loss": 99.0}
+        self.callback.on_validation_end(self, None)
+        self.sanity_checking = False
+        self.callback_metrics = {}
+        for self.current_epoch, (train, validation) in enumerate(epochs):
+            if validation is not None:
+                self.callback_metrics.update(validation)
+                self.callback.on_validation_end(self, None)
+            self.callback_metrics.update(train)
+            self.callback.on_train_epoch_end(self, None)
+
+
+@pytest.fixture(params=["lightning.pytorch", "pytorch_lightning"])
+def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, without: Any) -> Any:
+    """Give the callback, made with only one of the two packages there."""
+    without(hook, "LightningLogger", "lightning.pytorch.callbacks", "pytorch_lightning.callbacks")
+    home = ModuleType(f"{request.param}.callbacks")
+    home.Callback = Callback  # type: ignore[attr-defined]
+    for module in (request.param.split(".")[0], request.param):
+        monkeypatch.setitem(sys.modules, module, ModuleType(module))
+    monkeypatch.setitem(sys.modules, home.__name__, home)
+    yield hook.LightningLogger
+    del vars(hook)["LightningLogger"]
+
+
+def test_it_is_a_callback_of_the_package_that_is_there(made: Any) -> None:
+    """`lightning` and `pytorch_lightning` both serve; a checkpoint may pickle it."""
+    assert issubclass(made, Callback)
+    assert isinstance(pickle.loads(pickle.dumps(made())), made)
+
+
+def test_each_epoch_is_logged_under_the_names_of_the_frames(made: Any, opened: EventLog) -> None:
+    """Prefixes, slashes and `_epoch` are understood; values of single steps are left out."""
+    train = {"train_loss_step": 9.0, "train_loss_epoch": 0.5, "train/acc": 0.7, "lr": 0.1}
+    Trainer(made()).fit([(train, {"val/loss": 0.6, "valid_acc": 0.8})] * 2)
+    rows = opened.peek()
+
+    assert list(rows.epoch) == [1, 2]
+    assert {key: values[0] for key, values in rows.values.items()} == {
+        "loss": 0.5, "accuracy": 0.7, "lr": 0.1, "val_loss": 0.6, "val_accuracy": 0.8,
+    }  # fmt: skip
+
+
+def test_an_epoch_without_validation_has_no_validation_metrics(made: Any, opened: EventLog) -> None:
+    """Lightning keeps the last ones, and those of the trial run at the start: neither is logged."""
+    Trainer(made()).fit([({"loss": 3.0}, None), ({"loss": 2.0}, {"val_loss": 2.5}), ({"loss": 1.0}, None)])
+    rows = opened.peek()
+
+    assert list(rows.values["loss"]) == [3.0, 2.0, 1.0]
+    assert [value == value for value in rows.values["val_loss"]] == [False, True, False]
+
+
+def test_without_lightning_the_error_names_the_pip_command(without: Any) -> None:
+    """Both packages are named, with the next step."""
+    without(hook, "LightningLogger", "lightning.pytorch.callbacks", "pytorch_lightning.callbacks")
+    sentence = (
+        r"^LightningLogger can't be used here \(lightning\.pytorch\.callbacks: .+; "
+        r"pytorch_lightning\.callbacks: .+\); install it: pip install lightning$"
+    )
+
+    with pytest.raises(ImportError, match=sentence):
+        hook.LightningLogger  # noqa: B018
+
+
+def test_a_wrong_name_is_an_attribute_error() -> None:
+    """The module answers for a wrong name as any module does."""
+    with pytest.raises(AttributeError, match="has no attribute 'Lightning'"):
+        hook.Lightning  # noqa: B018
