@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -129,6 +130,7 @@ class Trial:
     ) -> None:
         for collector in reversed(self._entered):
             self._guard(collector, "stop", collector.__exit__, kind, error, trace)
+            self._end_sampling()  # right after wall time: the sampler answers while the others stop
         events = self.events.close()
         samples = self._stop_sampling()
         if self.step.warmup:
@@ -210,6 +212,11 @@ class Trial:
             self._warn(
                 f"{self.plan.stage}: {self._missing['samples']}; curves are missing, counters are kept"
             )
+
+    def _end_sampling(self) -> None:
+        if self._recording is not None:
+            with suppress(SamplerLost, OSError):  # `stop` meets it again and says it
+                self._recording.end()
 
     def _stop_sampling(self) -> Samples:
         recording, self._recording = self._recording, None

@@ -190,6 +190,9 @@ class _Lost:
     def start(self, *_: object, **__: object) -> Any:
         return self
 
+    def end(self) -> None:
+        raise SamplerLost("it is told once, by stop")
+
     def stop(self) -> Any:
         raise SamplerLost("the sampler process ended")
 

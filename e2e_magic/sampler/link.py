@@ -87,8 +87,11 @@ class Link:
 
     def ask(self, verb: str, *rest: Any) -> Any:
         """Send a message and return the answer to it."""
+        return self.take(self.send(verb, *rest))
+
+    def take(self, number: int) -> Any:
+        """Return the answer to a message that was sent."""
         with self._lock:
-            number = self.send(verb, *rest)
             deadline = time.monotonic() + PATIENCE_S
             try:
                 while number not in self._replies:
