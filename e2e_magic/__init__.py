@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         samples,
         trials,
     )
+    from e2e_magic.serving import latency
     from e2e_magic.trial import MeasurementWarning
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "confusions",
     "epochs",
     "export",
+    "latency",
     "log",
     "measure",
     "metrics",
@@ -55,6 +57,7 @@ __all__ = [
 _HOMES = {
     "MeasurementWarning": "trial",
     "PlanError": "plan",
+    "latency": "serving",
     "log": "events",
     "measure": "measuring",
     "track": "integrations.pytorch",
