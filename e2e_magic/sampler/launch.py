@@ -30,8 +30,8 @@ def launch() -> socket.socket:
     Notes
     -----
     `subprocess` starts the shell with vfork, whatever this process's size; the double fork is the shell's.
-    Two more ways that were tried cost this process more: a fork of its own copies its page tables
-    (many ms for some GiB), and a Python that forks itself is waited for as long as Python takes to start.
+    The other ways were not timed against it, but a fork of this process would copy its page tables, and a
+    Python that forks itself must be waited for as long as Python takes to start.
     """
     if not sys.executable:
         raise OSError("this Python doesn't know its own executable (sys.executable is empty)")
