@@ -14,7 +14,8 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.display import display
 
 from e2e_magic.cell import Cell
-from e2e_magic.jupyter import arguments, subcommands
+from e2e_magic.collectors.base import registered
+from e2e_magic.jupyter import arguments, words
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.live import LiveCard, ProgressLine
 from e2e_magic.jupyter.running import (
@@ -72,7 +73,7 @@ class E2EMagics(Magics):
     def e2e(self, line: str) -> Any:
         __tracebackhide__ = True
         try:
-            return subcommands.run(line, self.session, self.auto)
+            return words.act(line, self.session, self.auto, self.shell)
         except (ValueError, OSError, ImportError) as error:
             raise UsageError(str(error)) from None
 
@@ -90,7 +91,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             estimate_power=options.estimate_power,
             options=arguments.given_expressions(options),
         )
-        plan.check_collectors(subcommands.collector_names())
+        plan.check_collectors(registered())
     except PlanError as error:
         raise UsageError(str(error)) from None
     return plan
@@ -201,4 +202,4 @@ E2EMagics.e2ebench.__doc__ = (
     + "\nEXPR is Python, evaluated after the code, outside the measured time.\n"
     + "\nAs a line: %e2ebench [-s STAGE] [options] STATEMENT\n"
 )
-E2EMagics.e2e.__doc__ = subcommands.overview()
+E2EMagics.e2e.__doc__ = words.overview()

@@ -1,0 +1,77 @@
+"""``%e2e SUBCOMMAND``: a table of words, each a function of the rest of the line."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from e2e_magic.jupyter.arguments import split
+from e2e_magic.jupyter.auto import Auto
+from e2e_magic.jupyter.words import files, frames, running
+from e2e_magic.jupyter.words.line import Line, Subcommand
+from e2e_magic.plan import nearest
+from e2e_magic.session import Session
+
+SUBCOMMANDS = {
+    "results": Subcommand("results", "a row per trial: cost and gain", frames.frame("results")),
+    "samples": Subcommand("samples", "the sampled curves", frames.frame("samples")),
+    "epochs": Subcommand("epochs", "what was logged per epoch", frames.frame("epochs")),
+    "trials": Subcommand("trials", "the results of sweeps, best first", frames.frame("trials")),
+    "confusions": Subcommand("confusions", "the confusion matrices", frames.frame("confusions")),
+    "runs": Subcommand("runs", "a row per run, with its environment", frames.frame("runs")),
+    "metrics": Subcommand(
+        "metrics", "what can be measured here, and what can't and why", frames.frame("metrics")
+    ),
+    "run": Subcommand("run NAME [--description TEXT]", "start the next run", running.run),
+    "pipeline": Subcommand(
+        "pipeline", "the stages side by side, the bottleneck named", frames.frame("pipeline")
+    ),
+    "export": Subcommand("export PATH [--frame NAME]", "write a frame to a file", files.export),
+    "auto": Subcommand("auto on|off", "measure every cell, as stage cell-N", running.auto),
+}
+
+
+def act(text: str, session: Session, auto: Auto, shell: InteractiveShell) -> Any:
+    """Do what a ``%e2e`` line says; its value is the line's value."""
+    words = [word.text for word in split(text)]
+    if not words:
+        display({"text/plain": overview(), "text/html": _overview_html()}, raw=True)
+        return None
+    name, *rest = words
+    if name not in SUBCOMMANDS:
+        raise UsageError(
+            f"%e2e: there is no subcommand {name!r}{nearest(name, SUBCOMMANDS)}; "
+            f"allowed are {', '.join(SUBCOMMANDS)}"
+        )
+    return SUBCOMMANDS[name].act(Line(rest, session, auto, shell))
+
+
+def overview() -> str:
+    """Return the list of subcommands with one line each."""
+    width = max(len(sub.usage) for sub in SUBCOMMANDS.values()) + 6
+    lines = [f"  {'%e2e ' + sub.usage:<{width}} {sub.summary}" for sub in SUBCOMMANDS.values()]
+    return "\n".join(
+        [
+            "e2e_magic: what each stage of a pipeline costs and gains.",
+            "",
+            "  %%e2ebench [STAGE]  measures a cell; %e2ebench STATEMENT measures a statement",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _overview_html() -> str:
+    rows = "".join(
+        f'<tr><td style="text-align:left;font-family:monospace;padding-right:1.5em">%e2e {escape(sub.usage)}'
+        f'</td><td style="text-align:left">{escape(sub.summary)}</td></tr>'
+        for sub in SUBCOMMANDS.values()
+    )
+    return (
+        "<div><b>e2e_magic</b>: <code>%%e2ebench [STAGE]</code> measures a cell, "
+        f"<code>%e2ebench STATEMENT</code> a statement.<table>{rows}</table></div>"
+    )

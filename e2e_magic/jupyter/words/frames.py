@@ -1,0 +1,37 @@
+"""``%e2e results`` and its like: each returns a DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from e2e_magic.jupyter.arguments import Parser
+from e2e_magic.jupyter.words.line import Line
+
+
+def frame(name: str) -> Callable[[Line], Any]:
+    """Return what shows one of the session's frames."""
+
+    def show(line: Line) -> Any:
+        parser = Parser(f"%e2e {name}", f"Return {name} as a DataFrame.")
+        if name != "metrics":
+            parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
+        if name not in ("metrics", "runs", "pipeline"):
+            parser.add_argument("--stage", metavar="STAGE", help="only this stage")
+        from e2e_magic.frames import TidyFrame
+
+        chosen = vars(parser.read(line.words))
+        found = line.session.frame(name, **chosen)
+        if name == "pipeline" and len(found):
+            _show_pipeline(found)
+        return TidyFrame.of(found)
+
+    return show
+
+
+def _show_pipeline(found: Any) -> None:
+    """Show the bottleneck in words and the chart; the frame itself is the value of the line."""
+    from e2e_magic import charts
+    from e2e_magic.jupyter.pictures import show_chart
+
+    show_chart(charts.pipeline(found), found.attrs.get("summary", ""))
