@@ -12,23 +12,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from e2e_magic.analysing import compare, influence, pareto
+    from e2e_magic.comparing import RegressionError
     from e2e_magic.events import log
     from e2e_magic.integrations import track
-    from e2e_magic.measuring import measure
+    from e2e_magic.measuring import baseline, measure
     from e2e_magic.plan import PlanError
     from e2e_magic.scripting import (
         confusions,
         epochs,
         export,
+        import_umlaut,
         metrics,
         pipeline,
+        report,
         results,
         run,
         runs,
         samples,
+        store,
         trials,
     )
     from e2e_magic.serving import latency
+    from e2e_magic.storage import StoreError
     from e2e_magic.trial import MeasurementWarning
 
 __version__ = "0.1.0"
@@ -36,18 +42,27 @@ __version__ = "0.1.0"
 __all__ = [
     "MeasurementWarning",
     "PlanError",
+    "RegressionError",
+    "StoreError",
+    "baseline",
+    "compare",
     "confusions",
     "epochs",
     "export",
+    "import_umlaut",
+    "influence",
     "latency",
     "log",
     "measure",
     "metrics",
+    "pareto",
     "pipeline",
+    "report",
     "results",
     "run",
     "runs",
     "samples",
+    "store",
     "track",
     "trials",
 ]
@@ -57,9 +72,15 @@ __all__ = [
 _HOMES = {
     "MeasurementWarning": "trial",
     "PlanError": "plan",
+    "RegressionError": "comparing",
+    "StoreError": "storage",
+    "compare": "analysing",
+    "influence": "analysing",
+    "baseline": "measuring",
     "latency": "serving",
     "log": "events",
     "measure": "measuring",
+    "pareto": "analysing",
     "track": "integrations.pytorch",
 }
 

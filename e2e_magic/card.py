@@ -125,6 +125,7 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         ("gpu_energy_j", "GPU energy", "J"),
         ("net_energy_j", "net energy", "J"),
         ("mean_power_w", "mean power", "W"),
+        ("co2_g", "CO2", "g"),
         ("gpu_peak_memory_mib", "GPU memory", "MiB"),
         ("gpu_time_s", "GPU time", "s"),
     ):
@@ -155,6 +156,13 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
             detail = f"to {digits(target)}" if target is not None and "to_accuracy" in name else ""
             macro = "macro" if name == "f1" and "tp" not in last else ""
             shown.append(Figure(label, quantity(_number(last, name), unit), detail or macro))
+    calls = record.reported.get("latency")
+    if calls:
+        name = next((name for name in ("p50", "mean") if f"latency_{name}_s" in last), "mean")
+        tail = next((q for q in ("p99", "p95", "p90") if f"latency_{q}_s" in last), None)
+        slow = f"{tail} {quantity(_number(last, f'latency_{tail}_s'), 's')}, " if tail else ""
+        one = quantity(_number(last, f"latency_{name}_s"), "s")
+        shown.append(Figure(f"single call, {name}", one, f"{slow}of {calls['calls']:,}"))
     both = [digits(_number(last, name)) for name in ("precision", "recall") if name in last]
     if len(both) == 2:
         shown.append(Figure("precision / recall", " / ".join(both)))
@@ -172,13 +180,22 @@ def notes(records: Sequence[Record]) -> list[str]:
     said += [
         f"{name}: {why}"
         for name, why in {**last.missing, **derived.missing}.items()
-        if not (name == "gpu" and "no NVIDIA" in why)  # no news on most machines; %e2e metrics says it
+        if not _no_news(name, why)
     ]
     said += derived.problems
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
         said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
     return [_short(note) for note in said]
+
+
+def _no_news(name: str, why: str) -> bool:
+    """Tell what is so on most machines: `%e2e metrics` says it, the card need not each time."""
+    return (
+        (name == "gpu" and "no NVIDIA" in why)
+        or (name == "psys_energy_j" and "read only where there is none" in why)
+        or why == "torch is not in use"
+    )
 
 
 def _repeated(

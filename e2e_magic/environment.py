@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,14 @@ from pathlib import Path
 from e2e_magic.record import Environment
 
 
-def capture() -> Environment:
-    """Look at this machine and this process. What can't be known is None; nothing is imported anew."""
+def capture(notebook: str = "") -> Environment:
+    """Look at this machine and this process. What can't be known is None; nothing is imported anew.
+
+    Parameters
+    ----------
+    notebook : str
+        The notebook's path as the front end gives it; Jupyter's server also tells it its kernels.
+    """
     commit, dirty = _git()
     return Environment(
         host=platform.node(),
@@ -26,6 +33,7 @@ def capture() -> Environment:
         git_commit=commit,
         git_dirty=dirty,
         packages=packages(),
+        notebook=_notebook(notebook or os.environ.get("JPY_SESSION_NAME", "")),
     )
 
 
@@ -39,6 +47,12 @@ def packages() -> dict[str, str]:
         if isinstance(version, str):
             found[name] = version
     return found
+
+
+def _notebook(path: str) -> str | None:
+    """Return the file's name alone; a console's or another session's name is none."""
+    found = re.search(r"([^/\\]+\.ipynb)\b", path)
+    return found[1] if found else None
 
 
 def _cpu() -> str:

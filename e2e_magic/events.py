@@ -90,9 +90,9 @@ class EventLog:
     def _events(self) -> Events:
         return Events(self._t_s, self._epoch, self._values, self._calls - len(self._t_s))
 
-    def add(self, values: dict[str, Any]) -> None:
-        """Write one row, stamped now."""
-        t_s = (self._clock() - self._origin) * 1e-9
+    def add(self, values: dict[str, Any], *, stamped: bool = True) -> None:
+        """Write one row, stamped now, or without a time (NaN) where nobody knows when it was."""
+        t_s = (self._clock() - self._origin) * 1e-9 if stamped else nan
         row: dict[str, float] = {}
         for key, value in values.items():
             try:
@@ -175,6 +175,14 @@ def log(**values: Any) -> None:
         target = active()
         if target is not None:
             target.add(values)
+
+
+def log_past(**values: Any) -> None:
+    """Report an epoch that is over, and of which nobody knows when it was: as `log`, without a time."""
+    if _open:
+        target = active()
+        if target is not None:
+            target.add(values, stamped=False)
 
 
 def count(entries: int) -> None:

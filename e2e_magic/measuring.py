@@ -1,18 +1,23 @@
-"""``measure``: the measured cell for scripts, as a context manager and as a decorator."""
+"""``measure``: the measured cell for scripts, as a context manager and as a decorator; ``baseline``."""
 
 from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from e2e_magic import calls
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.record import Record
 from e2e_magic.result import Result
 from e2e_magic.session import current
-from e2e_magic.trial import Trial
+from e2e_magic.trial import MeasurementWarning, Trial
+
+if TYPE_CHECKING:
+    from e2e_magic.idle import IdlePower
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -68,6 +73,11 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
     entries, loss, accuracy, confusion, classes, y_true, y_pred : object or callable, optional
         What the code handled and gained; a function is called with the returned value, after the
         measured time.
+    latency : callable, optional
+        One call, such as ``lambda: model.predict(X[:1])``, or a function of the returned value. It is
+        timed again and again after the last repeat, outside the measured time: p50, p90, p95, p99.
+    latency_duration : float
+        Seconds for which it is timed.
     target_accuracy : float, optional
         Gives epochs to accuracy and, with ``log``, seconds to accuracy.
     estimate_power : (float, float), optional
@@ -102,6 +112,7 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
         interval: float = 0.1,
         target_accuracy: float | None = None,
         estimate_power: Any = None,
+        latency_duration: float = 2.0,
         **options: Any,
     ) -> None:
         self._plan = Plan(
@@ -112,17 +123,22 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
             interval=interval,
             target_accuracy=target_accuracy,
             estimate_power=estimate_power,
+            latency_duration=latency_duration,
             options=options,
         )
+        if "latency" in options:
+            calls.check("latency", options["latency"], "a function that makes one call", "")
         self._open: list[tuple[Trial, Measurement]] = []
 
     def _trials(
         self, keep: Callable[[Record], None] | None = None, source: str | None = None
     ) -> Iterator[Trial]:
-        options = {
+        options: dict[str, Callable[[Any], object]] = {
             name: value if callable(value) else functools.partial(_constant, value)
             for name, value in self._plan.options.items()
         }
+        if "latency" in options:
+            options["latency"] = _single_call(options["latency"])
         return current().trials(self._plan, options=options, source=source, keep=keep)
 
     def _one(self, keep: Callable[[Record], None] | None = None, source: str | None = None) -> Trial:
@@ -194,3 +210,39 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
 
 def _constant(value: object, _returned: object) -> object:
     return value
+
+
+def _single_call(function: Callable[..., object]) -> Callable[[Any], object]:
+    """Return a call as a function of the returned value, whether it takes that or nothing."""
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):  # it takes the value; or it is a built-in that doesn't say
+        return function
+    return lambda _returned: function()
+
+
+def baseline(seconds: float = 10.0) -> IdlePower:
+    """Measure the power of the idle machine: from now on, the trials of this run have ``net_energy_j``.
+
+    Let nothing else run meanwhile. Where there is no counter it returns at once, and its text says why.
+
+    Parameters
+    ----------
+    seconds : float
+        How long, at least 0.5.
+
+    Returns
+    -------
+    IdlePower
+        ``watts`` by part (package, dram, gpu), ``source``, ``missing`` with the reasons; its text says
+        it in a sentence.
+
+    Raises
+    ------
+    PlanError
+        For a time that is none, or too short for the counters to step.
+    """
+    found = current().measure_baseline(seconds)
+    if found.warning:
+        warnings.warn(found.warning, MeasurementWarning, stacklevel=2)
+    return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Options that are evaluated after the code, in the order of the contract.
-REPORTED_OPTIONS = ("entries", "loss", "accuracy", "confusion", "classes", "y_true", "y_pred")
+REPORTED_OPTIONS = ("entries", "loss", "accuracy", "confusion", "classes", "y_true", "y_pred", "latency")
 MIN_INTERVAL_S = 0.001
 
 
@@ -56,6 +56,8 @@ class Plan:
         In (0, 1] or, for accuracies in percent, up to 100.
     estimate_power : pair of float, optional
         Idle and full power of the machine in W, for an estimate of the energy.
+    latency_duration : float
+        Seconds for which the calls of the option ``latency`` are timed, above 0.
     options : mapping
         What is evaluated after the code, by name (`REPORTED_OPTIONS`).
 
@@ -72,6 +74,7 @@ class Plan:
     interval: float = 0.1
     target_accuracy: float | None = None
     estimate_power: tuple[float, float] | None = None
+    latency_duration: float = 2.0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -82,6 +85,7 @@ class Plan:
         object.__setattr__(self, "repeat", _whole("repeat", self.repeat, 1))
         object.__setattr__(self, "warmup", _whole("warmup", self.warmup, 0))
         object.__setattr__(self, "interval", _interval(self.interval))
+        object.__setattr__(self, "latency_duration", _duration(self.latency_duration))
         if self.target_accuracy is not None:
             object.__setattr__(self, "target_accuracy", _target(self.target_accuracy))
         if self.estimate_power is not None:
@@ -114,6 +118,40 @@ class Plan:
             yield Step(n + 1, warmup=False)
 
 
+def run_settings(*, estimate_power: object = None, carbon: object = None) -> dict[str, Any]:
+    """Check what is set for all trials of a run, and return it as plain data.
+
+    Parameters
+    ----------
+    estimate_power : pair of float or str, optional
+        Idle and full power in W, for trials that name none themselves.
+    carbon : float, optional
+        Grams of CO2 per kWh of the electricity used.
+
+    Returns
+    -------
+    dict
+        ``estimate_power`` (a list of two) and ``carbon_g_per_kwh``, where they are given.
+
+    Raises
+    ------
+    PlanError
+        Names the setting, what came and what is allowed.
+    """
+    settings: dict[str, Any] = {}
+    if estimate_power is not None:
+        settings["estimate_power"] = list(_power(estimate_power))
+    if carbon is not None:
+        grams = _number(carbon)
+        if grams is None or not 0 <= grams < math.inf:
+            raise PlanError(
+                "carbon: expected grams of CO2 per kWh of your electricity, 0 or more, such as 380, "
+                f"got {carbon!r}"
+            )
+        settings["carbon_g_per_kwh"] = grams
+    return settings
+
+
 def _whole(name: str, value: object, least: int) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise PlanError(f"{name}: expected a whole number of at least {least}, got {value!r}")
@@ -127,6 +165,13 @@ def _interval(value: object) -> float:
     number = _number(value)
     if number is None or not MIN_INTERVAL_S <= number < math.inf:
         raise PlanError(f"interval: expected seconds, at least {MIN_INTERVAL_S}, got {value!r}")
+    return number
+
+
+def _duration(value: object) -> float:
+    number = _number(value)
+    if number is None or not 0 < number < math.inf:
+        raise PlanError(f"latency_duration: expected seconds above 0, got {value!r}")
     return number
 
 

@@ -78,7 +78,7 @@ class Events:
     Attributes
     ----------
     t_s : array of float
-        Seconds since the trial's start.
+        Seconds since the trial's start; NaN where nobody knows (an epoch of a training that was over).
     epoch : array of float
         The epoch that was given, else the count of calls, from 1.
     values : mapping of str to array of float
@@ -235,17 +235,23 @@ class Environment:
     git_commit: str | None = None
     git_dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
+    notebook: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One pass through a pipeline, in one kernel."""
+    """One pass through a pipeline, in one kernel.
+
+    `settings` is plain data that its trials carry or obey: ``carbon_g_per_kwh``, ``estimate_power``
+    (idle and full, W), ``baseline_power`` (see ``idle.IdlePower``).
+    """
 
     id: str
     name: str
     started_at: datetime
     description: str = ""
     environment: Environment = field(default_factory=Environment)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 # JSON knows no NaN, no infinities, no tuples: each is written as a one-key object under a name no

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PLOTS = ("samples", "loss", "accuracy", "confusion")
+PLOTS = ("samples", "loss", "accuracy", "confusion", "latency", "energy")
 # CSS pixels of one chart on the card: two stand side by side, or one below the other in a narrow window.
 CHART_WIDTH_PX = 330
 CURVE_HEIGHT_PX = 150
+# A tail of fewer calls is no tail: p95 needs as many.
+LEAST_CALLS_FOR_CHART = 20
 # IO below this is not worth a panel of its own.
 LEAST_MOVED_MIB = 1.0
 
@@ -84,6 +86,13 @@ class Result:
             raise ValueError("no trial has finished yet: read the result after the measured code")
         return frames.classification(self.records[-1])
 
+    @property
+    def latency(self) -> pd.DataFrame:
+        """The single calls of ``--latency``, a row per trial that timed them: ``calls p50_s .. p99_s``."""
+        from e2e_magic import frames
+
+        return frames.latencies(self.records, self._names)
+
     def plot(
         self, kind: str = "samples", *, x: Literal["epoch", "t_s"] = "epoch", ax: Axes | None = None
     ) -> Axes | list[Axes]:
@@ -91,7 +100,7 @@ class Result:
 
         Parameters
         ----------
-        kind : {"samples", "loss", "accuracy", "confusion"}
+        kind : {"samples", "loss", "accuracy", "confusion", "latency", "energy"}
         x : {"epoch", "t_s"}
             For ``loss`` and ``accuracy``: over epochs, or over seconds.
         ax : matplotlib Axes, optional
@@ -115,6 +124,12 @@ class Result:
             drawn = charts.learning(self.epochs, y=kind, x=x, target=self._target(kind), ax=ax)
         elif kind == "confusion":
             drawn = charts.confusion(self.confusions, ax=ax)
+        elif kind == "latency":
+            from e2e_magic import frames
+
+            drawn = charts.call_times(frames.call_times(self.records, self._names), ax=ax)
+        elif kind == "energy":
+            drawn = charts.energy_against_accuracy(self.frame, ax=ax)
         else:
             raise PlanError(
                 f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}"
@@ -130,7 +145,7 @@ class Result:
             self.records[-1].reported.get("target_accuracy") if kind == "accuracy" and self.records else None
         )
 
-    def _images(self) -> list[bytes]:
+    def images(self) -> list[bytes]:
         """Draw what there is to show: nothing for a short cell, so that nothing heavy is loaded."""
         last = self.records[-1]
         wanted: list[Callable[[], Figure]] = []
@@ -141,6 +156,8 @@ class Result:
             wanted.append(lambda: self._draw_learning(curves))
         if last.reported.get("confusion"):
             wanted.append(self._draw_confusion)
+        if last.reported.get("latency", {}).get("calls", 0) >= LEAST_CALLS_FOR_CHART:
+            wanted.append(self._draw_calls)
         if not wanted:
             return []
         from e2e_magic.charts.style import png
@@ -172,11 +189,18 @@ class Result:
 
         return _figure_of(charts.confusion(frames.confusions(self.records[-1:], self._names)))
 
+    def _draw_calls(self) -> Figure:
+        from e2e_magic import charts, frames
+        from e2e_magic.charts.style import figure
+
+        axes = figure(CHART_WIDTH_PX, CURVE_HEIGHT_PX * 1.3).add_subplot()
+        return _figure_of(charts.call_times(frames.call_times(self.records[-1:], self._names), ax=axes))
+
     def _repr_html_(self) -> str | None:
         if self._brief or not self.records:
             return None
         try:
-            images = self._images()
+            images = self.images()
         except Exception as error:  # a chart that can't be drawn must not cost the numbers
             note = f"the chart could not be drawn ({type(error).__name__}: {error})"
             return card.html(self.records, extra_notes=[note])

@@ -6,20 +6,27 @@ Magics, panels and scripts use the one session of the process, so that they see 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_magic import environment
+from e2e_magic.archive import Archive, Series
 from e2e_magic.collectors.base import Unavailable, registered
-from e2e_magic.plan import Plan, PlanError, nearest
+from e2e_magic.plan import Plan, PlanError, nearest, run_settings
 from e2e_magic.record import Record, Run
+from e2e_magic.storage import Keeper
 from e2e_magic.trial import Identity, Trial
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from e2e_magic.idle import IdlePower
+    from e2e_magic.integrations.mlflow import Logged
+    from e2e_magic.storage import Store
 
 FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics", "pipeline")
 
@@ -31,20 +38,57 @@ class Session:
         self.runs: list[Run] = []
         self.records: list[Record] = []
         self._numbered: dict[tuple[str, str], int] = {}
+        # The notebook's name where the kernel tells it to its user's code, not to the environment.
+        self.notebook: Callable[[], str] = str
+        self.keeper = Keeper(self._run_now)
+        self.archive = Archive(self.runs, self.records, self.keeper)
+        self._modules = 0
 
     @property
     def run(self) -> Run:
         """The current run; the first one starts by itself."""
         return self.runs[-1] if self.runs else self.start_run()
 
-    def start_run(self, name: str | None = None, description: str = "") -> Run:
-        """Start the next run: a variant, a tool to compare."""
+    def start_run(
+        self,
+        name: str | None = None,
+        description: str = "",
+        *,
+        carbon: object = None,
+        estimate_power: object = None,
+    ) -> Run:
+        """Start the next run: a variant, a tool to compare; `plan.run_settings` says what can be set."""
         if name is not None and not (isinstance(name, str) and name.strip()):
             raise PlanError(f"run: expected a name, such as baseline or lightgbm, got {name!r}")
+        settings = run_settings(carbon=carbon, estimate_power=estimate_power)
         key = os.urandom(3).hex()
-        run = Run(key, name or key, datetime.now(UTC), description, environment.capture())
+        place = environment.capture(self.notebook())
+        run = Run(key, name or key, datetime.now(UTC), description, place, settings)
         self.runs.append(run)
         return run
+
+    def settle(self, plan: Plan) -> Plan:
+        """Return the plan with what the current run sets and the plan leaves open."""
+        power = self.run.settings.get("estimate_power")
+        left_open = power is not None and plan.estimate_power is None
+        return replace(plan, estimate_power=power) if left_open else plan
+
+    def carried(self, run: str) -> dict[str, Any]:
+        """Return what the trials of a run (its id) carry raw: its idle power, its grams of CO2 per kWh."""
+        settings = next((r.settings for r in self.runs if r.id == run), {})
+        return {name: settings[name] for name in ("baseline_power", "carbon_g_per_kwh") if name in settings}
+
+    def measure_baseline(self, seconds: float = 10.0) -> IdlePower:
+        """Measure the idle machine's power: the trials of the current run carry it from now on."""
+        from e2e_magic import idle
+
+        run = self.run
+        found = idle.measure_idle(seconds, registered())
+        if found.watts:
+            place = self.runs.index(run)
+            settings = {**run.settings, "baseline_power": found.plain()}
+            self.runs[place] = replace(run, settings=settings)
+        return found
 
     def trials(
         self,
@@ -59,9 +103,10 @@ class Session:
         classes = registered()
         plan.check_collectors(classes)
         run = self.run  # its environment is captured before anything is measured
+        plan = self.settle(plan)
 
         def keep_both(record: Record) -> None:
-            self.records.append(record)
+            self.keep(record, warn)
             if keep is not None:
                 keep(record)
 
@@ -71,45 +116,109 @@ class Session:
                 step,
                 classes=classes,
                 options=options,
-                identity=lambda: Identity(run.id, self._next(run.id, plan.stage), source=source),
+                identity=lambda: Identity(
+                    run.id, self._next(run.id, plan.stage), source=source, settings=self.carried(run.id)
+                ),
                 keep=keep_both,
                 warn=warn,
             )
+
+    def keep(self, record: Record, warn: Callable[[str], None] | None = None) -> None:
+        """Take in a finished record, at once, and write it to the store; `warn` hears where that fails."""
+        self.records.append(record)
+        self.keeper.keep([record], warn)
+
+    def identify(self, stage: str, sweep: str, params: Mapping[str, Any], source: str | None) -> Identity:
+        """Number the next trial of a stage in the current run and say whose it is: a sweep's."""
+        run = self.run.id
+        return Identity(run, self._next(run, stage), sweep, params, source, settings=self.carried(run))
 
     def _next(self, run: str, stage: str) -> int:
         number = self._numbered.get((run, stage), 0) + 1
         self._numbered[run, stage] = number
         return number
 
-    def names(self) -> dict[str, str]:
-        """Return the runs' names by id."""
-        return {run.id: run.name for run in self.runs}
+    def adopt(self, runs: Iterable[Run], records: Iterable[Record]) -> list[Record]:
+        """Take in runs that were measured elsewhere, and return the records that are new.
 
-    def select(self, run: str | None = None, stage: str | None = None) -> list[Record]:
-        """Return the records of this kernel, of one run or stage where it is named."""
-        found = self.records
-        if run is not None:
-            ids = {r.id for r in self.runs if run in (r.id, r.name)}
-            if not ids:
-                known = [r.name for r in self.runs]
-                raise PlanError(
-                    f"run: there is no run {run!r}{nearest(run, known)}; "
-                    f"this kernel has {', '.join(known) or 'none yet: measure a cell first'}"
-                )
-            found = [record for record in found if record.run in ids]
-        if stage is not None:
-            known = list(dict.fromkeys(record.stage for record in found))
-            found = [record for record in found if record.stage == stage]
-            if not found:
-                raise PlanError(
-                    f"stage: there is no stage {stage!r}{nearest(stage, known)}; "
-                    f"measured are {', '.join(known) or 'none yet'}"
-                )
-        return found
+        A trial that is here already (same run, stage and number) stays as it is, so that importing twice
+        doesn't double. The current run stays the current one.
+        """
+        current = self.run
+        held = {run.id for run in self.runs}
+        place = self.runs.index(current)
+        self.runs[place:place] = [run for run in runs if run.id not in held]
+        known = {(record.run, record.stage, record.trial) for record in self.records}
+        new = [r for r in records if (r.run, r.stage, r.trial) not in known]
+        self.records.extend(new)
+        self.keeper.keep(new)
+        return new
 
-    def frame(self, name: str, *, run: str | None = None, stage: str | None = None) -> pd.DataFrame:
-        """Return one of `FRAMES` as a tidy DataFrame, units in ``attrs["units"]``."""
-        from e2e_magic import frames
+    @property
+    def store(self) -> Store | None:
+        """The store, opened when it is first asked for; None where there is none (``:memory:``).
+
+        Raises
+        ------
+        StoreError
+            If it can't be opened.
+        """
+        return self.keeper.store
+
+    def set_store(self, url: str | Path) -> None:
+        """Keep trials there from now on: a path, a URL of SQLAlchemy, ``:memory:`` for nowhere.
+
+        Raises
+        ------
+        StoreError
+            If it can't be opened; the store stays the one that it was.
+        """
+        self.keeper.set_address(str(url))
+
+    def close(self) -> None:
+        """Write what waits and close the store; a later trial opens it again."""
+        self.keeper.close()
+
+    def names(self, *, all: bool = False) -> dict[str, str]:  # noqa: A002 - the user's word
+        """Return the runs' names by id: this kernel's, or with all of the store."""
+        return self.archive.names(everything=all)
+
+    def known_runs(self, *, all: bool = False) -> list[Run]:  # noqa: A002 - the user's word
+        """Return the runs in the order of their start: this kernel's, or with all of the store."""
+        if self.runs:
+            self._run_now(self.runs[-1].id)
+        return self.archive.runs(everything=all)
+
+    def finished(self, stage: str, source: str | None) -> list[Record]:
+        """Return the complete trials of a stage with this code, here and in the store, without curves."""
+        return self.archive.finished(stage, source)
+
+    def select(
+        self,
+        run: str | None = None,
+        stage: str | None = None,
+        *,
+        all: bool = False,  # noqa: A002 - the user's word
+        since: object = None,
+        series: Series = True,
+    ) -> list[Record]:
+        """Return the records of this kernel, or of the whole store: see `Archive.select`."""
+        return self.archive.select(run, stage, everything=all, since=since, series=series)
+
+    def frame(
+        self,
+        name: str,
+        *,
+        run: str | None = None,
+        stage: str | None = None,
+        all: bool = False,  # noqa: A002 - the user's word
+        since: object = None,
+    ) -> pd.DataFrame:
+        """Return one of `FRAMES` as a tidy DataFrame, units in ``attrs["units"]``.
+
+        ``all`` and ``since`` read the store, and so does a run or a stage that this kernel doesn't have.
+        """
+        from e2e_magic import derived, frames
 
         if name not in FRAMES:
             raise PlanError(
@@ -117,26 +226,37 @@ class Session:
             )
         if name == "metrics":
             return frames.metrics(self.catalog())
-        records = self.select(run, stage)
         if name == "runs":
-            chosen = [r for r in self.runs if run is None or run in (r.id, r.name)]
-            return frames.runs([self._now(r) for r in chosen], records)
+            if self.runs:
+                self._run_now(self.runs[-1].id)
+            chosen = self.archive.runs(run, everything=all, since=since)
+            stored = all or since is not None or not {r.id for r in chosen} <= {r.id for r in self.runs}
+            return frames.runs(chosen, counts=self.archive.counts(everything=stored, since=since))
+        series: Series = True if name == "samples" else derived.CURVES
+        records = self.select(run, stage, all=all, since=since, series=series)
+        mine = {r.id for r in self.runs}
+        names = self.names(all=any(record.run not in mine for record in records))
         if name == "pipeline":
             current = [r for r in records if run is not None or r.run == self.run.id]
-            return frames.pipeline(current, self.names())
+            return frames.pipeline(current, names)
         build: Callable[..., pd.DataFrame] = getattr(frames, name)
-        return build(records, self.names())
+        return build(records, names)
 
-    def _now(self, run: Run) -> Run:
-        """Add what was imported since the run started, while it is the current one."""
-        if run is not self.run:
-            return run
-        versions = {**run.environment.packages, **environment.packages()}
-        return replace(run, environment=replace(run.environment, packages=versions))
+    def _run_now(self, key: str) -> Run | None:
+        """Return a run of this kernel by its id; the current one with what was imported since it started."""
+        place, run = next(((n, r) for n, r in enumerate(self.runs) if r.id == key), (0, None))
+        if run is not None and place == len(self.runs) - 1 and len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            versions = {**run.environment.packages, **environment.packages()}
+            if versions != run.environment.packages:
+                run = replace(run, environment=replace(run.environment, packages=versions))
+                self.runs[place] = run
+        return run
 
     def catalog(self) -> list[Any]:
         """List every metric with its source or the reason why it can't be measured here."""
         from e2e_magic import derived
+        from e2e_magic.derived import energy
         from e2e_magic.frames import CatalogEntry
 
         entries = []
@@ -155,17 +275,70 @@ class Session:
                 )
                 for metric in metrics
             ]
-        entries += [CatalogEntry(m, "derived", True, "computed on read", "", "") for m in derived.METRICS]
+        measured = {entry.metric.name for entry in entries if entry.available}
+        held_up = energy.unavailable(derived.METRICS, measured, self.runs[-1].settings if self.runs else {})
+        for m in derived.METRICS:
+            reason, remedy = held_up.get(m.name, ("", ""))
+            source = "" if reason else "computed on read"
+            entries.append(CatalogEntry(m, "derived", not reason, source, reason, remedy))
         # What can't be measured comes first: a long table is cut in its middle, and the reason matters.
         return sorted(entries, key=lambda entry: entry.available)
 
     def export(
-        self, path: str | Path, frame: str = "results", *, run: str | None = None, stage: str | None = None
+        self,
+        path: str | Path,
+        frame: str = "results",
+        *,
+        run: str | None = None,
+        stage: str | None = None,
+        all: bool = False,  # noqa: A002 - the user's word
+        since: object = None,
     ) -> Path:
-        """Write one frame to a file, in the form that its suffix names; the file is whole or not there."""
-        from e2e_magic import writers
+        """Write one frame, or its chart, in the form that the suffix names; the file is whole or not there."""
+        from e2e_magic import exporting
 
-        return writers.write(self.frame(frame, run=run, stage=stage), path)
+        return exporting.to_file(
+            lambda name: self.frame(name, run=run, stage=stage, all=all, since=since), frame, path
+        )
+
+    def export_to_mlflow(
+        self,
+        *,
+        run: str | None = None,
+        stage: str | None = None,
+        all: bool = False,  # noqa: A002 - the user's word
+        since: object = None,
+    ) -> Logged:
+        """Log runs, trials, curves and charts to MLflow, where it is set to; not twice what was logged."""
+        from e2e_magic import exporting
+
+        return exporting.to_mlflow(*self._chosen(run, stage, all=all, since=since))
+
+    def _chosen(
+        self,
+        run: str | None,
+        stage: str | None = None,
+        *,
+        all: bool,  # noqa: A002 - the user's word
+        since: object,
+    ) -> tuple[list[Run], list[Record]]:
+        """Return records with everything that they have, and the runs that they may be of."""
+        records = self.select(run, stage, all=all, since=since)
+        mine = {r.id for r in self.runs}
+        return self.known_runs(all=any(record.run not in mine for record in records)), records
+
+    def report(
+        self,
+        path: str | Path,
+        *,
+        run: str | None = None,
+        all: bool = False,  # noqa: A002 - the user's word
+        since: object = None,
+    ) -> Path:
+        """Write a report of the runs, or of one, as one self-contained page; it is whole or not there."""
+        from e2e_magic import html_report
+
+        return html_report.write(path, *self._chosen(run, all=all, since=since))
 
 
 _session: Session | None = None

@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from e2e_magic import reported
 from e2e_magic.collectors.base import Collector, Probe, Unavailable, refuse, refused
 from e2e_magic.events import EventLog
+from e2e_magic.gains import Gains, error_text, gather, time_calls
 from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Record, State, Value
 from e2e_magic.sampler import Recording, Sampler, SamplerLost, Samples, sampler
@@ -42,6 +42,8 @@ class Identity:
     params: Mapping[str, Any] = field(default_factory=dict)
     source: str | None = None
     concurrent: bool = False
+    # Plain data of the run for `Record.reported`: ``baseline_power``, ``carbon_g_per_kwh``.
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Trial:
@@ -138,10 +140,16 @@ class Trial:
                 return
             self.identity = self._identity_of()
         readings = self._read(samples)
-        gained = self._reported()
+        gained = self._reported(failed=error is not None)
         for problem in (*self.events.problems.values(), *gained.problems.values()):
             self._warn(f"{self.plan.stage}: {problem}")
-        missing = {**self._missing, **samples.lost, **gained.problems, **self.events.problems}
+        missing = {
+            **self._missing,
+            **samples.lost,
+            **gained.missing,
+            **gained.problems,
+            **self.events.problems,
+        }
         wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
         readings["overhead_s"] = max(self._clock() - self._began - wall_ns, 0) * 1e-9
         self.record = Record(
@@ -151,7 +159,7 @@ class Trial:
             repeat=self.step.repeat,
             state=_state(error),
             started_at=self.started_at,
-            error=None if error is None else _error_text(error),
+            error=None if error is None else error_text(error),
             sweep=self.identity.sweep,
             params=self.identity.params,
             readings=readings,
@@ -165,6 +173,8 @@ class Trial:
         )
         if self._keep is not None:
             self._keep(self.record)
+        if gained.interrupt is not None and error is None:
+            raise gained.interrupt
 
     def peek(self) -> tuple[float, Samples]:
         """Return the seconds since the start and the samples so far, for a live view."""
@@ -178,14 +188,16 @@ class Trial:
         """Make the collectors that the plan names, or all that can; wall time is always there."""
         probes: list[Probe] = []
         wanted = self.plan.metrics
+        # An estimate follows from CPU time: asked for, it needs that one too.
+        always = ("wall_time",) if self.plan.estimate_power is None else ("wall_time", "cpu")
         for name, cls in self._classes.items():
-            if wanted is not None and name not in wanted and name != "wall_time":
+            if wanted is not None and name not in wanted and name not in always:
                 continue
             if isinstance(cls, Unavailable):
-                self._missing[name] = cls.reason
+                self._missing[name] = self._why(cls)
                 continue
             if (known := refused(name)) is not None:
-                self._missing[name] = known.reason
+                self._missing[name] = self._why(known)
                 continue
             try:
                 collector = cls()
@@ -193,10 +205,15 @@ class Trial:
                 probes += collector.probes()
             except Unavailable as unavailable:
                 refuse(name, unavailable)
-                self._missing[name] = unavailable.reason
+                self._missing[name] = self._why(unavailable)
             except Exception as error:  # another package's collector may fail in any way
                 self._failed(name, "start", error)
         return probes
+
+    def _why(self, unavailable: Unavailable) -> str:
+        """Say in one line why there is no number, and what to do unless it is done."""
+        estimated = self.plan.estimate_power is not None and "--estimate-power" in unavailable.remedy
+        return unavailable.reason if estimated else unavailable.brief
 
     def _enter(self, collector: Collector) -> None:
         collector.__enter__()
@@ -206,7 +223,7 @@ class Trial:
         if not probes:
             return
         try:
-            self._recording = self._sampling().start(probes, self.plan.interval, origin_ns=self._clock())
+            self._recording = self._sampling().start(probes, self.plan.interval, origin_ns=self._clock)
         except (SamplerLost, OSError) as error:
             self._missing["samples"] = f"the sampler could not be started ({error})"
             self._warn(
@@ -243,7 +260,7 @@ class Trial:
                 source = {**found, **(followed or {})}.get("energy_source")
                 if source:
                     sources.append(str(source))
-        if self.plan.estimate_power is not None:
+        if self.plan.estimate_power is not None and {"cpu_time_s", "wall_time_s"} <= readings.keys():
             sources.append("estimate")
         if sources:
             readings["energy_source"] = "+".join(sources)
@@ -252,29 +269,25 @@ class Trial:
             readings["missed_samples"] = samples.missed
         return readings
 
-    def _reported(self) -> reported.Reported:
+    def _reported(self, *, failed: bool) -> Gains:
         """Evaluate the line's options on the code's value and check all that was handed over."""
-        options: dict[str, object] = dict(self._handed_over)
-        problems: dict[str, str] = {}
-        for name, function in self._options.items():
-            try:
-                options[name] = function(self.value)
-            except Exception as error:  # the user's expression may fail in any way
-                problems[name] = f"{name}: could not be evaluated ({_error_text(error)})"
+        given: dict[str, object] = dict(self._handed_over)
         if self.plan.target_accuracy is not None:
-            options["target_accuracy"] = self.plan.target_accuracy
-        if self.events.entries and "entries" not in options and not _has_entries(self.value):
-            options["entries"] = self.events.entries
-        try:
-            gained = reported.collect(self.value, options)
-        except Exception as error:  # an odd object of the user's must not cost the trial
-            problems["value"] = f"the value handed back could not be read ({_error_text(error)})"
-            return reported.Reported({}, problems)
-        values = dict(gained.values)
+            given["target_accuracy"] = self.plan.target_accuracy
+        if self.events.entries and not ("entries" in given or _has_entries(self.value)):
+            given["entries"] = self.events.entries
+        gained = gather(self.value, self._options, given)
+        if (call := self._options.get("latency")) is not None and failed:
+            gained.missing["latency"] = "the code did not come to its end, so no calls were timed"
+        elif call is not None:
+            last = self.step.repeat == self.plan.repeat
+            alone = not self.identity.concurrent
+            time_calls(call, self.value, self.plan, gained, last=last, energy=alone)
         if self.plan.estimate_power is not None:
             idle_w, full_w = self.plan.estimate_power
-            values["estimate_power"] = {"idle_w": idle_w, "full_w": full_w, "cores": os.cpu_count()}
-        return reported.Reported(values, {**gained.problems, **problems})
+            gained.values["estimate_power"] = {"idle_w": idle_w, "full_w": full_w, "cores": os.cpu_count()}
+        gained.values.update(self.identity.settings)
+        return gained
 
     def _guard(self, collector: Collector, when: str, call: Callable[..., Any], *args: Any) -> Any:
         if id(collector) in self._broken:  # it is asked no more: one warning is enough
@@ -287,7 +300,7 @@ class Trial:
             return None
 
     def _failed(self, name: str, when: str, error: Exception) -> None:
-        why = f"the collector {name} failed at {when} ({_error_text(error)})"
+        why = f"the collector {name} failed at {when} ({error_text(error)})"
         self._missing[name] = why
         self._warn(f"{self.plan.stage}: {why}; all other numbers are kept. Leave it out with --metrics")
 
@@ -309,12 +322,3 @@ def _state(error: BaseException | None) -> State:
     # A cancelled task needs asyncio to exist; it is not imported for the question.
     cancelled = getattr(sys.modules.get("asyncio"), "CancelledError", KeyboardInterrupt)
     return "interrupted" if isinstance(error, (KeyboardInterrupt, cancelled)) else "failed"
-
-
-def _error_text(error: BaseException) -> str:
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception as broken:  # a user's exception class may fail to say itself
-        text = f"<its text could not be made: {type(broken).__name__}>"
-    return f"{name}: {text}" if text else name

@@ -6,6 +6,8 @@ import os
 
 # Before numpy is imported: two cores shared by parallel BLAS threads make every timing worse.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No test, and no kernel of one, leaves a store in the directory that it runs in.
+os.environ["E2E_MAGIC_STORE"] = ":memory:"
 
 import signal
 import sys
@@ -88,13 +90,14 @@ def _sampler_ends_with_the_session() -> Iterator[None]:
 
 
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> Any:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Give a fresh session, used by all of the package meanwhile."""
     from e2e_magic import session as module
 
     fresh = module.Session()
     monkeypatch.setattr(module, "_session", fresh)
-    return fresh
+    yield fresh
+    fresh.close()
 
 
 @pytest.fixture

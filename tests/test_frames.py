@@ -523,7 +523,7 @@ class TestPipeline:
         """No trials make an empty frame with an empty summary."""
         frame = frames.pipeline([])
 
-        assert frame.shape == (0, 10)
+        assert frame.shape == (0, 13)
         assert frame.attrs["summary"] == ""
 
 
@@ -544,7 +544,7 @@ class TestInventory:
 
         assert " ".join(frame.columns) == (
             "run id description started_at trials complete failed interrupted "
-            "host os python cpu cores cores_usable ram_mib gpu git_commit git_dirty packages"
+            "host os python cpu cores cores_usable ram_mib gpu git_commit git_dirty notebook packages idle_power_w carbon_g_per_kwh"
         )
         assert (row["run"], row["id"], row["host"], row["cores"]) == ("base", "ab12", "h", 8)
         assert row["packages"] == "numpy 2.4.6, pandas 3.0"

@@ -34,7 +34,7 @@ from e2e_magic.plan import Plan, PlanError, Step
         (
             {"options": {"los": 1}},
             "los: no such option (did you mean loss?); "
-            "allowed are entries, loss, accuracy, confusion, classes, y_true, y_pred",
+            "allowed are entries, loss, accuracy, confusion, classes, y_true, y_pred, latency",
         ),
     ],
 )

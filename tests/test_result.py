@@ -50,5 +50,6 @@ def test_an_unknown_chart_names_the_nearest(trained: Any) -> None:
         trained.plot("lost")
 
     assert str(caught.value) == (
-        "plot: there is no chart 'lost' (did you mean loss?); allowed are samples, loss, accuracy, confusion"
+        "plot: there is no chart 'lost' (did you mean loss?); "
+        "allowed are samples, loss, accuracy, confusion, latency, energy"
     )

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e2e_magic as e2e
-from e2e_magic import serving
+from e2e_magic import calls, joules, serving
+from e2e_magic.calls import Clock
 from e2e_magic.collectors.base import Base, Unavailable
 from e2e_magic.plan import PlanError
 from e2e_magic.record import Metric
-from e2e_magic.serving import joules, loads
-from e2e_magic.serving.loads import Clock
+from e2e_magic.serving import loads
 from e2e_magic.serving.slices import MOST_BATCHES, batches_of
 
 MS = 1_000_000
@@ -111,7 +111,7 @@ def test_a_slow_call_is_timed_once(clock: Simulated) -> None:
 
 def test_more_calls_than_the_first_room(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Latencies are kept beyond the room that was made first."""
-    monkeypatch.setattr(loads, "_ROOM", 7)
+    monkeypatch.setattr(calls, "_ROOM", 7)
     row = timed(clock, *(n * MS for n in range(1, 101)), duration=5.05).frame.iloc[0]
 
     assert row["calls"] == 100
@@ -547,8 +547,8 @@ def test_the_card_and_the_chart(clock: Simulated, monkeypatch: pytest.MonkeyPatc
 
 def test_a_gpu_is_waited_for(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that a framework has only handed to a GPU is in the latency."""
-    monkeypatch.setattr(serving, "_hands_work_on", lambda: True)
-    monkeypatch.setattr(serving.cuda_work, "synchronise", clock.call(30 * MS).__get__(0))
+    monkeypatch.setattr(calls, "hands_work_on", lambda: True)
+    monkeypatch.setattr(calls.cuda_work, "synchronise", clock.call(30 * MS).__get__(0))
 
     assert timed(clock, 10 * MS, duration=2.0).frame["p95_s"].item() == pytest.approx(0.04)
 

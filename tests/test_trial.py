@@ -159,12 +159,12 @@ def test_a_warning_is_a_python_warning_in_scripts() -> None:
 
 
 def test_what_is_unavailable_is_missing_with_its_reason() -> None:
-    """Never 0, never silence."""
+    """Never 0, never silence; what to do stands beside it."""
     kept: list[Record] = []
     with _trial({"energy": Unavailable("no counters", "buy some")}, Clock(), kept):
         pass
 
-    assert kept[0].missing == {"energy": "no counters"}
+    assert kept[0].missing == {"energy": "no counters; buy some"}
 
 
 def test_only_the_named_collectors_run_beside_wall_time() -> None:

@@ -12,13 +12,34 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from e2e_magic.charts.call_times import call_times
+    from e2e_magic.charts.comparison import comparison
     from e2e_magic.charts.confusion import confusion
+    from e2e_magic.charts.energy import energy_against_accuracy
+    from e2e_magic.charts.gain import gain
+    from e2e_magic.charts.influence import influence
     from e2e_magic.charts.latency import latency
     from e2e_magic.charts.learning import learning
+    from e2e_magic.charts.pareto import pareto
     from e2e_magic.charts.pipeline import pipeline
     from e2e_magic.charts.timeline import timeline
 
-__all__ = ["confusion", "latency", "learning", "pipeline", "timeline"]
+__all__ = [
+    "call_times",
+    "comparison",
+    "confusion",
+    "energy_against_accuracy",
+    "gain",
+    "influence",
+    "latency",
+    "learning",
+    "pareto",
+    "pipeline",
+    "timeline",
+]
+
+# A chart whose file bears a shorter name.
+_HOMES = {"energy_against_accuracy": "energy"}
 
 
 class _Charts(ModuleType):
@@ -32,7 +53,7 @@ class _Charts(ModuleType):
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module(f"{__name__}.{name}"), name)
+        return getattr(import_module(f"{__name__}.{_HOMES.get(name, name)}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from e2e_magic.charts import style
-from e2e_magic.charts.lines import finite
+from e2e_magic.charts.lines import finite, span
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EMPTY = "no latency: call latency(call, inputs, batch_size=[1, 8, 32])"
-_WIDE = 20  # a span of more than this factor is drawn on a logarithmic axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +93,8 @@ def latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     style.plain(ax.set_title(what, loc="left"))
     across = np.concatenate([one.throughput for one in found])
     up = np.concatenate([*(one.latency_ms for one in found), *(one.p99_ms for one in found)])
-    _span(ax, "x", across)
-    _span(ax, "y", up[np.isfinite(up)])
+    span(ax, "x", across)
+    span(ax, "y", up[np.isfinite(up)])
     if any(one.name for one in found) and len(found) > 1:
         style.legend(ax, handles, [one.name for one in found], loc="best")
     return ax
@@ -124,21 +123,3 @@ def _draw(ax: Axes, one: Scenario, colour: str) -> object:
         )
         style.plain(note)
     return handle
-
-
-def _span(ax: Axes, side: str, values: NDArray[np.float64]) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axis = ax.xaxis if side == "x" else ax.yaxis
-    put = ax.set_xlim if side == "x" else ax.set_ylim
-    low, high = float(values.min()), float(values.max())
-    if low > 0 and high / low > _WIDE:
-        (ax.set_xscale if side == "x" else ax.set_yscale)("log")
-        put(low / 1.6, high * 2.2)
-        decades = np.log10(high / low)
-        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
-        axis.set_minor_locator(NullLocator())
-    else:
-        put(min(low, 0.0), (high * 1.15) if high > 0 else 1.0)
-        style.plain_ticks(axis, 6)

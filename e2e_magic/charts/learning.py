@@ -128,6 +128,8 @@ def learning(
     ax = ax or style.figure(640, 300).add_subplot()
     own, twin = curves(epochs, y, x), curves(epochs, f"val_{y}", x)
     if not own and not twin:
+        if x == "t_s" and (curves(epochs, y, "epoch") or curves(epochs, f"val_{y}", "epoch")):
+            return style.say(ax, f"no seconds of {style.words(y)}: call log({y}=...) while it trains")
         return style.say(ax, f"no {style.words(y)}: call log({y}=...) once per epoch in the cell")
     owners = list(dict.fromkeys(c.owner for c in (*own, *twin)))
     handles = {}

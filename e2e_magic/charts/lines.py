@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from e2e_magic.charts import style
+
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
+
+
+_WIDE = 20  # a span of more than this factor is drawn on a logarithmic axis
 
 
 def finite(values: ArrayLike) -> NDArray[np.float64]:
@@ -49,3 +55,22 @@ def thin(
         keep.append(hits[np.flatnonzero(np.diff(group[hits], prepend=-1))])
     kept = np.unique(np.concatenate(keep))
     return x[kept], y[kept]
+
+
+def span(ax: Axes, side: str, values: NDArray[np.float64]) -> None:
+    """Fit the axis ``"x"`` or ``"y"`` to values, from 0 on; by powers of ten where they lie far apart."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axis = ax.xaxis if side == "x" else ax.yaxis
+    put = ax.set_xlim if side == "x" else ax.set_ylim
+    low, high = float(values.min()), float(values.max())
+    if low > 0 and high / low > _WIDE:
+        (ax.set_xscale if side == "x" else ax.set_yscale)("log")
+        put(low / 1.6, high * 2.2)
+        decades = np.log10(high / low)
+        axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+        axis.set_minor_locator(NullLocator())
+    else:
+        put(min(low, 0.0), (high * 1.15) if high > 0 else 1.0)
+        style.plain_ticks(axis, 6)

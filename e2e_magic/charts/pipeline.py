@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.transforms import ScaledTranslation
 
 from e2e_magic.charts import style
+from e2e_magic.charts.energy import ESTIMATE, PARTS, measured_energy
 from e2e_magic.charts.lines import finite
 
 if TYPE_CHECKING:
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 
 EMPTY = "no stages: no cell was measured yet"
 METRICS = ("wall_time_s", "cpu_time_s", "peak_rss_mib")
-ENERGY = ("package_energy_j", "gpu_energy_j", "estimated_energy_j")
+ENERGY = "energy_j"  # all measured parts together, where there are several
 MOST = 15
 _ROW_PX, _HEAD_PX, _FOOT_PX, _GAP_PX = 26, 34, 46, 14
 # Amounts add up over stages and have shares; a peak is a level, and has none.
-_ADDS = ("_time_s", "_energy_j", "read_mib", "write_mib")
+_ADDS = ("_time_s", "energy_j", "read_mib", "write_mib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: in
     results : DataFrame
         The results frame; of several runs the one that started last is taken.
     metrics : sequence of str, optional
-        Columns; by default wall time, CPU time, peak RSS, and energy where there is any.
+        Columns; by default wall time, CPU time, peak RSS, and energy where there is any: all that was
+        measured together, what was estimated apart.
     most : int
         Above this many stages, those that take the least wall time are put together as the last.
         Of levels, as the peak RSS, the rest shows its greatest.
@@ -61,7 +63,8 @@ def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: in
         run = str(frame["run"].iloc[-1])
         frame = frame[frame["run"] == frame["run"].iloc[-1]]
     if metrics is None:
-        metrics = [*METRICS, *(name for name in ENERGY if name in frame and frame[name].notna().any())]
+        metrics = [*METRICS, *_energies(frame)]
+        frame = frame.assign(**{ENERGY: measured_energy(frame)})
     metrics = [name for name in metrics if name in frame.columns]
     table = pd.DataFrame({name: finite(frame[name]) for name in metrics}, index=frame.index)
     stage = frame["stage"].astype("object")
@@ -86,6 +89,15 @@ def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: in
     worst = int(np.nanargmax(wall[:most])) if np.isfinite(wall[:most]).any() else None
     as_lists = {name: column.tolist() for name, column in values.items()}
     return Stages(names, as_lists, {n: s.tolist() for n, s in shares.items()}, worst, rest, run)
+
+
+def _energies(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of energy to show: one for all that was measured, one for what was estimated."""
+    parts, guess = [
+        [name for name in names if name in frame and frame[name].notna().any()]
+        for names in (PARTS, [ESTIMATE])
+    ]
+    return [*(parts if len(parts) < 2 else [ENERGY]), *guess]
 
 
 def _shares(column: np.ndarray) -> np.ndarray:
@@ -187,7 +199,10 @@ def _bars(ax: Axes, table: Stages, name: str, label: str, width_px: float) -> No
         colours[-1] = style.INK
     if name == "wall_time_s" and table.bottleneck is not None:
         colours[table.bottleneck] = style.RED
-    ax.barh(range(len(values)), np.nan_to_num(values), height=0.62, color=colours, linewidth=0)
+    bars = ax.barh(range(len(values)), np.nan_to_num(values), height=0.62, color=colours, linewidth=0)
+    if name == ESTIMATE:  # hollow and dashed: nobody shall take it for measured
+        for bar, colour in zip(bars, colours, strict=True):
+            bar.set(facecolor="none", edgecolor=colour, linewidth=1.2, linestyle=style.DASHED)
     style.dress(ax, x=label, grid="x")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
@@ -199,8 +214,24 @@ def _bars(ax: Axes, table: Stages, name: str, label: str, width_px: float) -> No
     room = min((7 * max(map(len, texts)) + 6) / width_px, 0.75)
     widest = max((v for v in values if np.isfinite(v)), default=0.0)
     ax.set_xlim(min(0.0, np.nanmin(values)), (widest if widest > 0 else 1.0) / (1 - room))
-    style.plain_ticks(ax.xaxis, max(1, min(4, int(width_px / 50))))
+    fit = max(1, min(4, int(width_px / 50)))
+    for most in (fit, fit + 1, fit + 2):  # a 0 alone says nothing of the scale
+        style.plain_ticks(ax.xaxis, most)
+        at = _ticks(ax, width_px)
+        if len(at) > 1:
+            break
+    ax.set_xticks(at)
     nudge = ScaledTranslation(4 / style.CSS_DPI, 0, ax.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
     for n, (value, text) in enumerate(zip(values, texts, strict=True)):
         end = max(value, 0.0) if np.isfinite(value) else 0.0
         style.write(ax, end, n, text, va="center", transform=ax.transData + nudge)
+
+
+def _ticks(ax: Axes, width_px: float) -> list[float]:
+    """Return the ticks whose numbers end within the panel: the next one begins with its own 0."""
+    low, high = ax.get_xlim()
+    axis = ax.xaxis
+    at = [t for t in axis.get_majorticklocs() if low <= t <= high]
+    texts = axis.get_major_formatter().format_ticks(at)
+    ends = [(t - low) / (high - low) * width_px + 3.5 * len(text) for t, text in zip(at, texts, strict=True)]
+    return [t for t, end in zip(at, ends, strict=True) if t == at[0] or end <= width_px + 2]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,17 +27,19 @@ MISSING = "no samples: every reading is missing"
 _PANELS = {
     "CPU": {"cpu_percent_now": "CPU"},
     "memory": {"rss_mib": "RSS", "tree_rss_mib": "with children"},
-    "IO": {"read_mib_now": "read", "write_mib_now": "written"},
     "power": {
         "package_power_w": "package",
+        "psys_power_w": "platform",
         "dram_power_w": "DRAM",
         "gpu_power_w": "GPU",
         "estimated_power_w": "estimate",
     },
+    "IO": {"read_mib_now": "read", "write_mib_now": "written"},
     "GPU use": {"gpu_percent_now": "GPU use"},
-    "GPU memory": {"gpu_memory_mib": "GPU memory"},
+    "GPU memory": {"gpu_memory_mib": "all programs", "gpu_process_memory_mib": "this process"},
     "GPU temperature": {"gpu_temperature_c": "GPU temperature"},
 }
+_ONE_GPU = re.compile(r"gpu_(?P<number>\d+)_(?P<what>\w+)$")
 # Memory and temperature never come near zero: their curves are shown where they are.
 _FLOATING = {"memory", "GPU temperature"}
 _ROW_PX = 156
@@ -89,7 +93,8 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         line = Line(metric, " · ".join(str(who[o]) for o in owners), tuple(key[1:]), *thin(t, value, bins))
         found.setdefault(metric, []).append(line)
     made = []
-    for title, names in _PANELS.items():
+    for title, known in _PANELS.items():
+        names = known | _of_each(known, found)
         here = [metric for metric in names if metric in found]
         if here:
             lines = [line for metric in here for line in found.pop(metric)]
@@ -98,6 +103,17 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         word = style.words(metric)
         made.append(Panel(word, style.unit_of(metric, units), {metric: word}, found[metric]))
     return made
+
+
+def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
+    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them."""
+    names = {}
+    for metric in sorted(found):
+        one = _ONE_GPU.match(metric)
+        if one and (whole := f"gpu_{one['what']}") in known:
+            words = "" if known[whole].startswith("GPU") else f", {known[whole]}"
+            names[metric] = f"GPU {one['number']}{words}"
+    return names
 
 
 def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: float = 640) -> list[Axes]:

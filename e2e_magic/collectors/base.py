@@ -24,6 +24,8 @@ from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 from e2e_magic.record import Metric, Series, Value
 
 GROUP = "e2e_magic.collectors"
+# A card's line of text is not longer than this (characters).
+LONGEST_BRIEF = 250
 # The order of columns, cards and `%e2e metrics`; others follow by name.
 BUILT_IN = ("wall_time", "cpu", "memory", "io", "energy", "gpu")
 
@@ -46,6 +48,12 @@ class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a 
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+
+    @property
+    def brief(self) -> str:
+        """Reason and remedy in one line for a card; a remedy of several commands is where there is room."""
+        whole = str(self)
+        return whole if len(whole) <= LONGEST_BRIEF else f"{self.reason}; %e2e metrics shows what to do"
 
 
 @dataclass(frozen=True, slots=True)

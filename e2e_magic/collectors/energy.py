@@ -156,7 +156,8 @@ class Counters:
         self._end: list[tuple[int, int]] | None = None
         self._began = self._ended = 0.0
         self._problem = "the code did not reach its end"
-        mirrors = self._mirrors(self._read())
+        # Only zones of one socket can show the same counter, and a look costs a tenth of a millisecond.
+        mirrors = self._mirrors(self._read()) if self._several_of_one() else set[int]()
         self.sampled = tuple(zone for n, zone in enumerate(self.zones) if n not in mirrors)
 
     def start(self) -> None:
@@ -233,14 +234,20 @@ class Counters:
                 zone.read()  # pyRAPL's open file still gives its last value when the counter is gone
             return [(value, value) for value in self._sensor.read()]
         forth = [zone.read() for zone in self.zones]
-        if len({zone.package for zone in self.zones}) == len(self.zones):
+        if not self._several_of_one():
             return [(value, value) for value in forth]
         back = [zone.read() for zone in reversed(self.zones)]
         return list(zip(forth, reversed(back), strict=True))
 
+    def _several_of_one(self) -> bool:
+        """Tell whether a socket has more than one zone here."""
+        return len({zone.package for zone in self.zones}) < len(self.zones)
+
     def _mirrors(self, reads: Sequence[tuple[int, int]]) -> set[int]:
         """Return the positions of counters that only show an earlier one of the same socket again."""
         found: set[int] = set()
+        if not self._several_of_one():
+            return found
         numbered = enumerate(self.zones)
         for _, group in groupby(numbered, key=lambda item: item[1].package):
             places = [n for n, _ in group]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from array import array
+from collections.abc import Sequence
 
 from e2e_magic.quantities import digits, quantity
 from e2e_magic.record import Metric, Record
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 METRICS = (
     Metric("loss", "", "quality", "lower", "the last loss"),
@@ -46,90 +44,121 @@ def convergence(
     on the validation set, so ``val_accuracy`` wins where both are logged. The time is that of the
     ``log`` call. A target that is not reached has no time.
     """
-    logged = len(record.events) > 0
+    logged = len(record.events.t_s) > 0
     if not logged and counted_accuracy is None and record.reported.keys().isdisjoint(_READ):
         return {}, {}
-    import numpy as np
-
     found: dict[str, float | int] = {}
     missing: dict[str, str] = {}
     listed = 0
-    for name, best in (("loss", np.fmin), ("accuracy", np.fmax)):
+    for name, lowest in (("loss", True), ("accuracy", False)):
         given = record.reported.get(name)
         if given is None and name == "accuracy":
             given = counted_accuracy
         if not logged and isinstance(given, int | float) and not math.isnan(given):
             found[name] = found[f"best_{name}"] = float(given)  # one number: the last and the best
             continue
+        curve: Sequence[float]
         if isinstance(given, list):
-            curve = np.asarray(given, dtype=float)
+            curve = array("d", given)
             listed = max(listed, len(curve))
             last = curve[-1]
         else:
             key, curve = _logged(record, name, f"val_{name}")
-            last = _last(record, key, curve) if given is None else given
-            curve = np.append(curve, last)
-        if given is None and key is None:
-            continue
-        found[name] = float(last)
-        lowest_or_highest = float(best.reduce(curve))
-        if not math.isnan(lowest_or_highest):
-            found[f"best_{name}"] = lowest_or_highest
+            if given is None and key is None:
+                continue
+            if given is None:
+                last = _last(record, key, curve)
+            else:
+                last = float(given)
+                curve = (*curve, last)
+        found[name] = last
+        best = _best(curve, lowest=lowest)
+        if not math.isnan(best):
+            found[f"best_{name}"] = best
         if math.isnan(last):
             missing[name] = f"the last {name} was not a number: the training diverged"
-    epochs = _epochs(record) if len(record.events) else listed
+    epochs = _epochs(record) if logged else listed
     if epochs:
         found["epochs"] = epochs
     target = record.reported.get("target_accuracy")
     if target is not None:
         _to_accuracy(record, float(target), found, missing)
-    return found, missing
+    # What was read (an imported time to accuracy, say) needs no reason why it could not be computed.
+    return found, {name: why for name, why in missing.items() if name not in record.readings}
 
 
 _READ = ("loss", "accuracy", "target_accuracy")
+# numpy takes some 5 µs a call, however short the curve; shorter ones are quicker without it, and a frame
+# of 10,000 trials asks for a hundred thousand of them.
+_SHORT = 200
+_NONE = array("d")
 
 
-def _logged(record: Record, *names: str) -> tuple[str | None, NDArray[Any]]:
-    """Return the first of these keys that has a number in the log, and its column."""
+def _best(curve: Sequence[float], *, lowest: bool) -> float:
+    """Return the lowest or the highest number of a curve; NaN where there is none."""
+    if len(curve) <= _SHORT:
+        numbers = curve if math.isfinite(sum(curve)) else [value for value in curve if value == value]
+        if not numbers:
+            return math.nan
+        return min(numbers) if lowest else max(numbers)
     import numpy as np
 
-    first: tuple[str | None, NDArray[Any]] = (None, np.empty(0))
+    return float((np.fmin if lowest else np.fmax).reduce(np.asarray(curve, dtype=float)))
+
+
+def _first_at(curve: Sequence[float], target: float) -> int | None:
+    """Return where a raw curve first reaches a target; None where it never does."""
+    if len(curve) <= _SHORT:
+        return next((n for n, value in enumerate(curve) if value >= target), None)
+    import numpy as np
+
+    reached = np.flatnonzero(np.asarray(curve, dtype=float) >= target)
+    return int(reached[0]) if len(reached) else None
+
+
+def _logged(record: Record, *names: str) -> tuple[str | None, array[float]]:
+    """Return the first of these keys that has a number in the log, and its column."""
+    first: tuple[str | None, array[float]] = (None, _NONE)
     for name in names:
-        if record.events.values.get(name):
-            column = np.asarray(record.events.values[name], dtype=float)
-            if not bool(np.isnan(column).all()):
+        column = record.events.values.get(name)
+        if column:
+            if any(value == value for value in column):  # only NaN differs from itself
                 return name, column
             first = (name, column) if first[0] is None else first
     return first
 
 
-def _last(record: Record, name: str | None, column: NDArray[Any]) -> float:
+def _last(record: Record, name: str | None, column: Sequence[float]) -> float:
     """Return the last number of a logged column.
 
     Rows without the key are NaN, and so are rows that logged NaN. A key that every row had, up to
     rows of the same make without it, was logged as NaN there.
     """
+    if not math.isnan(column[-1]):
+        return float(column[-1])
     import numpy as np
 
-    known = np.flatnonzero(~np.isnan(column))
+    known = np.flatnonzero(~np.isnan(np.asarray(column, dtype=float)))
     if not len(known):
         return math.nan
     last = int(known[-1])
     others = [values for key, values in record.events.values.items() if key != name]
-    diverged = (
-        last < len(column) - 1
-        and len(known) == last + 1
-        and all(math.isnan(values[last]) == math.isnan(values[-1]) for values in others)
+    diverged = len(known) == last + 1 and all(
+        math.isnan(values[last]) == math.isnan(values[-1]) for values in others
     )
     return math.nan if diverged else float(column[last])
 
 
 def _epochs(record: Record) -> int:
     """Count the epochs of a log: the different ones, for an epoch may take several calls."""
-    import numpy as np
+    epoch = record.events.epoch
+    if len(epoch) <= _SHORT:
+        different = len({number for number in epoch if number == number})
+    else:
+        import numpy as np
 
-    epoch = np.asarray(record.events.epoch, dtype=float)
-    different = len(np.unique(epoch[~np.isnan(epoch)]))
+        numbers = np.asarray(epoch, dtype=float)
+        different = len(np.unique(numbers[~np.isnan(numbers)]))
     # Thinned, and each call an epoch: those that were dropped were epochs too.
     return different + (record.events.dropped if different == len(epoch) else 0)
 
@@ -137,9 +166,8 @@ def _epochs(record: Record) -> int:
 def _to_accuracy(
     record: Record, target: float, found: dict[str, float | int], missing: dict[str, str]
 ) -> None:
-    import numpy as np
-
     events = record.events
+    curve: Sequence[float]
     key, curve = _logged(record, "val_accuracy", "accuracy")
     handed = record.reported.get("accuracy")
     if key is None:
@@ -149,8 +177,8 @@ def _to_accuracy(
             )
             missing.update(dict.fromkeys(_TO_ACCURACY, why))
             return
-        curve = np.asarray(handed, dtype=float)
-    best = float(np.fmax.reduce(curve))
+        curve = array("d", handed)
+    best = _best(curve, lowest=False)
     if target <= 1 < best <= 100:
         why = (
             f"the accuracies go up to {digits(best)}, percent it seems, but the target {digits(target)} "
@@ -158,13 +186,13 @@ def _to_accuracy(
         )
         missing.update(dict.fromkeys(_TO_ACCURACY, why))
         return
-    reached = np.flatnonzero(curve >= target)
-    if not len(reached):
-        within = f" in {quantity(events.t_s[-1], 's')}" if key is not None else ""
+    first = _first_at(curve, target)
+    if first is None:
+        known = key is not None and math.isfinite(events.t_s[-1])
+        within = f" in {quantity(events.t_s[-1], 's')}" if known else ""
         why = f"the target {digits(target)} was not reached{within}; the best accuracy was {digits(best)}"
         missing.update(dict.fromkeys(_TO_ACCURACY, why))
         return
-    first = int(reached[0])
     if key is None:
         found["epochs_to_accuracy"] = first + 1
         missing["time_to_accuracy_s"] = (
@@ -173,4 +201,10 @@ def _to_accuracy(
         return
     epoch = events.epoch[first]
     found["epochs_to_accuracy"] = int(epoch) if math.isfinite(epoch) else first + 1
+    if math.isnan(events.t_s[first]):
+        missing["time_to_accuracy_s"] = (
+            "the epochs were logged when the training was over, so nobody knows when they were: "
+            "call e2e.log(accuracy=..) inside it, once per epoch"
+        )
+        return
     found["time_to_accuracy_s"] = events.t_s[first]

@@ -7,20 +7,33 @@ given to the other functions by this package.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
-from e2e_magic.record import Metric, Series
+from e2e_magic.record import Metric, Record, Series
 
 METRICS = (
-    Metric("net_energy_j", "J", "energy", "lower", "package energy above that of the idle machine"),
+    Metric("net_energy_j", "J", "energy", "lower", "measured energy above that of the idle machine"),
     Metric("estimated_energy_j", "J", "energy", "lower", "CPU share x the power given by --estimate-power"),
-    Metric(
-        "energy_to_accuracy_j", "J", "energy", "lower", "package energy until the target accuracy was reached"
-    ),
-    Metric("peak_power_w", "W", "energy", "lower", "highest sampled package power"),
-    Metric("co2_g", "g", "energy", "lower", "package energy times the given grams of CO2 per kWh"),
+    Metric("energy_to_accuracy_j", "J", "energy", "lower", "measured energy until the target accuracy"),
+    Metric("peak_power_w", "W", "energy", "lower", "highest sampled power of all that was measured"),
+    Metric("estimated_power_w", "W", "energy", "lower", "its power over time, by CPU use", curve=True),
+    Metric("co2_g", "g", "energy", "lower", "measured energy x the grams of CO2 per kWh given by --carbon"),
 )
+# Parts that don't overlap: the package has its cores in it, and `psys`, which has the package in it, is
+# read only where there is none.
+PARTS = ("package", "psys", "dram", "gpu")
 J_PER_KWH = 3.6e6
+# The sampled curves that `from_record` reads.
+CURVES = tuple(f"{part}_power_w" for part in PARTS)
+_POWERS = tuple((part, f"{part}_power_w") for part in PARTS)
+_ENERGIES = tuple((part, f"{part}_energy_j") for part in PARTS)
+# What asks for numbers of energy, in `Record.reported`.
+_ASKS = ("baseline_power", "carbon_g_per_kwh", "estimate_power")
+_NO_CURVE = Series.of([], [])
+_ESTIMATED = "it is of measured energy only, and there is none: an estimate would pass for it"
 
 
 def estimate(
@@ -135,3 +148,131 @@ def co2(energy_j: float | None, intensity_g_per_kwh: float | None) -> float | No
     if energy_j is None or intensity_g_per_kwh is None:
         return None
     return energy_j / J_PER_KWH * intensity_g_per_kwh
+
+
+def measured(record: Record) -> dict[str, float]:
+    """Return the energy of each of `PARTS` that was measured, J. No estimate is in it."""
+    read = record.readings
+    return {part: float(read[name]) for part, name in _ENERGIES if name in read}
+
+
+def total_power(curves: Sequence[Series]) -> Series:
+    """Add power curves that were sampled at the same time, W.
+
+    A sample is the mean power since the one before it, so a curve has the value of its next sample at
+    any instant, and after its last one that of the last. Empty where one of the curves is.
+    """
+    if not curves or not all(curves):
+        return Series.of([], [])
+    if all(curve.t_s == curves[0].t_s for curve in curves):
+        together = zip(*(curve.value for curve in curves), strict=True)
+        return Series.of(curves[0].t_s, [sum(values) for values in together])
+    instants = sorted({t for curve in curves for t in curve.t_s})
+    return Series.of(
+        instants, [sum(c.value[min(bisect_left(c.t_s, t), len(c) - 1)] for c in curves) for t in instants]
+    )
+
+
+def estimated_power(record: Record) -> Series | None:
+    """Return the power over time that was asked to be estimated, W; None where it was not asked.
+
+    The model of `estimate`, for each sample of CPU use.
+    """
+    asked, use = record.reported.get("estimate_power"), record.series.get("cpu_percent_now")
+    if not isinstance(asked, Mapping) or not use or not asked.get("cores"):
+        return None
+    idle_w, span_w, cores = float(asked["idle_w"]), float(asked["full_w"] - asked["idle_w"]), asked["cores"]
+    return Series.of(use.t_s, [idle_w + span_w * min(percent / 100 / cores, 1.0) for percent in use.value])
+
+
+def from_record(record: Record, values: Mapping[str, float | int]) -> tuple[dict[str, float], dict[str, str]]:
+    """Return what follows from one trial's energy and what its run says, and why else it does not.
+
+    Parameters
+    ----------
+    record : Record
+    values : mapping
+        ``epochs`` and ``time_to_accuracy_s`` of the trial, where there are any.
+
+    Returns
+    -------
+    numbers, missing
+        By column name. Missing has only what was asked for: by a baseline, an intensity, an estimate.
+    """
+    joules = measured(record)
+    reported = record.reported
+    asks = any(name in reported for name in _ASKS)
+    if not joules and not asks:
+        return {}, {}
+    curves = [record.series[name] for part, name in _POWERS if part in joules and name in record.series]
+    if not curves and not asks and not values.get("epochs"):
+        return {}, {}  # many trials: this is quick
+    total_j = sum(joules.values()) if joules else None
+    wall_s = float(record.readings["wall_time_s"]) if "wall_time_s" in record.readings else None
+    power = total_power(curves) if curves and len(curves) == len(joules) else _NO_CURVE
+    found: dict[str, float | None] = {
+        "peak_power_w": peak_power(power),
+        "energy_per_epoch_j": energy_per(total_j, values.get("epochs")),
+        "energy_to_accuracy_j": energy_to_accuracy(power, values.get("time_to_accuracy_s")),
+        "co2_g": co2(total_j, reported.get("carbon_g_per_kwh")),
+    }
+    missing: dict[str, str] = {}
+    if joules and not power and "time_to_accuracy_s" in values:
+        missing["energy_to_accuracy_j"] = "there is no curve of all the power that was measured"
+    asked = reported.get("estimate_power")
+    if isinstance(asked, Mapping):
+        read = record.readings
+        cpu_s = float(read["cpu_time_s"]) if "cpu_time_s" in read else None
+        watts = asked["idle_w"], asked["full_w"]
+        found["estimated_energy_j"] = estimate(cpu_s, wall_s, asked["cores"], *watts)
+        if found["estimated_energy_j"] is None:
+            missing["estimated_energy_j"] = "it follows from CPU time, which was not measured"
+    if "carbon_g_per_kwh" in reported and total_j is None:
+        missing["co2_g"] = _ESTIMATED if isinstance(asked, Mapping) else "no energy was measured"
+    baseline = reported.get("baseline_power")
+    if isinstance(baseline, Mapping):
+        unknown = [part for part in joules if f"{part}_w" not in baseline]
+        if total_j is None:
+            missing["net_energy_j"] = "no energy was measured"
+        elif unknown:
+            missing["net_energy_j"] = f"the idle power of {' and '.join(unknown)} is not known: %e2e baseline"
+        else:
+            idle_w = sum(float(baseline[f"{part}_w"]) for part in joules)
+            found["net_energy_j"] = net_energy(total_j, wall_s, idle_w)
+    return {name: number for name, number in found.items() if number is not None}, missing
+
+
+def unavailable(
+    declared: Sequence[Metric], known: Collection[str], settings: Mapping[str, Any]
+) -> dict[str, tuple[str, str]]:
+    """Return the reason and the next step for each number of energy that can't follow here and now.
+
+    Parameters
+    ----------
+    declared : sequence of Metric
+        What is derived; of those in J, W or grams of CO2 there is something to say.
+    known : collection of str
+        The metrics that can be measured on this machine.
+    settings : mapping
+        The run's (``Run.settings``).
+    """
+    energy = any(f"{part}_energy_j" in known for part in PARTS)
+    why: dict[str, tuple[str, str]] = {}
+    if not energy:
+        of_energy = [
+            metric.name for metric in declared if metric.unit in ("J", "W") or metric.name == "co2_g"
+        ]
+        why = dict.fromkeys(of_energy, ("no energy can be measured here", ""))
+    if energy and "baseline_power" not in settings:
+        why["net_energy_j"] = ("the idle power is not known in this run", "measure it: %e2e baseline")
+    if energy and "carbon_g_per_kwh" not in settings:
+        why["co2_g"] = ("the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380")
+    if "estimate_power" not in settings:
+        why |= dict.fromkeys(
+            ("estimated_energy_j", "estimated_power_w"),
+            (
+                "nothing is estimated unless asked",
+                "ask for it: --estimate-power IDLE_W,FULL_W on a cell, or on %e2e run NAME",
+            ),
+        )
+    return why

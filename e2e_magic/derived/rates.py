@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from e2e_magic.derived.energy import measured
 from e2e_magic.record import Metric, Record
 
 METRICS = (
@@ -16,17 +17,6 @@ METRICS = (
 )
 
 
-# Counters that don't overlap: `psys` is read only where there is none of the package.
-_ENERGIES = ("package_energy_j", "psys_energy_j", "dram_energy_j", "gpu_energy_j")
-
-
-def measured_energy(record: Record) -> float | None:
-    """Return the sum of the energies that were measured, J; None where none was. No estimate is in it."""
-    read = record.readings
-    joules = [float(read[name]) for name in _ENERGIES if name in read]
-    return sum(joules) if joules else None
-
-
 def rates(record: Record) -> dict[str, float | int]:
     """Return the rates of one trial; one whose inputs were not measured is not there.
 
@@ -37,7 +27,8 @@ def rates(record: Record) -> dict[str, float | int]:
     """
     read = record.readings
     found: dict[str, float | int] = {}
-    energy = measured_energy(record)
+    joules = measured(record)
+    energy = sum(joules.values()) if joules else None
     wall = float(read.get("wall_time_s", 0.0))
     if wall > 0:
         if "cpu_time_s" in read:

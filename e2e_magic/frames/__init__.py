@@ -7,20 +7,26 @@ not measured is missing (NaN/NA). `compact` and `TidyFrame` make one short enoug
 from __future__ import annotations
 
 from e2e_magic.frames.curves import epochs, samples
+from e2e_magic.frames.explained import influence, pareto
 from e2e_magic.frames.inventory import CatalogEntry, metrics, runs
 from e2e_magic.frames.matrices import classification, confusions, styled
 from e2e_magic.frames.rows import results, trials
+from e2e_magic.frames.single_calls import call_times, latencies
 from e2e_magic.frames.stages import pipeline
 from e2e_magic.frames.tidy import TidyFrame, compact
 
 __all__ = [
     "CatalogEntry",
     "TidyFrame",
+    "call_times",
     "classification",
     "compact",
     "confusions",
     "epochs",
+    "influence",
+    "latencies",
     "metrics",
+    "pareto",
     "pipeline",
     "results",
     "runs",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from e2e_magic.derived.energy import estimated_power
 from e2e_magic.frames import columns, schema
 from e2e_magic.record import Record
 
@@ -21,13 +22,14 @@ _CURVES = ("loss", "accuracy")
 def samples(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
     """Return every sampled curve: ``run stage trial metric t_s value``, a row per sample.
 
+    Where an estimate was asked for, ``estimated_power_w`` follows from the curve of CPU use.
     ``attrs["units"]`` holds the unit of each metric in ``value``, and of ``t_s``.
     """
     found = [
         (record, metric, series)
         for record in records
-        for metric, series in record.series.items()
-        if len(series)
+        for metric, series in {**record.series, "estimated_power_w": estimated_power(record)}.items()
+        if series
     ]
     lengths = np.array([len(series) for _, _, series in found], dtype=np.int64)
     metrics = dict.fromkeys(metric for _, metric, _ in found)

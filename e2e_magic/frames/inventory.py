@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from e2e_magic.frames import columns
-from e2e_magic.record import STATES, Metric, Record, Run
+from e2e_magic.record import STATES, Metric, Record, Run, State
 
 _TEXTS = ("host", "os", "python", "cpu", "gpu", "git_commit")
 
@@ -59,10 +59,19 @@ def metrics(catalog: Sequence[CatalogEntry]) -> pd.DataFrame:
     return columns.frame(made)
 
 
-def runs(runs: Sequence[Run], records: Sequence[Record] | None = None) -> pd.DataFrame:
-    """Return a row per run with its environment, and how many trials it has where `records` are given.
+def runs(
+    runs: Sequence[Run],
+    records: Sequence[Record] | None = None,
+    *,
+    counts: Mapping[str, Mapping[State, int]] | None = None,
+) -> pd.DataFrame:
+    """Return a row per run with its environment, and how many trials it has.
 
-    ``run`` is the name, ``id`` the short id; ``packages`` reads ``numpy 2.4.6, pandas 3.0.1``.
+    Those are counted in `records`, or are given as `counts` by run id and state.
+
+    ``run`` is the name, ``id`` the short id; ``packages`` reads ``numpy 2.4.6, pandas 3.0.1``;
+    ``idle_power_w`` is what `%e2e baseline` measured, all parts added, and ``carbon_g_per_kwh`` what
+    `%e2e run --carbon` was given.
     """
     places = [run.environment for run in runs]
     made: dict[str, Any] = {
@@ -71,22 +80,35 @@ def runs(runs: Sequence[Run], records: Sequence[Record] | None = None) -> pd.Dat
         "description": columns.text([run.description or None for run in runs]),
         "started_at": columns.times([run.started_at for run in runs]),
     }
-    if records is not None:
-        made |= _counts(runs, records)
+    if records is not None or counts is not None:
+        made |= _counts(runs, records or (), counts or {})
     made |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[:4]}
     made["cores"] = columns.integers([place.cores for place in places])
     made["cores_usable"] = columns.integers([place.cores_usable for place in places])
     made["ram_mib"] = columns.floats([place.ram_mib for place in places])
     made |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[4:]}
     made["git_dirty"] = pd.array([place.git_dirty for place in places], dtype="boolean")
+    made["notebook"] = columns.text([place.notebook or None for place in places])
     made["packages"] = columns.text([_listed(place.packages) for place in places])
-    return columns.frame(made, {"ram_mib": "MiB"})
+    made["idle_power_w"] = columns.floats([_idle_power(run.settings.get("baseline_power")) for run in runs])
+    made["carbon_g_per_kwh"] = columns.floats([run.settings.get("carbon_g_per_kwh") for run in runs])
+    return columns.frame(made, {"ram_mib": "MiB", "idle_power_w": "W", "carbon_g_per_kwh": "g/kWh"})
 
 
-def _counts(runs: Sequence[Run], records: Sequence[Record]) -> dict[str, Any]:
-    """Count each run's trials, in all and by state."""
-    by_state = Counter((record.run, record.state) for record in records)
-    counts = {state: [by_state[run.id, state] for run in runs] for state in STATES}
+def _idle_power(baseline: Mapping[str, Any] | None) -> float | None:
+    """Add the idle power of all parts that were measured; their keys end with ``_w``."""
+    return None if not baseline else sum(value for key, value in baseline.items() if key.endswith("_w"))
+
+
+def _counts(
+    runs: Sequence[Run], records: Sequence[Record], counted: Mapping[str, Mapping[State, int]]
+) -> dict[str, Any]:
+    """Return each run's trials, in all and by state."""
+    seen = Counter((record.run, record.state) for record in records)
+    counts = {
+        state: [seen[run.id, state] + counted.get(run.id, {}).get(state, 0) for run in runs]
+        for state in STATES
+    }
     trials = [sum(row) for row in zip(*counts.values(), strict=True)]
     return {"trials": np.array(trials, dtype=np.int64)} | {
         state: np.array(cells, dtype=np.int64) for state, cells in counts.items()

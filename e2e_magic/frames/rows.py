@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -67,22 +68,31 @@ def _gather(records: Sequence[Record]) -> tuple[dict[str, list[Any]], dict[str, 
     """Turn rows into columns: parameters and metrics, None where a record has none."""
     params = _columns([record.params for record in records])
     read = _columns([record.readings for record in records])
-    values = _columns([derive(record).values for record in records])
+    derived = [derive(record) for record in records]
+    values = _columns([found.values for found in derived])
+    for name in dict.fromkeys(chain.from_iterable(found.missing for found in derived)):
+        # What was asked for and can't be had has its column too.
+        values.setdefault(name, [None] * len(records))
     for name, cells in read.items():
         other = values.get(name)
         # What was read wins over what was derived from it.
-        values[name] = (
-            cells if other is None else [o if c is None else c for c, o in zip(cells, other, strict=True)]
-        )
+        if other is None or not any(cell is None for cell in cells):
+            values[name] = cells
+        else:
+            values[name] = [o if c is None else c for c, o in zip(cells, other, strict=True)]
     return params, values
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Turn mappings into a list per key, None where one has no such key."""
-    names: dict[str, Any] = {}
-    for row in rows:
-        names.update(row)
-    return {name: [row.get(name) for row in rows] for name in names}
+    return {name: _cells(rows, name) for name in dict.fromkeys(chain.from_iterable(rows))}
+
+
+def _cells(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    try:
+        return [row[name] for row in rows]  # of trials alike each has it, and this is twice as fast
+    except KeyError:
+        return [row.get(name) for row in rows]
 
 
 def _column(name: str, cells: list[Any] | None, size: int) -> tuple[Any, bool]:

@@ -14,7 +14,17 @@ from e2e_magic.frames.rows import results
 from e2e_magic.record import Record
 
 _NO_NAMES: Mapping[str, str] = {}
-_METRICS = ("wall_time_s", "cpu_time_s", "peak_rss_mib", "package_energy_j")
+_METRICS = (
+    "wall_time_s",
+    "cpu_time_s",
+    "peak_rss_mib",
+    "package_energy_j",
+    "dram_energy_j",
+    "gpu_energy_j",
+    "estimated_energy_j",
+)
+# Only where it was measured: it stands in for the package.
+_PLATFORM = "psys_energy_j"
 
 
 def pipeline(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
@@ -29,13 +39,16 @@ def pipeline(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) ->
     Returns
     -------
     DataFrame
-        ``run stage trials state``; ``wall_time_s cpu_time_s peak_rss_mib package_energy_j`` as the
-        median over the stage's complete trials (over all of them where none is: ``state`` says
-        which); ``share`` of the run's summed wall time, 0 to 1; ``bottleneck``. What it means in words
+        ``run stage trials state``; ``wall_time_s cpu_time_s peak_rss_mib package_energy_j
+        dram_energy_j gpu_energy_j estimated_energy_j`` (and ``psys_energy_j`` where that is all) as the
+        median over the stage's complete trials (over all of them where none is: ``state`` says which);
+        ``share`` of the run's summed wall time, 0 to 1; ``bottleneck``. What it means in words
         is ``attrs["summary"]``: a line per run.
     """
     # By id, for two runs may share a name.
-    keys, rows = _medians(results(records))
+    table = results(records)
+    metrics = [*_METRICS, *([_PLATFORM] if _PLATFORM in table else [])]
+    keys, rows = _medians(table, metrics)
     share: dict[tuple[str, str], float] = {}
     slowest: set[tuple[str, str]] = set()
     sentences = []
@@ -52,16 +65,18 @@ def pipeline(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) ->
         "stage": columns.text([stage for _, stage in keys]),
         "trials": np.array([rows[key]["trials"] for key in keys], dtype=np.int64),
         "state": columns.text([rows[key]["state"] for key in keys]),
-        **{name: columns.floats([rows[key][name] for key in keys]) for name in _METRICS},
+        **{name: columns.floats([rows[key][name] for key in keys]) for name in metrics},
         "share": columns.floats([share.get(key) for key in keys]),
         "bottleneck": pd.array([key in slowest for key in keys], dtype="boolean"),
     }
-    frame = columns.frame(made, schema.units(_METRICS))
+    frame = columns.frame(made, schema.units(metrics))
     frame.attrs["summary"] = "\n".join(sentences)
     return frame
 
 
-def _medians(frame: pd.DataFrame) -> tuple[list[tuple[str, str]], dict[tuple[str, str], dict[str, Any]]]:
+def _medians(
+    frame: pd.DataFrame, metrics: Sequence[str]
+) -> tuple[list[tuple[str, str]], dict[tuple[str, str], dict[str, Any]]]:
     """Take each stage's medians over its complete trials, else over all that there are.
 
     Returns
@@ -77,7 +92,7 @@ def _medians(frame: pd.DataFrame) -> tuple[list[tuple[str, str]], dict[tuple[str
         rows[str(key[0]), str(key[1])] = {
             "trials": len(trials),
             "state": str(chosen["state"].iloc[-1]),
-            **{name: float(chosen[name].median()) for name in _METRICS},
+            **{name: float(chosen[name].median()) for name in metrics},
         }
     runs = {run: n for n, run in enumerate(dict.fromkeys(run for run, _ in rows))}
     return sorted(rows, key=lambda key: runs[key[0]]), rows

@@ -8,14 +8,14 @@ from typing import Any
 from e2e_magic.events import log
 from e2e_magic.integrations import based_on
 
-XGBoostLogger: type[Any]  # made when it is first asked for: only then is XGBoost imported
+XGBoostLogger: type[Any]  # made when first asked for: only then is XGBoost imported
 
 _TRAINING = ("train", "training", "dtrain")
 # fmt: off
 _LOSSES = (
-    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1",
-    "mae", "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma",
-    "gamma-nloglik", "gamma_deviance", "gamma-deviance", "tweedie", "cox-nloglik",
+    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1", "mae",
+    "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma", "tweedie",
+    "gamma-nloglik", "gamma_deviance", "gamma-deviance", "cox-nloglik",
 )
 # fmt: on
 _ERRORS = ("error", "merror", "binary_error", "multi_error")
@@ -60,10 +60,8 @@ class LightGBMLogger:
     The names are those of `XGBoostLogger`, from ``binary_logloss``, ``l2``, ``binary_error`` .. of LightGBM.
     """
 
-    def __init__(self) -> None:
-        # LightGBM's own attributes: before early stopping (30), which ends the round by an exception.
-        self.order = 20
-        self.before_iteration = False
+    # LightGBM's own attributes: before early stopping (30), which ends the round by an exception.
+    order, before_iteration = 20, False
 
     def __call__(self, env: Any) -> None:
         """Log the round that ended: LightGBM calls it with its environment."""

@@ -168,6 +168,8 @@ def add_measuring(parser: Parser) -> None:
     add("--classes", type=expression, metavar="EXPR", help="its labels")
     add("--y-true", type=expression, metavar="EXPR", help="true labels")
     add("--y-pred", type=expression, metavar="EXPR", help="predicted labels, or scores")
+    add("--latency", type=expression, metavar="EXPR", help="a single call, timed after the cell: p50 to p99")
+    add("--latency-duration", type=real, default=2.0, metavar="SECONDS", help="how long it is timed (2)")
     add("-o", "--out", type=variable, metavar="NAME", help="put the result in this variable")
     add("--estimate-power", metavar="IDLE_W,FULL_W", help="adds estimated_energy_j (CPU share x this power)")
     add("-q", "--quiet", action="store_true", help="no card")

@@ -24,7 +24,7 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take out what `load` put in and end the sampler process. Measured rows stay."""
+    """Take out what `load` put in, end the sampler process, close the store. Measured rows stay."""
     magics = getattr(shell, _NAME, None)
     if magics is None:
         return
@@ -37,3 +37,5 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.registry.pop(type(magics).__name__, None)
     setattr(shell, _NAME, None)
     close_sampler()
+    magics.session.notebook = str
+    magics.session.close()

@@ -44,6 +44,10 @@ class E2EMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self.session = current()
+        # VS Code's name for the notebook, and that of ipykernel where Jupyter's server gives one.
+        self.session.notebook = lambda: str(
+            shell.user_ns.get("__vsc_ipynb_file__") or shell.user_ns.get("__session__") or ""
+        )
         self.auto = Auto(shell, self.session)
         self.transformer: Callable[[list[str]], list[str]] | None = None
 
@@ -89,6 +93,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
             interval=options.interval,
             target_accuracy=options.target_accuracy,
             estimate_power=options.estimate_power,
+            latency_duration=options.latency_duration,
             options=arguments.given_expressions(options),
         )
         plan.check_collectors(registered())

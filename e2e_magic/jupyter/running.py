@@ -133,13 +133,13 @@ def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
         below = below.tb_next
     while below is not None and below.tb_frame.f_code in _MACHINERY:
         below = below.tb_next
+    if below is None and isinstance(error, KeyboardInterrupt):  # while calls were timed, between two of them
+        words: list[str] = shell.InteractiveTB.get_exception_only(type(error), error)
+        return words
     text: list[str] = shell.InteractiveTB.structured_traceback(
         type(error), error, below or trace, tb_offset=0 if below else None
     )
     return text
-
-
-_MACHINERY = (Cell.run.__code__, Cell.run_async.__code__)
 
 
 def silenced(body: str) -> bool:
@@ -184,6 +184,9 @@ class Evaluator:
     def __call__(self, _value: object) -> object:
         __tracebackhide__ = True
         return eval(self._code, self._shell.user_global_ns, self._shell.user_ns)  # noqa: S307 - the user's own line
+
+
+_MACHINERY = (Cell.run.__code__, Cell.run_async.__code__, Evaluator.__call__.__code__)
 
 
 def evaluators(

@@ -13,7 +13,7 @@ import os
 import threading
 import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,7 +138,13 @@ class Sampler:
                 atexit.unregister(self.close)
                 atexit.register(self.close)
 
-    def start(self, probes: Sequence[Probe], interval: float, *, origin_ns: int | None = None) -> Recording:
+    def start(
+        self,
+        probes: Sequence[Probe],
+        interval: float,
+        *,
+        origin_ns: int | Callable[[], int] = time.perf_counter_ns,
+    ) -> Recording:
         """Start sampling.
 
         Parameters
@@ -147,8 +153,9 @@ class Sampler:
             What to read, each for another metric.
         interval : float
             Seconds between samples, at least 0.001.
-        origin_ns : int, optional
-            The instant on `time.perf_counter_ns` that curves count from; now, when left out.
+        origin_ns : int or callable
+            The instant on `time.perf_counter_ns` that curves count from; a callable is asked once the
+            process is there, for to start it takes tens of milliseconds.
 
         Raises
         ------
@@ -166,18 +173,17 @@ class Sampler:
         twice = sorted({metric for metric in metrics if metrics.count(metric) > 1})
         if twice:
             raise ValueError(f"each probe needs its own metric, but {twice[0]!r} has two: leave one out")
-        origin = time.perf_counter_ns() if origin_ns is None else origin_ns
         plain = tuple(
             (p.metric, p.kind, p.path, float(p.scale), float(p.wrap), tuple(p.args)) for p in probes
         )
         self._check_owner()
         try:
-            return self._started(plain, round(interval * 1e9), origin)
+            return self._started(plain, round(interval * 1e9), origin_ns)
         except SamplerLost:
             if self._link is not None and not self._link.lost:
                 raise
             # It was killed since the last recording: that costs this one nothing.
-            return self._started(plain, round(interval * 1e9), origin)
+            return self._started(plain, round(interval * 1e9), origin_ns)
 
     def close(self) -> None:
         """End the process. The next recording starts another one."""
@@ -189,13 +195,16 @@ class Sampler:
         if link is not None:
             link.close()
 
-    def _started(self, plain: tuple[tuple[Any, ...], ...], interval_ns: int, origin_ns: int) -> Recording:
+    def _started(
+        self, plain: tuple[tuple[Any, ...], ...], interval_ns: int, origin_ns: int | Callable[[], int]
+    ) -> Recording:
         self.launch()
         link = self._link
         if link is None:
             raise SamplerLost("the sampler was closed while a recording was started: start it again")
         link.ready()
-        return Recording(link, link.send("start", interval_ns, link.their_ns(origin_ns), plain))
+        origin = origin_ns() if callable(origin_ns) else origin_ns
+        return Recording(link, link.send("start", interval_ns, link.their_ns(origin), plain))
 
     def _check_owner(self) -> None:
         if self._owner != os.getpid():

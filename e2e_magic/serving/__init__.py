@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import math
-import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from operator import index
 from typing import Any
 
+from e2e_magic import calls
 from e2e_magic.arraylikes import describe
-from e2e_magic.collectors import cuda_work
+from e2e_magic.calls import Call, Clock, Load
 from e2e_magic.derived.statistics import needed
+from e2e_magic.joules import Joules
 from e2e_magic.plan import PlanError, nearest
 from e2e_magic.quantities import digits, quantity
 from e2e_magic.serving import loads
-from e2e_magic.serving.joules import Joules
-from e2e_magic.serving.loads import Call, Clock, Load
 from e2e_magic.serving.outcome import Latencies, summary
 from e2e_magic.serving.slices import batches_of, entries_of
 
@@ -102,7 +100,7 @@ def latency(
     [1, 2]
     """
     __tracebackhide__ = True
-    _check_call(call)
+    calls.check("call", call, "a function of one batch", "batch")
     entries = entries_of(inputs)
     sizes = _sizes(batch_size, entries)
     seconds = _positive("duration", duration, "seconds")
@@ -155,14 +153,7 @@ class _Bench:
 
     def _warm_up(self) -> None:
         __tracebackhide__ = True
-        end = self._clock.now() + self._duration_ns
-        for _ in range(self._warmup):
-            self._call(next(self._batches))
-            if self._clock.now() >= end:
-                break
-        # Asked now: a framework may start to use its GPU with the first call.
-        if _hands_work_on():
-            self._timed = _waited_for(self._call)
+        self._timed = calls.warm_up(self._call, self._batches, self._warmup, self._duration_ns, self._clock)
 
     def _under_load(self, manner: Callable[..., None], **how: Any) -> tuple[dict[str, float], dict[str, str]]:
         __tracebackhide__ = True
@@ -239,37 +230,6 @@ class _Bench:
                 f"when {type(error).__name__} came up. What was measured until then:\n{self.found!r}"
             )
             error.e2e_latency = self.found  # type: ignore[attr-defined]
-
-
-def _hands_work_on() -> bool:
-    torch = sys.modules.get("torch")
-    return (
-        (torch is not None and torch.cuda.is_initialized()) or "jax" in sys.modules or "cupy" in sys.modules
-    )
-
-
-def _waited_for(call: Call) -> Call:
-    def waited_for(batch: Any) -> None:
-        __tracebackhide__ = True
-        call(batch)
-        cuda_work.synchronise()
-
-    return waited_for
-
-
-def _check_call(call: object) -> None:
-    if not callable(call):
-        name = next((name for name in ("predict", "forward") if callable(getattr(call, name, None))), None)
-        hint = f": hand over its method {name}" if name else ""
-        raise PlanError(f"call: expected a function of one batch, got {describe(call)}{hint}")
-    body = call if inspect.isroutine(call) else getattr(call, "__call__", call)  # noqa: B004
-    if inspect.iscoroutinefunction(body) or inspect.isgeneratorfunction(body):
-        kind = "a generator" if inspect.isgeneratorfunction(body) else "an async"
-        way = "list(f(batch))" if inspect.isgeneratorfunction(body) else "asyncio.run(f(batch))"
-        raise PlanError(
-            f"call: expected a function that is done when it returns, got {kind} function, which only "
-            f"begins: hand over lambda batch: {way}"
-        )
 
 
 def _check_server(scenario: str, rate: float | None, bound_s: float | None, duration_s: float) -> None:

@@ -7,87 +7,18 @@ The three manners are those of Reddi et al., MLPerf Inference Benchmark, ISCA 20
 from __future__ import annotations
 
 import math
-import time
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-Call = Callable[[Any], object]
+from e2e_magic.calls import Call, Clock, Load, single_stream
 
-# Latencies are written into room that was made before; when it is full, between two calls, more is added.
-_ROOM = 65_536
+__all__ = ["Call", "Clock", "Load", "arrivals", "highest", "offline", "server", "single_stream"]
+
 # A server that is given more calls than it serves never ends: it is stopped after so many durations.
 PATIENCE = 2
 # The search for the highest rate ends within this factor.
 PRECISION = 1.05
-
-
-class Clock:
-    """Time in nanoseconds and the waiting for a moment. Tests hand over one of their own."""
-
-    # Sleeping wakes up late, by some 0.06 ms on Linux: the last bit is waited for by looking at the clock.
-    LATE_NS = 300_000
-
-    now: Callable[[], int] = staticmethod(time.perf_counter_ns)
-
-    def wait(self, until_ns: int) -> None:
-        """Return as soon as the moment has come."""
-        while (left := until_ns - self.now()) > 0:
-            if left > self.LATE_NS:
-                time.sleep((left - self.LATE_NS) * 1e-9)
-
-
-def _room() -> array[int]:
-    return array("q", bytes(8 * _ROOM))
-
-
-@dataclass(slots=True)
-class Load:
-    """What was measured, also when a call failed on the way.
-
-    Attributes
-    ----------
-    calls : int
-        Calls that came to their end.
-    elapsed_ns : int
-        From the start of the first to the end of the last one.
-    laps_ns : array of int
-        The first `calls` are their latencies, unless `single` is False.
-    single : bool
-        Whether single calls were timed.
-    unserved : int
-        Calls that had arrived or were to arrive, and were given up.
-    """
-
-    calls: int = 0
-    elapsed_ns: int = 0
-    laps_ns: array[int] = field(default_factory=_room)
-    single: bool = True
-    unserved: int = 0
-
-
-def single_stream(call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, load: Load) -> None:
-    """Call one after another until the duration is over, at least once; time each call."""
-    __tracebackhide__ = True
-    now, laps, n, room = clock.now, load.laps_ns, 0, len(load.laps_ns)
-    start = done = now()
-    end = start + duration_ns
-    try:
-        while True:
-            batch = next(batches)
-            began = now()
-            call(batch)
-            done = now()
-            laps[n] = done - began
-            n += 1
-            if done >= end:
-                break
-            if n == room:
-                laps.frombytes(bytes(8 * _ROOM))
-                room += _ROOM
-    finally:
-        load.calls, load.elapsed_ns = n, done - start
 
 
 def offline(call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, load: Load) -> None:

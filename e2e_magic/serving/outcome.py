@@ -8,9 +8,9 @@ from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from e2e_magic.calls import Load
 from e2e_magic.derived.statistics import needed, percentile
 from e2e_magic.quantities import digits, quantity
-from e2e_magic.serving.loads import Load
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -71,6 +71,30 @@ def test_energy_where_there_is_any(results: Make) -> None:
     assert len(axes) == 4
 
 
+def test_all_measured_energy_is_one_panel_with_shares(results: Make) -> None:
+    """Package, DRAM and GPU of a stage are added: the bars are of energy, with the share of the whole."""
+    axes = pipeline(
+        results(
+            ["a", "b"], package_energy_j=[10.0, 30.0], dram_energy_j=[2.0, np.nan], gpu_energy_j=[8.0, 50.0]
+        )
+    )
+
+    assert [ax.get_xlabel() for ax in axes[3:]] == ["energy (J)"]
+    assert [bar.get_width() for bar in axes[-1].patches] == [20, 80]
+    assert [text.get_text() for text in axes[-1].texts] == ["20 · 20 %", "80 · 80 %"]
+
+
+def test_estimated_energy_has_hollow_dashed_bars_of_its_own(results: Make) -> None:
+    """It is never added to what was measured, and does not look like it."""
+    axes = pipeline(results(["a", "b"], package_energy_j=[10.0, 30.0], estimated_energy_j=[15.0, 25.0]))
+    measured, estimated = axes[3:]
+
+    assert (measured.get_xlabel(), estimated.get_xlabel()) == ("package energy (J)", "estimated energy (J)")
+    assert all(bar.get_facecolor()[3] == 0 and bar.get_linestyle() != "-" for bar in estimated.patches)
+    assert all(bar.get_facecolor()[3] == 1 for bar in measured.patches)
+    assert [bar.get_width() for bar in estimated.patches] == [15, 25]
+
+
 def test_sixty_cells(results: Make) -> None:
     """Of 60 cells the 15 that take most time are shown, the rest is summed and can't be the bottleneck."""
     frame = results([f"cell-{n}" for n in range(1, 61)], wall_time_s=np.arange(1.0, 61))

@@ -25,7 +25,7 @@ def test_panels_and_units(samples: Make) -> None:
         )
     )
 
-    assert [ax.get_ylabel() for ax in axes] == ["CPU (%)", "memory (MiB)", "IO (MiB)", "power (W)"]
+    assert [ax.get_ylabel() for ax in axes] == ["CPU (%)", "memory (MiB)", "power (W)", "IO (MiB)"]
     assert [ax.get_xlabel() for ax in axes] == ["", "", "time (s)", "time (s)"]
     assert [len(ax.lines) for ax in axes] == [1, 2, 1, 1]
     assert len({ax.get_xlim() for ax in axes}) == 1
@@ -46,6 +46,19 @@ def test_legend_names_what_shares_a_panel(samples: Make) -> None:
 
     assert cpu.get_legend() is None
     assert [text.get_text() for text in memory.get_legend().get_texts()] == ["RSS", "with children"]
+
+
+def test_single_gpus_share_the_panel_of_all(samples: Make) -> None:
+    """Each GPU is a series of its own beside the sum, in the panel of that quantity."""
+    curves = {
+        f"gpu{n}_{what}": [40.0, 41.0] for n in ("", "_0", "_1") for what in ("power_w", "temperature_c")
+    }
+    power, heat = timeline(samples(package_power_w=[1.0, 2.0], **curves))
+
+    assert [text.get_text() for text in power.get_legend().get_texts()] == [
+        "package", "GPU", "GPU 0", "GPU 1"
+    ]  # fmt: skip
+    assert len(heat.lines) == 3
 
 
 def test_estimate_is_dashed(samples: Make) -> None:

@@ -20,6 +20,7 @@ from e2e_magic.collectors import powercap
 from e2e_magic.collectors.base import Unavailable
 from e2e_magic.collectors.energy import Counters, Energy
 from e2e_magic.sampler import Sampler
+from e2e_magic.sampler.files import Spec, counter
 from tests.collectors import fake_rapl_namespace
 from tests.collectors.fake_powercap import DRAWN, RANGE, FakePowercap, layout
 from tests.contracts import CollectorContract
@@ -288,6 +289,74 @@ def test_any_history_of_a_counter_gives_the_true_energy(
                 counters.joules(0.0)
         else:
             assert counters.joules(total) == pytest.approx(true_uj * 1e-6, rel=1e-12)
+
+
+@settings(deadline=None)
+@given(
+    ranges=st.tuples(st.integers(1_000, 2**40), st.integers(1_000, 2**40)),
+    start=st.floats(0, 0.999),
+    before=st.floats(0, 0.2),
+    steps=st.lists(st.tuples(st.sampled_from(["package", "dram", "both"]), st.floats(0, 0.75)), max_size=12),
+    after=st.floats(0, 0.2),
+)
+def test_any_history_between_the_edges_is_what_collector_and_sampler_say_together(
+    ranges: tuple[int, int], start: float, before: float, steps: list[tuple[str, float]], after: float
+) -> None:
+    """The sampler's own reader looks after each step, and a little longer: only the trial counts.
+
+    Package and DRAM have ranges of their own, as on servers, and wrap at different times. Between two
+    looks a counter never goes all the way round: that is what `often enough` means.
+    """
+    with TemporaryDirectory() as folder:
+        tree = FakePowercap(Path(folder))
+        wrap = dict(zip(("package", "dram"), ranges, strict=True))
+        files = {"package": "intel-rapl:0", "dram": "intel-rapl:0:0"}
+        tree.zone(files["package"], "package-0", uj=int(start * wrap["package"]), wrap=wrap["package"])
+        tree.zone(files["dram"], "dram", uj=int(start * wrap["dram"]), wrap=wrap["dram"])
+        collector = Energy(folder, clock=lambda: 0.0)
+        readers = {
+            probe.metric: counter(
+                Spec(probe.metric, probe.kind, probe.path, probe.scale, probe.wrap, probe.args)
+            )
+            for probe in collector.probes()
+        }
+        instants = itertools.count(0, 1_000_000_000)
+
+        def look() -> None:
+            now = next(instants)
+            for reader in readers.values():
+                reader.read(now)
+
+        def draw(kind: str, share: float) -> int:
+            tree.add(files[kind], int(share * wrap[kind]))
+            return int(share * wrap[kind])
+
+        try:
+            look()
+            for kind in files:
+                draw(kind, before)
+            true_uj = dict.fromkeys(files, 0)
+            with collector:
+                for what, share in steps:
+                    for kind in files if what == "both" else (what,):
+                        true_uj[kind] += draw(kind, share)
+                    look()
+            for kind in files:
+                draw(kind, after)
+            look()
+            totals = {
+                name: total for name, reader in readers.items() if (total := reader.total()) is not None
+            }
+        finally:
+            for reader in readers.values():
+                reader.close()
+
+        found = {**collector.readings(), **collector.sampled({}, totals)}
+        for kind, energy_uj in true_uj.items():
+            if energy_uj == 0:
+                assert "did not move" in collector.missing()[f"{kind}_energy_j"]
+            else:
+                assert found[f"{kind}_energy_j"] == pytest.approx(energy_uj * 1e-6, rel=1e-12)
 
 
 NAMESPACE = fake_rapl_namespace.available()

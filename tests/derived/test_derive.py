@@ -162,7 +162,10 @@ def test_energy_for_what_was_done() -> None:
     found = derive(
         _record(
             readings={"wall_time_s": 4.0, "package_energy_j": 30.0, "gpu_energy_j": 10.0},
-            series={"package_power_w": Series.of([1.5, 3.0, 4.5], [10.0, 20.0, 5.0])},
+            series={
+                "package_power_w": Series.of([1.5, 3.0, 4.5], [10.0, 20.0, 5.0]),
+                "gpu_power_w": Series.of([1.5, 3.0, 4.5], [4.0, 2.0, 1.0]),
+            },
             events=_logged(accuracy=[0.5, 0.9]),
             reported={"entries": 8, "target_accuracy": 0.9},
         )
@@ -171,8 +174,81 @@ def test_energy_for_what_was_done() -> None:
     assert found["mean_power_w"] == 10.0
     assert found["energy_per_entry_j"] == 5.0
     assert found["energy_per_epoch_j"] == 20.0
-    assert found["energy_to_accuracy_j"] == pytest.approx(1.5 * 10 + 1.5 * 20)
-    assert found["peak_power_w"] == 20.0
+    assert found["energy_to_accuracy_j"] == pytest.approx(1.5 * (10 + 4) + 1.5 * (20 + 2))
+    assert found["peak_power_w"] == 22.0
+
+
+def test_a_part_without_a_curve_leaves_no_half_of_the_power() -> None:
+    """Where the GPU's joules are counted and its curve is lost, the package's alone is not the power."""
+    found = derive(
+        _record(
+            readings={"wall_time_s": 4.0, "package_energy_j": 30.0, "gpu_energy_j": 10.0},
+            series={"package_power_w": Series.of([1.5, 3.0, 4.5], [10.0, 20.0, 5.0])},
+            events=_logged(accuracy=[0.5, 0.9]),
+            reported={"target_accuracy": 0.9},
+        )
+    )
+
+    assert found.values["mean_power_w"] == 10.0
+    assert not {"peak_power_w", "energy_to_accuracy_j"} & set(found.values)
+    assert found.missing == {"energy_to_accuracy_j": "there is no curve of all the power that was measured"}
+
+
+BASELINE = {"package_w": 3.0, "dram_w": 0.5, "gpu_w": 1.0, "seconds": 10.0, "source": "rapl+nvml"}
+ENERGIES = {"wall_time_s": 4.0, "package_energy_j": 30.0, "dram_energy_j": 6.0, "gpu_energy_j": 10.0}
+
+
+def test_net_energy_is_all_that_was_measured_above_the_baseline() -> None:
+    """The idle power of just those parts that the trial measured is taken off: 46 J - 4 s x 4.5 W."""
+    found = derive(_record(readings=ENERGIES, reported={"baseline_power": BASELINE}))
+
+    assert found.values["net_energy_j"] == pytest.approx(46 - 4 * 4.5)
+    assert found.missing == {}
+
+    package = {name: ENERGIES[name] for name in ("wall_time_s", "package_energy_j")}
+    alone = derive(_record(readings=package, reported={"baseline_power": BASELINE})).values
+    assert alone["net_energy_j"] == pytest.approx(30 - 4 * 3)
+
+
+def test_net_energy_without_its_baseline_is_missing() -> None:
+    """Never asked for, it is just not there; with the baseline of another part, the reason names the part."""
+    assert "net_energy_j" not in derive(_record(readings=ENERGIES)).values
+    assert derive(_record(readings=ENERGIES)).missing == {}
+
+    found = derive(_record(readings=ENERGIES, reported={"baseline_power": {"package_w": 3.0}}))
+    assert "net_energy_j" not in found.values
+    assert found.missing == {"net_energy_j": "the idle power of dram and gpu is not known: %e2e baseline"}
+
+    nothing = derive(_record(reported={"baseline_power": BASELINE}))
+    assert nothing.missing == {"net_energy_j": "no energy was measured"}
+
+
+def test_co2_is_of_what_was_measured_and_of_no_estimate() -> None:
+    """Package, DRAM and GPU once each, idling included; an estimate gives none, and the reason says so."""
+    carbon = {"carbon_g_per_kwh": 360.0, "baseline_power": BASELINE}
+    found = derive(_record(readings=ENERGIES, reported=carbon)).values
+    assert found["co2_g"] == pytest.approx(46 / 3.6e6 * 360)
+
+    assert derive(_record(reported={"carbon_g_per_kwh": 360.0})).missing == {
+        "co2_g": "no energy was measured"
+    }
+
+    asked = {"estimate_power": {"idle_w": 10.0, "full_w": 50.0, "cores": 2}, "carbon_g_per_kwh": 360.0}
+    estimated = derive(_record(reported=asked))
+    assert estimated.values["estimated_energy_j"] > 0
+    assert "co2_g" not in estimated.values
+    assert estimated.missing == {
+        "co2_g": "it is of measured energy only, and there is none: an estimate would pass for it"
+    }
+
+
+def test_an_estimate_without_cpu_time_says_what_it_lacks() -> None:
+    """Asked for and impossible: no number, and the reason."""
+    asked = {"estimate_power": {"idle_w": 10.0, "full_w": 50.0, "cores": 2}}
+    found = derive(_record(readings={"wall_time_s": 1.0}, reported=asked))
+
+    assert "estimated_energy_j" not in found.values
+    assert found.missing == {"estimated_energy_j": "it follows from CPU time, which was not measured"}
 
 
 def test_a_bare_record_costs_little() -> None:

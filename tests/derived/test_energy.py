@@ -87,6 +87,61 @@ def test_peak_power_is_the_highest_sample() -> None:
     assert energy.peak_power(None) is None
 
 
+def test_powers_are_added_instant_by_instant() -> None:
+    """Curves with the same instants are added; of others each holds its value since its sample before."""
+    same = energy.total_power([Series.of([1, 2], [5, 7]), Series.of([1, 2], [10, 20])])
+    assert list(same) == [(1, 15), (2, 27)]
+
+    other = energy.total_power([Series.of([1, 3], [5, 7]), Series.of([2], [10])])
+    assert list(other) == [(1, 15), (2, 17), (3, 17)]
+
+    assert not energy.total_power([])
+    assert not energy.total_power([Series.of([1], [5]), Series.of([], [])])
+
+
+CURVE = st.lists(st.tuples(st.floats(0.01, 10), WATTS), min_size=1, max_size=8)
+
+
+@given(curves=st.lists(CURVE, min_size=1, max_size=3))
+def test_the_energy_of_a_sum_is_the_sum_of_the_energies(curves: list[list[tuple[float, float]]]) -> None:
+    """Up to any instant that all curves reach, adding powers first or energies last is the same."""
+    series = []
+    for steps in curves:
+        t = [sum(length for length, _ in steps[: n + 1]) for n in range(len(steps))]
+        series.append(Series.of(t, [watts for _, watts in steps]))
+    until = min(one.t_s[-1] for one in series)
+
+    whole = energy.energy_to_accuracy(energy.total_power(series), until)
+
+    parts = [energy.energy_to_accuracy(one, until) for one in series]
+    assert whole == pytest.approx(sum(part for part in parts if part is not None), abs=1e-6)
+
+
+@pytest.mark.parametrize("measured", [set(), {"package_energy_j"}])
+def test_what_can_not_follow_says_why_and_what_to_do(measured: set[str]) -> None:
+    """Without counters no joule follows from any; with them, baseline and intensity are still to be given."""
+    why = energy.unavailable(energy.METRICS, measured, {})
+    declared = {metric.name for metric in energy.METRICS}
+
+    if not measured:
+        assert why["net_energy_j"] == why["co2_g"] == ("no energy can be measured here", "")
+        assert declared <= set(why)
+    else:
+        assert why == {
+            "net_energy_j": ("the idle power is not known in this run", "measure it: %e2e baseline"),
+            "co2_g": ("the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380"),
+            **dict.fromkeys(
+                ["estimated_energy_j", "estimated_power_w"],
+                (
+                    "nothing is estimated unless asked",
+                    "ask for it: --estimate-power IDLE_W,FULL_W on a cell, or on %e2e run NAME",
+                ),
+            ),
+        }  # fmt: skip
+        settings = {"baseline_power": {}, "carbon_g_per_kwh": 1.0, "estimate_power": [1.0, 2.0]}
+        assert energy.unavailable(energy.METRICS, measured, settings) == {}
+
+
 def test_energy_to_accuracy_adds_the_power_until_then() -> None:
     """10 W for 1 s and 20 W for half a second are 20 J; a target that was not reached has no energy."""
     power = Series.of([1.0, 2.0, 3.0], [10.0, 20.0, 99.0])

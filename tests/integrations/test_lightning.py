@@ -1,18 +1,23 @@
-"""The Lightning callback, against a trainer that calls as Lightning does.
+"""The Lightning callback, with the real trainer, and against one that calls as Lightning does.
 
-Lightning is in no extra: `Trainer` below keeps to the order of its fit loop (the validation within the
-epoch, `callback_metrics` kept from one epoch to the next, a trial run of the validation at the start).
+The stand-in `Trainer` serves for the cases of one package, of the other and of none; it keeps to the order
+of Lightning's fit loop (the validation within the epoch, `callback_metrics` kept from one epoch to the
+next, a trial run of the validation at the start), which the test with the real one holds it to.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import pickle
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+import e2e_magic as e2e
 from e2e_magic.events import EventLog
 from e2e_magic.integrations import lightning as hook
 
@@ -86,6 +91,75 @@ def test_an_epoch_without_validation_has_no_validation_metrics(made: Any, opened
 
     assert list(rows.values["loss"]) == [3.0, 2.0, 1.0]
     assert [value == value for value in rows.values["val_loss"]] == [False, True, False]
+
+
+@pytest.fixture
+def lightning(need: Any) -> Any:
+    """Give the real package, whichever of the two is there."""
+    found = next((name for name in ("lightning.pytorch", "pytorch_lightning") if _is_there(name)), None)
+    need(found, "pytorch-lightning (pip install 'e2e-magic[pipelines]')")
+    return importlib.import_module(str(found))
+
+
+def _is_there(name: str) -> bool:
+    return importlib.util.find_spec(name.partition(".")[0]) is not None
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's advice on workers, logging intervals and devices
+def test_the_real_trainer_logs_while_it_trains(
+    lightning: Any, session: Any, blobs: tuple[Any, Any], tmp_path: Path
+) -> None:
+    """Each epoch is a row at its own time, with the metrics of that epoch; validation every second one."""
+    import torch
+
+    class Module(lightning.LightningModule):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(4, 2)
+
+        def training_step(self, batch: Any, _index: int) -> Any:
+            features, labels = batch
+            loss = torch.nn.functional.cross_entropy(self.layer(features), labels)
+            self.log("train_loss", loss, on_step=True, on_epoch=True)
+            return loss
+
+        def validation_step(self, batch: Any, _index: int) -> None:
+            features, labels = batch
+            self.log("val_acc", (self.layer(features).argmax(1) == labels).float().mean())
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.Adam(self.parameters(), lr=0.1)
+
+    torch.manual_seed(0)
+    data = torch.utils.data.TensorDataset(*map(torch.from_numpy, blobs))
+    module = Module()
+    trainer = lightning.Trainer(
+        max_epochs=4, check_val_every_n_epoch=2, callbacks=[hook.LightningLogger()], accelerator="cpu",
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=tmp_path,
+    )  # fmt: skip
+    with e2e.measure("train", metrics="cpu", target_accuracy=0.7) as trial:
+        trainer.fit(
+            module,
+            torch.utils.data.DataLoader(data, batch_size=20, shuffle=True),
+            torch.utils.data.DataLoader(data, batch_size=200),
+        )
+    epochs = trial.epochs
+    row = trial.frame.iloc[0]
+
+    assert epochs["epoch"].tolist() == [1, 2, 3, 4]
+    assert set(epochs.columns) == {"run", "stage", "trial", "epoch", "t_s", "loss", "val_accuracy"}
+    assert epochs["t_s"].is_monotonic_increasing
+    assert epochs["t_s"].iloc[-1] < row["wall_time_s"]
+    assert epochs["loss"].iloc[-1] < epochs["loss"].iloc[0]
+    assert epochs["loss"].iloc[-1] == pytest.approx(float(trainer.callback_metrics["train_loss_epoch"]))
+    assert epochs["val_accuracy"].isna().tolist() == [True, False, True, False]
+    with torch.no_grad():
+        final = (module.layer(data.tensors[0]).argmax(1) == data.tensors[1]).float().mean()
+    assert row["accuracy"] == pytest.approx(float(final))
+    assert row["accuracy"] > 0.7
+    assert row["time_to_accuracy_s"] in epochs["t_s"].tolist()
+    assert len(session.records) == 1
 
 
 def test_without_lightning_the_error_names_the_pip_command(without: Any) -> None:

@@ -38,6 +38,7 @@ def test_a_multilayer_perceptrons_curves_are_logged(
     rows = opened.peek()
 
     assert list(rows.epoch) == [1, 2, 3, 4, 5]
+    assert np.isnan(rows.t_s).all()  # nobody knows when they were
     assert list(rows.values["loss"]) == model.loss_curve_
     assert list(rows.values[score]) == list(model.validation_scores_)
 
@@ -111,6 +112,21 @@ def test_a_measured_fit_has_its_epochs(session: Any, blobs: tuple[Any, Any]) -> 
     assert row["epochs"] == 5
     assert row["loss"] == model.loss_curve_[-1]
     assert row["best_loss"] == min(model.loss_curve_)
+
+
+def test_a_fitted_model_has_epochs_to_accuracy_but_no_seconds(session: Any, blobs: tuple[Any, Any]) -> None:
+    """When an epoch was is not made up: the frame has no time of it, and time to accuracy says why."""
+    with e2e.measure("train", metrics="cpu", target_accuracy=0.6) as trial:
+        log_fitted(GradientBoostingClassifier(n_estimators=6, random_state=0).fit(*blobs), *blobs)
+    row = trial.frame.iloc[0]
+
+    assert 1 <= row["epochs_to_accuracy"] <= 6
+    assert np.isnan(row["time_to_accuracy_s"])
+    assert trial.epochs["t_s"].isna().all()
+    assert trial.epochs["val_accuracy"].notna().all()
+    assert "nobody knows when they were: call e2e.log(accuracy=..) inside it" in repr(trial)
+    assert "no seconds of accuracy" in trial.plot("accuracy", x="t_s").texts[0].get_text()
+    assert len(session.records) == 1
 
 
 @pytest.mark.parametrize(

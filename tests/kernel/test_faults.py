@@ -662,3 +662,19 @@ def test_nbclient_fails_at_a_failing_measured_cell(tmp_path: Path, cell: str, na
     else:
         assert (said.output_type, said.ename) == ("error", name)
     assert notebook.cells[2].execution_count is None
+
+
+def test_an_interrupt_of_timed_calls_leaves_the_row(kernel: Any, tmp_path: Path) -> None:
+    """The cell was done: its row is complete; the stop button ends the timing and shows none of our lines."""
+    mark = tmp_path / "calling"
+    kernel.execute(f"import pathlib, time\ndef call(): pathlib.Path({str(mark)!r}).touch(); time.sleep(0.01)")
+    with ThreadPoolExecutor(1) as pool:
+        acted = pool.submit(
+            lambda: (wait_until(mark.exists, 20, "the first call"), kernel.manager.interrupt_kernel())
+        )
+        reply = kernel.execute("%%e2ebench calling -q --latency call() --latency-duration 60\npass")
+        acted.result()
+
+    assert reply.ename == "KeyboardInterrupt"
+    assert not [line for line in reply.traceback if "e2e_magic/" in line]
+    assert rows(kernel, "calling")[-1]["state"] == "complete"

@@ -218,6 +218,27 @@ def test_origin_moves_the_curve(mine: Sampler) -> None:
     assert all(5 <= t < 10 for t in samples.series["rss_mib"].t_s)
 
 
+def test_the_start_of_the_process_is_not_in_the_curve() -> None:
+    """Asked for the origin once the process answers, the first curve begins where code can begin."""
+    made = Sampler()
+    asked: list[int | None] = []
+
+    def origin() -> int:
+        asked.append(made.pid)
+        return time.perf_counter_ns()
+
+    before = time.perf_counter()
+    try:
+        samples = made.start(RSS, 0.01, origin_ns=origin).stop()
+    finally:
+        made.close()
+
+    assert asked != [None]
+    assert len(asked) == 1
+    # Ten milliseconds and more went by until it answered; none of them is in the curve.
+    assert samples.series["rss_mib"].t_s[0] < (time.perf_counter() - before) / 2
+
+
 def test_peek_from_another_thread(mine: Sampler) -> None:
     """A look from a thread sees what there is and disturbs nothing."""
     recording = mine.start(RSS, 0.005)

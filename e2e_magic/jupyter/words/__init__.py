@@ -11,7 +11,7 @@ from IPython.display import display
 
 from e2e_magic.jupyter.arguments import split
 from e2e_magic.jupyter.auto import Auto
-from e2e_magic.jupyter.words import files, frames, running
+from e2e_magic.jupyter.words import comparing, energy, files, frames, kept, running, sweeps
 from e2e_magic.jupyter.words.line import Line, Subcommand
 from e2e_magic.plan import nearest
 from e2e_magic.session import Session
@@ -22,15 +22,36 @@ SUBCOMMANDS = {
     "epochs": Subcommand("epochs", "what was logged per epoch", frames.frame("epochs")),
     "trials": Subcommand("trials", "the results of sweeps, best first", frames.frame("trials")),
     "confusions": Subcommand("confusions", "the confusion matrices", frames.frame("confusions")),
-    "runs": Subcommand("runs", "a row per run, with its environment", frames.frame("runs")),
+    "runs": Subcommand(
+        "runs [--all] [--rename OLD NEW] [--delete RUN]", "a row per run, with its environment", kept.runs
+    ),
     "metrics": Subcommand(
         "metrics", "what can be measured here, and what can't and why", frames.frame("metrics")
     ),
-    "run": Subcommand("run NAME [--description TEXT]", "start the next run", running.run),
+    "run": Subcommand(
+        "run NAME [--description TEXT] [--carbon G]", "start the next run; CO2 at G g/kWh", running.run
+    ),
     "pipeline": Subcommand(
         "pipeline", "the stages side by side, the bottleneck named", frames.frame("pipeline")
     ),
-    "export": Subcommand("export PATH [--frame NAME]", "write a frame to a file", files.export),
+    "compare": Subcommand(
+        "compare [RUN ...] [--baseline NAME] [--fail-over 10%]",
+        "runs side by side: faster, slower, or no difference seen",
+        comparing.compare,
+    ),
+    "influence": Subcommand(
+        "influence [STAGE] [-x PARAM] [-y METRIC]", "what a sweep's parameters explain", sweeps.influence
+    ),
+    "pareto": Subcommand("pareto X Y", "the settings of a sweep that nothing beats", sweeps.pareto),
+    "export": Subcommand(
+        "export PATH|mlflow [--frame NAME]", "write a frame or its chart, or log to MLflow", files.export
+    ),
+    "report": Subcommand("report PATH.html", "one page of everything, for screen and paper", files.report),
+    "import": Subcommand("import PATH", "read a database of the seed's suite", files.import_),
+    "store": Subcommand("store [URL]", "where trials are kept; a path, a URL or :memory:", kept.store),
+    "baseline": Subcommand(
+        "baseline [SECONDS]", "measure the idle machine's power, for net_energy_j", energy.baseline
+    ),
     "auto": Subcommand("auto on|off", "measure every cell, as stage cell-N", running.auto),
 }
 

@@ -2,18 +2,60 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from e2e_magic.jupyter.arguments import Parser
 from e2e_magic.jupyter.words.line import Line, say
 from e2e_magic.session import FRAMES
 
 
 def export(line: Line) -> None:
-    """Write one frame to a file."""
-    parser = Parser("%e2e export", "Write a frame to a file: csv, json, parquet, xlsx, md or tex by suffix.")
-    parser.add_argument("path", metavar="PATH")
+    """Write one frame or its chart to a file, or log everything to MLflow."""
+    parser = Parser(
+        "%e2e export",
+        "Write a frame (csv, json, parquet, xlsx, md, tex) or its chart (png, svg, pdf) by suffix; "
+        "the word mlflow logs everything to the tracking URI that MLflow is set to.",
+    )
+    parser.add_argument("path", metavar="PATH|mlflow")
     parser.add_argument("--frame", default="results", metavar="NAME", help=", ".join(FRAMES))
     parser.add_argument("--run", metavar="RUN")
     parser.add_argument("--stage", metavar="STAGE")
+    parser.add_argument("--all", action="store_true", help="every run of the store")
+    parser.add_argument("--since", metavar="TIME", help="only what started then or later, from the store")
     chosen = parser.read(line.words)
-    written = line.session.export(chosen.path, chosen.frame, run=chosen.run, stage=chosen.stage)
-    say(f"{chosen.frame} written to {written}")
+    some = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
+    if chosen.path == "mlflow":
+        say(str(line.session.export_to_mlflow(**some)))
+        return
+    say(f"{chosen.frame} written to {line.session.export(chosen.path, chosen.frame, **some)}")
+
+
+def import_(line: Line) -> Any:
+    """Take in a database of the seed's suite; its value is what could not be read, where there is any."""
+    parser = Parser("%e2e import", "Read a database of the UMLAUT (e2ebench) suite into this session.")
+    parser.add_argument("path", metavar="PATH", help="the SQLite file; it is not changed")
+    chosen = parser.read(line.words)
+    from e2e_magic.frames import TidyFrame
+    from e2e_magic.integrations import umlaut
+
+    found = umlaut.read(chosen.path)
+    new = line.session.adopt(found.runs, found.records)
+    say(f"{found.summary}{'' if len(new) == len(found.records) else already(len(found.records) - len(new))}")
+    return TidyFrame.of(found.unread) if len(found.unread) else None
+
+
+def already(known: int) -> str:
+    """Say how many trials of a file were here before."""
+    return f" ({known} of the trials {'was' if known == 1 else 'were'} here already)"
+
+
+def report(line: Line) -> None:
+    """Write a report of the runs."""
+    parser = Parser("%e2e report", "Write one self-contained page: environment, pipeline, cards, sweeps.")
+    parser.add_argument("path", metavar="PATH", help="ends with .html")
+    parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
+    parser.add_argument("--all", action="store_true", help="every run of the store")
+    parser.add_argument("--since", metavar="TIME", help="only what started then or later, from the store")
+    chosen = parser.read(line.words)
+    written = line.session.report(chosen.path, run=chosen.run, all=chosen.all, since=chosen.since)
+    say(f"report written to {written}")

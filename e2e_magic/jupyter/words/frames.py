@@ -18,6 +18,8 @@ def frame(name: str) -> Callable[[Line], Any]:
             parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
         if name not in ("metrics", "runs", "pipeline"):
             parser.add_argument("--stage", metavar="STAGE", help="only this stage")
+        if name not in ("metrics", "pipeline"):
+            add_store_options(parser)
         from e2e_magic.frames import TidyFrame
 
         chosen = vars(parser.read(line.words))
@@ -27,6 +29,12 @@ def frame(name: str) -> Callable[[Line], Any]:
         return TidyFrame.of(found)
 
     return show
+
+
+def add_store_options(parser: Parser) -> None:
+    """Add the options that read the whole store."""
+    parser.add_argument("--all", action="store_true", help="all that the store holds")
+    parser.add_argument("--since", metavar="WHEN", help="2026-08-01, 2026-08-01T09:30, 7d, 24h or 30m ago")
 
 
 def _show_pipeline(found: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from e2e_magic.jupyter.arguments import Parser
+from e2e_magic.jupyter.arguments import Parser, real
 from e2e_magic.jupyter.words.line import Line, say
 
 
@@ -12,9 +12,14 @@ def run(line: Line) -> None:
     """Start the next run."""
     parser = Parser("%e2e run", "Start the next run: a variant, a tool to compare.")
     parser.add_argument("name", metavar="NAME", nargs="?")
-    parser.add_argument("--description", default="", metavar="TEXT")
+    add = parser.add_argument
+    add("--description", default="", metavar="TEXT")
+    add("--carbon", type=real, metavar="G_PER_KWH", help="CO2 of your electricity: gives co2_g")
+    add("--estimate-power", metavar="IDLE_W,FULL_W", help="for all cells that name none: estimated_energy_j")
     chosen = parser.read(line.words)
-    started = line.session.start_run(chosen.name, chosen.description)
+    started = line.session.start_run(
+        chosen.name, chosen.description, carbon=chosen.carbon, estimate_power=chosen.estimate_power
+    )
     say(f"run {started.name} started ({started.id})")
 
 

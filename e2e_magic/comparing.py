@@ -1,0 +1,354 @@
+"""Runs side by side: per stage and metric a ratio with its interval, a verdict, and words for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from e2e_magic.plan import PlanError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+PLOTS = ("bars", "loss", "accuracy", "cost")
+MOST_LINES = 30
+_COLUMNS = (
+    "stage", "metric", "baseline", "run", "n_baseline", "n", "median_baseline", "median", "ratio",
+    "ratio_low", "ratio_high", "p_value", "test", "verdict", "repeats_needed", "better", "reason",
+)  # fmt: skip
+
+
+class RegressionError(RuntimeError):
+    """A run is worse than its baseline, or too few repeats can't tell: a guard in CI fails on it.
+
+    It is no ``UsageError``, so that nbclient and papermill stop and give an exit status.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks for it: the reader needs the sentence, not our frames.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class Comparison:
+    """Runs compared with a baseline.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A row per stage, metric and run: ``stage metric baseline run n_baseline n median_baseline median
+        ratio ratio_low ratio_high p_value test verdict repeats_needed better reason``.
+    results : DataFrame
+        The trials that were compared.
+    epochs : DataFrame or callable
+        What they logged, for the curves; a callable is asked when the first curve is drawn.
+    baseline : str
+        The run that the others are compared with.
+    runs : sequence of str
+        The others, in order.
+    notes : sequence of str
+        What a reader should know besides.
+    """
+
+    def __init__(
+        self,
+        frame: pd.DataFrame,
+        results: pd.DataFrame,
+        epochs: pd.DataFrame | Callable[[], pd.DataFrame],
+        baseline: str,
+        runs: Sequence[str],
+        notes: Sequence[str] = (),
+    ) -> None:
+        self.frame = frame
+        self.results = results
+        self._epochs = epochs
+        self.baseline = baseline
+        self.runs = tuple(runs)
+        self.notes = tuple(notes)
+
+    @property
+    def epochs(self) -> pd.DataFrame:
+        """What the compared runs logged, the baseline first."""
+        found = self._epochs() if callable(self._epochs) else self._epochs
+        order = {name: n for n, name in enumerate((self.baseline, *self.runs))}
+        places = found["run"].astype(object).map(order)
+        stages = set(self.results["stage"])
+        kept = places.notna() & found["stage"].astype(object).isin(stages)
+        made = found[kept].iloc[places[kept].argsort(kind="stable")]
+        made.attrs = dict(found.attrs)
+        return made
+
+    def plot(
+        self, kind: str | None = None, *, x: str | None = None, y: str | None = None, ax: Axes | None = None
+    ) -> Axes:
+        """Draw the comparison.
+
+        Parameters
+        ----------
+        kind : {"bars", "loss", "accuracy", "cost"}, optional
+            ``bars`` (default): the ratios with their intervals, per stage. ``loss``, ``accuracy``: the
+            runs' curves laid over each other from a common zero. ``cost``: cost against gain, a point
+            per run.
+        x : str, optional
+            For curves ``"epoch"`` (default) or ``"t_s"``, seconds since the trial's start; for ``cost``
+            the cost's column (``wall_time_s``).
+        y : str, optional
+            For ``cost`` the gain's column (``accuracy``, else ``loss``, else ``throughput_per_s``).
+        ax : matplotlib Axes, optional
+
+        Raises
+        ------
+        PlanError
+            For a chart or a column that there is not.
+        """
+        from e2e_magic import charts
+
+        if kind in (None, "bars"):
+            drawn = charts.comparison(self.frame, ax=ax)
+        elif kind in ("loss", "accuracy"):
+            epochs = self.epochs
+            logged = [name for name in (kind, f"val_{kind}") if name in epochs]
+            if logged:
+                epochs = epochs[epochs[logged].notna().any(axis=1)]
+            drawn = charts.learning(epochs, y=kind, x=x or "epoch", ax=ax)  # type: ignore[arg-type]
+        elif kind == "cost":
+            _metrics(self.results, [name for name in (x, y) if name is not None])
+            drawn = charts.gain(self.results, x=x or "wall_time_s", y=y, ax=ax)
+        else:
+            raise PlanError(
+                f"plot: there is no chart {kind!r}{nearest(str(kind), PLOTS)}; allowed are {', '.join(PLOTS)}"
+            )
+        if ax is None:
+            drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
+        return drawn
+
+    def check(self, fail_over: float | str) -> None:
+        """Raise `RegressionError` unless every metric is known to be no worse than the baseline by a share.
+
+        It fails where the median is worse by more than the share *and* the difference is real (p < 0.05
+        and an interval beside 1). A guard that can't tell must not pass: with too few repeats, or values
+        on one side only, it fails too and says how many are needed. Metrics of which neither direction
+        is an improvement are left out.
+
+        Parameters
+        ----------
+        fail_over : float or str
+            A share such as ``0.1``, or ``"10%"``.
+        """
+        share = share_of(fail_over)
+        if not len(self.frame):
+            raise RegressionError(f"compare: there is nothing to compare with {self.baseline}")
+        judged = [row for row in self.frame.itertuples() if row.better in ("lower", "higher")]
+        if not judged:
+            names = ", ".join(dict.fromkeys(self.frame["metric"]))
+            raise RegressionError(f"compare: of {names} neither more nor less is worse: name another metric")
+        unsure = [row for row in judged if row.verdict == "too few repeats"]
+        worse = [row for row in judged if _worse_by(row) > share]
+        said = []
+        if worse:
+            said.append(
+                f"worse than the baseline {self.baseline} by more than {100 * share:g} %: "
+                + "; ".join(_by_stage(worse))
+            )
+        if unsure:
+            said.append(f"it can't be told whether this is no worse than {self.baseline}: ")
+            said[-1] += "; ".join(_by_stage(unsure))
+        if said:
+            raise RegressionError("compare: " + ". And ".join(said))
+
+    def sentences(self) -> list[str]:
+        """Return the comparison in words, a sentence per stage and run."""
+        return _by_stage(list(self.frame.itertuples()))
+
+    def __repr__(self) -> str:
+        said = self.sentences() or ["nothing was measured in both: see results()"]
+        if len(said) > MOST_LINES:
+            said = [*said[:MOST_LINES], f"and {len(said) - MOST_LINES} more: see .frame"]
+        return "\n".join([f"compared with {self.baseline}:", *(f"  {line}" for line in (*said, *self.notes))])
+
+    def _repr_html_(self) -> str:
+        from e2e_magic.frames import TidyFrame
+
+        head, *lines = repr(self).splitlines()
+        listed = "".join(f"<li>{escape(line.strip())}</li>" for line in lines)
+        try:
+            chart = _picture(self.plot()) if len(self.frame) else ""
+        except Exception as error:  # a chart that can't be drawn must not cost the words
+            chart = escape(f"the chart could not be drawn ({type(error).__name__}: {error})")
+        table = TidyFrame.of(self.frame)._repr_html_() if len(self.frame) else ""
+        return (
+            f'<div class="e2e-comparison"><div>{escape(head)}</div><ul style="margin:0 0 8px">{listed}</ul>'
+            f"{chart}{table or ''}</div>"
+        )
+
+
+def compare(
+    results: pd.DataFrame,
+    epochs: pd.DataFrame | Callable[[], pd.DataFrame],
+    runs: Sequence[str] = (),
+    *,
+    stage: str | Sequence[str] | None = None,
+    metric: str | Sequence[str] | None = None,
+    baseline: str | None = None,
+) -> Comparison:
+    """Compare runs with a baseline, stage by stage and metric by metric.
+
+    Only complete trials count. Trials of a sweep are compared with those of the same parameters.
+
+    Parameters
+    ----------
+    results : DataFrame
+        The results frame.
+    epochs : DataFrame or callable
+        The epochs frame, or what returns it.
+    runs : sequence of str
+        Names of runs; all of them when empty.
+    stage, metric : str or sequence of str, optional
+        Only these; by default every stage, and of the eight usual metrics those with values.
+    baseline : str, optional
+        The run to compare with; the first one named, else the first of all.
+
+    Raises
+    ------
+    PlanError
+        For a run, stage or metric that there is not, with the nearest word, and for fewer than two runs.
+    """
+    known = list(dict.fromkeys(results.sort_values("started_at", kind="stable")["run"].astype(object)))
+    for name in (*runs, *([baseline] if baseline is not None else ())):
+        _known("run", name, known)
+    chosen = list(dict.fromkeys(runs or known))
+    if baseline is None and chosen:
+        baseline = chosen[0]
+    others = [name for name in chosen if name != baseline]
+    if baseline is None or not others:
+        have = f"only {known[0]} has trials" if len(known) == 1 else "no run has trials"
+        have = (
+            have if len(known) < 2 else f"named is only {chosen[0]}, there are {', '.join(map(str, known))}"
+        )
+        raise PlanError(f"compare: two runs are needed, but {have}; %e2e run NAME starts the next one")
+    stages = _words("stage", stage, dict.fromkeys(results["stage"].astype(object)))
+    metrics = _metrics(results, metric)
+    taken = results[results["run"].astype(object).isin([baseline, *others]).to_numpy(dtype=bool)]
+    if stages:
+        taken = taken[taken["stage"].astype(object).isin(stages).to_numpy(dtype=bool)]
+    from e2e_magic.frames.ratios import METRICS, ratios
+
+    frame, notes = ratios(taken, baseline, others, metrics or METRICS, _COLUMNS, named=bool(metrics))
+    return Comparison(frame, taken, epochs, baseline, others, notes)
+
+
+def share_of(fail_over: float | str) -> float:
+    """Read ``0.1`` or ``"10%"`` as a share.
+
+    Raises
+    ------
+    PlanError
+        For anything else, also a bare ``10``, which may mean 10 % or ten times.
+    """
+    try:
+        text = fail_over.strip() if isinstance(fail_over, str) else None
+        percent = text is not None and text.endswith("%")
+        share = float((text or "").rstrip("% ")) / 100 if percent else float(fail_over)
+    except (TypeError, ValueError):
+        share, percent = math.nan, False
+    if not (math.isfinite(share) and share >= 0) or (share > 1 and not percent):
+        raise PlanError(
+            f"fail_over: expected a share such as 10% or 0.1 (150% for more than all of it), "
+            f"got {fail_over!r}"
+        )
+    return share
+
+
+def difference(row: Any) -> str:
+    """Say one difference that is there: ``is 1.8x slower in wall_time_s (1.7 to 1.9)``."""
+    from e2e_magic.derived.comparison import amount
+    from e2e_magic.quantities import digits
+
+    size, interval = amount(row.verdict, row.ratio, row.ratio_low, row.ratio_high)
+    within = interval or f"{digits(row.median)} against {digits(row.median_baseline)}"
+    if row.verdict in ("faster", "slower"):
+        return f"is {size} in {row.metric} ({within})"
+    return f"has {size} {row.metric} ({within})"
+
+
+def _sentence(stage: str, run: str, rows: Sequence[Any]) -> str:
+    apart = [row for row in rows if row.verdict not in ("no difference seen", "too few repeats")]
+    alike = [row.metric for row in rows if row.verdict == "no difference seen"]
+    few = [row for row in rows if row.verdict == "too few repeats"]
+    parts = []
+    if apart:
+        said = [difference(row) for row in apart]
+        verbs = [text.split()[0] for text in said]
+        for n in range(len(said) - 1, 0, -1):  # "is 2x slower in .., 1.5x slower in ..": the verb once
+            if verbs[n] == verbs[n - 1]:
+                said[n] = said[n].removeprefix(f"{verbs[n]} ")
+        parts.append(f"{run} {', '.join(said)}")
+    if alike:
+        parts.append(f"no difference seen in {', '.join(alike)}" + ("" if apart else f" of {run}"))
+    counts: dict[tuple[int, int], list[Any]] = {}
+    for row in few:
+        counts.setdefault((row.n, row.n_baseline), []).append(row)
+    for (n, n_baseline), same in counts.items():
+        names = ", ".join(row.metric for row in same)
+        needed = same[0].repeats_needed
+        parts.append(
+            f"too few repeats of {names}: {run} has {n}, {same[0].baseline} has {n_baseline}; "
+            f"{needed} on each side are needed, as with --repeat {needed}"
+        )
+    return f"{stage}: {'; '.join(parts)}"
+
+
+def _by_stage(rows: Sequence[Any]) -> list[str]:
+    grouped: dict[tuple[str, str], list[Any]] = {}
+    for row in rows:
+        grouped.setdefault((row.stage, row.run), []).append(row)
+    return [_sentence(stage, run, some) for (stage, run), some in grouped.items()]
+
+
+def _worse_by(row: Any) -> float:
+    """Return by which share of the baseline a run is worse; negative where the difference isn't real."""
+    if row.verdict in ("no difference seen", "too few repeats"):
+        return -1.0
+    change = row.median - row.median_baseline
+    worse = change if row.better == "lower" else -change
+    return float(worse / abs(row.median_baseline)) if row.median_baseline else math.copysign(math.inf, worse)
+
+
+def _known(what: str, name: object, known: Iterable[object], shown: Iterable[object] = ()) -> None:
+    names = [str(one) for one in known]
+    if str(name) not in names:
+        told = [str(one) for one in shown] or names
+        raise PlanError(
+            f"compare: there is no {what} {name!r}{nearest(str(name), names)}; "
+            f"there are {', '.join(told) or 'none yet: measure a cell first'}"
+        )
+
+
+def _words(what: str, value: str | Sequence[str] | None, known: Iterable[object]) -> list[str]:
+    """Return what was named as a list, each word a known one."""
+    names = [value] if isinstance(value, str) else list(value or ())
+    known = list(known)
+    for name in names:
+        _known(what, name, known)
+    return names
+
+
+def _metrics(results: pd.DataFrame, value: str | Sequence[str] | None) -> list[str]:
+    """Return the metrics that were named as a list; an error lists those that have values."""
+    from e2e_magic.frames.explained import filled, numbers
+
+    names = [value] if isinstance(value, str) else list(value or ())
+    known = numbers(results)
+    for name in names:
+        _known("metric", name, known, filled(results, known))
+    return names
+
+
+def _picture(axes: Axes) -> str:
+    from e2e_magic import card
+    from e2e_magic.charts.style import png
+
+    return card.picture(png(axes.figure))  # type: ignore[arg-type]

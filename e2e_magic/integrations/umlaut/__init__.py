@@ -1,0 +1,232 @@
+"""Databases of the seed's suite (e2ebench, later UMLAUT), both generations, as runs and records.
+
+A database is opened for reading only and nothing in it is executed: pickles, which older versions
+wrote, are listed as unreadable. So is everything else that can't be read; nothing is dropped silently.
+The suite wrote times by its machine's clock without a zone; they are taken as UTC.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from e2e_magic.integrations.umlaut import first, second
+from e2e_magic.integrations.umlaut.drafts import Row
+from e2e_magic.integrations.umlaut.values import UnreadableError, moment
+from e2e_magic.plan import PlanError
+from e2e_magic.record import Record, Run
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+__all__ = ["Imported", "read"]
+
+_TABLES = ("benchmark_metadata", "measurement")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_ID = 64
+# Each generation's names of the columns, by what they hold.
+_SECOND = {
+    "uuid": "uuid",
+    "type": "measurement_type",
+    "description": "measurement_description",
+    "method": "measured_method_name",
+    "value": "measurement_data",
+    "unit": "measurement_unit",
+    "time": "measurement_datetime",
+}
+_FIRST = {
+    "uuid": "benchmark_uuid",
+    "type": "measurement_type",
+    "description": "description",
+    "value": "value",
+    "unit": "unit",
+    "time": "datetime",
+}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came out of a database.
+
+    Attributes
+    ----------
+    runs : list of Run
+        One per uuid; the id is the uuid, so that importing twice gives the same.
+    records : list of Record
+        Their trials.
+    unread : DataFrame
+        ``id type reason``: a row per measurement that could not be read.
+    """
+
+    runs: list[Run]
+    records: list[Record]
+    unread: pd.DataFrame
+
+    @property
+    def summary(self) -> str:
+        """What came in and what did not, in a sentence."""
+        came = f"{_count(len(self.runs), 'run')} with {_count(len(self.records), 'trial')}"
+        if not len(self.unread):
+            return f"{came}; everything could be read"
+        return f"{came}; {_count(len(self.unread), 'measurement')} could not be read"
+
+
+def read(path: str | os.PathLike[str]) -> Imported:
+    """Read a database of the suite.
+
+    Parameters
+    ----------
+    path : path-like
+        The SQLite file; ``~`` is the home folder. It is not changed.
+
+    Raises
+    ------
+    PlanError
+        If there is no such file, it is no SQLite file, it is damaged, or its tables are others.
+    """
+    file = Path(path).expanduser().absolute()
+    if not file.is_file():
+        raise PlanError(f"import: there is no file {file}; give the path of a database of the UMLAUT suite")
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.text_factory = _text
+            return _read(connection, file)
+    except sqlite3.Error as error:
+        raise PlanError(
+            f"import: {file.name} can't be read ({error}); it must be an SQLite database of the UMLAUT suite"
+        ) from error
+
+
+def _read(connection: sqlite3.Connection, file: Path) -> Imported:
+    tables = {
+        str(row[0])
+        for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
+    }
+    columns = {name: _columns(connection, name) for name in _TABLES if name in tables}
+    named = columns.get("measurement", set())
+    generation = (
+        second if _SECOND["value"] in named else first if {"value", "benchmark_uuid"} <= named else None
+    )
+    if len(columns) != len(_TABLES) or generation is None:
+        has = ", ".join(sorted(tables)) or "no table at all"
+        raise PlanError(
+            f"import: {file.name} is no database of the UMLAUT suite: expected the tables "
+            f"{' and '.join(_TABLES)}, it has {has}"
+        )
+    unread: list[dict[str, object]] = []
+
+    def note(row: Row, why: str) -> None:
+        unread.append({"id": row.id, "type": row.type, "reason": why})
+
+    rows: dict[str, list[Row]] = {}
+    for row in _rows(connection, named, _SECOND if generation is second else _FIRST):
+        rows.setdefault(row.uuid, []).append(row)
+    runs = _runs(connection, columns["benchmark_metadata"], rows)
+    records = []
+    for uuid, run in runs.items():
+        counted: Counter[str] = Counter()
+        repeated: Counter[str] = Counter()
+        for draft in generation.drafts(rows.get(uuid, []), note):
+            counted[draft.stage] += 1
+            if draft.sweep is None:
+                repeated[draft.stage] += 1
+            repeat = max(repeated[draft.stage], 1)
+            records.append(draft.record(run.id, counted[draft.stage], repeat, run.started_at))
+    return Imported(list(runs.values()), records, _frame(unread))
+
+
+def _frame(unread: list[dict[str, object]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame(unread, columns=["id", "type", "reason"])
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
+    return {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
+def _rows(connection: sqlite3.Connection, there: set[str], names: dict[str, str]) -> Iterator[Row]:
+    held = [key for key, column in names.items() if column in there]
+    listed = ", ".join(names[key] for key in held)
+    identity = "id" if "id" in there else "rowid"
+    # The names are this module's own; what is in the tables is never part of a statement.
+    query = f"SELECT {identity}, {listed} FROM measurement ORDER BY {identity}"  # noqa: S608
+    for number, *cells in connection.execute(query):
+        found = dict(zip(held, cells, strict=True))
+        yield Row(
+            id=number,
+            uuid=_word(found.get("uuid")),
+            type=_word(found.get("type")),
+            description=_word(found.get("description")),
+            method=_word(found.get("method")),
+            value=found.get("value"),
+            unit=_word(found.get("unit")),
+            time=_time(found.get("time")),
+        )
+
+
+def _runs(connection: sqlite3.Connection, there: set[str], rows: dict[str, list[Row]]) -> dict[str, Run]:
+    """Return the runs by uuid, also one whose row of metadata is missing, in the order of their start."""
+    spelled = {"name": "meta_name", "description": "meta_description", "started_at": "meta_start_time"}
+    if "meta_description" not in there:
+        spelled = {"name": "", "description": "description", "started_at": "start_time"}
+    held = {key: column for key, column in spelled.items() if column in there}
+    query = f"SELECT {', '.join(['uuid', *held.values()])} FROM benchmark_metadata"  # noqa: S608
+    found: dict[str, dict[str, Any]] = {}
+    for uuid, *cells in connection.execute(query):
+        found[_word(uuid)] = dict(zip(held, cells, strict=True))
+    for uuid in rows:
+        found.setdefault(uuid, {})
+    made = [_run(uuid, about, rows.get(uuid, [])) for uuid, about in found.items()]
+    made.sort(key=lambda pair: pair[1].started_at)
+    taken: Counter[str] = Counter()
+    runs = {}
+    for uuid, run in made:
+        taken[run.name] += 1
+        # A script's file name is the name of all its runs: the later ones are told apart by a number.
+        name = run.name if taken[run.name] == 1 else f"{run.name} {taken[run.name]}"
+        runs[uuid] = Run(run.id, name, run.started_at, run.description)
+    return runs
+
+
+def _run(uuid: str, about: dict[str, Any], rows: list[Row]) -> tuple[str, Run]:
+    start = _time(about.get("started_at")) or next((row.time for row in rows if row.time), _EPOCH)
+    description = _word(about.get("description"))
+    key = uuid
+    if not 0 < len(uuid) <= _LONGEST_ID or not uuid.isprintable():
+        key = hashlib.sha256(uuid.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    name = _word(about.get("name")).strip() or description.strip() or key[:8]
+    return uuid, Run(key, name, start, description)
+
+
+def _text(raw: bytes) -> str | bytes:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return "" if value is None else str(value)
+
+
+def _time(value: object) -> datetime | None:
+    try:
+        return moment(value)
+    except UnreadableError:
+        return None
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -1,0 +1,312 @@
+"""The sweep panel: a plan set by widgets, run while the kernel stays usable, stopped and resumed at will."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from e2e_magic.jupyter.static_output import StaticOutput
+from e2e_magic.jupyter.sweep_controls import Control
+from e2e_magic.jupyter.sweep_driver import Driver
+from e2e_magic.jupyter.sweep_ledger import Ledger, within
+from e2e_magic.jupyter.sweep_line import changed, magic_line
+from e2e_magic.jupyter.sweep_log import TrialLog
+from e2e_magic.jupyter.sweep_offer import Offer, in_words
+from e2e_magic.jupyter.sweep_page import page
+from e2e_magic.jupyter.sweep_settings import KERNEL, Settings
+from e2e_magic.jupyter.sweep_view import Painter, SweepView
+from e2e_magic.record import Record
+from e2e_magic.runner import Sweep
+from e2e_magic.schedule import Turn
+from e2e_magic.session import Session
+from e2e_magic.space import Axis, Space, SpaceError
+from e2e_magic.sweep_plan import SweepPlan
+from e2e_magic.sweeping import declared_metrics, open_sweep
+
+PAGE_EVERY_S = 0.5
+_LOOK_EVERY_S = 0.25
+
+
+class SweepPanel:
+    """One panel.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+    session : Session
+    offer : Offer
+    before_run : callable
+        Called before a sweep starts.
+    """
+
+    def __init__(
+        self, shell: InteractiveShell, session: Session, offer: Offer, before_run: Callable[[], None]
+    ) -> None:
+        self._before_run = before_run
+        self.offer = offer
+        self.running = False
+        self._session = session
+        self._lock = threading.RLock()
+        self._log = TrialLog()
+        self._static = StaticOutput(shell)
+        self._driver = Driver(shell, _loop(), hear=self._log.hear, between=self._look, ended=self._ended)
+        self._sweep: Sweep | None = None
+        self._ledger: Ledger | None = None
+        self._axes: tuple[Axis, ...] = ()
+        self._line = ""
+        self._ran = ""  # the words of the last sweep
+        self._complete = False
+        self._total = 0
+        self._quiet = threading.Event()
+        self._quiet.set()
+        self._pages = Painter(PAGE_EVERY_S)
+        self._settings = Settings(offer.options, list(declared_metrics()), self._changed)
+        self._controls = [Control(word, offer.evaluate, self._changed) for word in offer.words]
+        path = f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in offer.stage)}_trials.csv"
+        self.view = SweepView(offer.stage, self._settings.rows, offer.names, path)
+        self.view.connect(
+            {
+                "run": self.run,
+                "stop": self.stop,
+                "resume": self.resume,
+                "export": self.export,
+                "add": self._add,
+            }
+        )
+        self.view.parameters([control.row for control in self._controls])
+        self.view.state("ready", "")
+        self._changed()
+
+    def show(self) -> None:
+        """Show it as the output of the cell that runs; its result follows below it."""
+        display(self.view.box)
+        self._static.show({"text/html": "", "text/plain": ""})
+
+    def run(self) -> None:
+        """Run all trials; nothing where a sweep runs."""
+        self._start(resume=False)
+
+    def resume(self) -> None:
+        """Run what is missing; nothing where a sweep runs."""
+        self._start(resume=True)
+
+    def stop(self) -> None:
+        """Stop; what is finished stays. Nothing where nothing runs."""
+        with self._lock:
+            if not self.running:
+                return
+            self.view.enable(run=False, stop=False, resume=False)
+            self.view.state("stopping", "after this trial" if self._settings.where == KERNEL else "")
+        self._driver.stop()
+
+    def export(self) -> None:
+        """Write the trials to the file that the panel names."""
+        try:
+            self.view.exported(f"{self._exported()}")
+        except (ValueError, OSError, ImportError) as error:
+            self.view.exported(f"export: {error}", wrong=True)
+
+    def close(self) -> None:
+        """Stop, leave no thread or process, and let nothing be pressed any more."""
+        self._driver.close()
+        self._quiet.wait(_LOOK_EVERY_S + 5)
+        self.view.enable(run=False, stop=False, resume=False)
+        self.view.state("closed", "run the cell again for a new panel")
+
+    def cool(self) -> None:
+        """End the warm process where nothing runs in it."""
+        if not self.running:
+            self._driver.isolated.kill()
+
+    def _exported(self) -> str:
+        from e2e_magic import frames, writers
+
+        ledger = self._ledger
+        if ledger is None or not len(ledger):
+            return "there are no trials yet: press Run first"
+        records = [entry.record for entry in ledger.entries]
+        frame = frames.trials(
+            records, self._session.names(), metric=ledger.goal.name, maximize=ledger.goal.maximize
+        )
+        return f"{len(frame):,} rows written to {writers.write(frame, self.view.path.value.strip())}"
+
+    def _add(self) -> None:
+        """Sweep one more parameter."""
+        name = self.view.name.value.strip()
+        if not name.isidentifier() or name in [control.name for control in self._controls]:
+            self.view.complain(
+                f"add: expected the name of another variable that the cell reads, got {name!r}"
+            )
+            return
+        values = self.offer.value(name)
+        self._controls.append(Control(f"{name}={values}", self.offer.evaluate, self._changed))
+        self.view.parameters([control.row for control in self._controls])
+        self.view.name.value = ""
+        self._changed()
+
+    def _changed(self) -> None:
+        """Read everything anew: the count, the line, what can be pressed."""
+        if self.running:
+            return
+        try:
+            plan, _ = self._read()
+        except (UsageError, ValueError, ImportError) as error:
+            # What is wrong with a parameter stands beside it already.
+            self.view.complain("" if isinstance(error, SpaceError) and self._controls else str(error))
+            self.view.count("")
+            self.view.enable(run=False, stop=False, resume=False)
+            return
+        several = "s" if plan.total != 1 else ""
+        self.view.complain("")
+        self.view.count(f"{plan.total:,} trial{several}: {plan.described()}")
+        self.view.line(self._line)
+        self.view.enable(run=True, stop=False, resume=self._resumable())
+
+    def _resumable(self) -> bool:
+        ledger = self._ledger
+        began = ledger is not None and ledger.count("complete") > 0
+        return began and not (self._complete and self._ran == self._line)
+
+    def _read(self) -> tuple[SweepPlan, argparse.Namespace]:
+        """Return the plan that the widgets stand for, and its options; the line follows."""
+        offer = self.offer
+        options = changed(offer.options, self._settings.values())
+        axes, wrong = [], None
+        for control in self._controls:  # each of them, so that each says what is wrong
+            try:
+                axes.append(control.read())
+            except SpaceError as error:
+                wrong = wrong or error
+        if wrong is not None:
+            raise wrong
+        space = Space(tuple(axes))
+        plan = offer.plan(options, space)
+        words = [control.word for control in self._controls]
+        self._line = magic_line("%%e2esweep", offer.stage, words, options, offer.parser)
+        return plan, options
+
+    def _start(self, *, resume: bool) -> None:
+        with self._lock:
+            if self.running:
+                return
+            try:
+                plan, options = self._read()
+                plan = replace(plan, resume=resume)
+                sweep = open_sweep(
+                    self._session,
+                    plan,
+                    self.offer.job(options, plan.space),
+                    abort=self._driver.stopping.is_set,
+                    on_start=self._driver.started,
+                    on_record=self._came,
+                    on_output=lambda turn, text: self._log.hear(turn, "streams", [("stdout", text)]),
+                    warn=self._log.say,
+                    warm=True,
+                )
+                self._before_run()
+                self._begin(sweep, resume=resume)
+                self._driver.start(sweep, self._settings.where)
+            except (UsageError, ValueError, ImportError, OSError) as error:
+                if self.running:
+                    self._over(error)
+                else:
+                    self.view.complain(in_words(error))
+                return
+        if self._settings.where != KERNEL:
+            threading.Thread(target=self._watch, name="e2e-sweep-view", daemon=True).start()
+
+    def _begin(self, sweep: Sweep, *, resume: bool) -> None:
+        self._sweep, self._axes, self._total = sweep, sweep.plan.space.axes, sweep.progress.total
+        if resume and self._ledger is not None:
+            self._ledger.aim(sweep.schedule.goal)
+        else:
+            self._ledger = Ledger(sweep.schedule.goal)
+        if resume:
+            for record in self._session.finished(self.offer.stage, sweep.job.source):
+                if within(sweep.plan.space, record.params):
+                    self._ledger.add(record)
+        else:
+            self._log.clear()
+        self.running, self._complete, self._ran = True, False, self._line
+        self._quiet.clear()
+        for control in self._controls:
+            control.lock(True)
+        self._settings.lock(True)
+        self.view.complain("")
+        self.view.enable(run=False, stop=True, resume=False)
+        self.view.state("running", "")
+        self.view.progress(sweep.progress)
+
+    def _came(self, _turn: Turn, record: Record) -> None:
+        if self._ledger is not None:
+            self._ledger.add(record)
+
+    def _watch(self) -> None:
+        """Show what is new as long as it runs; a thread's work."""
+        while not self._quiet.wait(_LOOK_EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        """Show what is new."""
+        sweep = self._sweep
+        if sweep is None or not self.running:
+            return
+        self.view.progress(sweep.progress)
+        self.view.log(self._log)
+        if self._pages.due():
+            began = time.monotonic()
+            self._static.update(self._page())
+            self._pages.done(began)
+
+    def _page(self) -> dict[str, str]:
+        if self._ledger is None:
+            return {"text/html": "", "text/plain": ""}
+        return page(self.offer.stage, self._ledger, self._axes, self._total)
+
+    def _ended(self, error: BaseException | None) -> None:
+        """Take note that the sweep has ended; called by the driver."""
+        with self._lock:
+            self._over(error)
+
+    def _over(self, error: BaseException | None) -> None:
+        sweep, self.running = self._sweep, False
+        self._quiet.set()
+        for control in self._controls:
+            control.lock(False)
+        self._settings.lock(False)
+        self.view.log(self._log)
+        if sweep is not None:
+            self.view.progress(sweep.progress)
+            self._static.update(self._page())
+            self._say_end(sweep, error)
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            self.view.complain(in_words(error))
+        self.view.enable(run=True, stop=False, resume=self._resumable())
+
+    def _say_end(self, sweep: Sweep, error: BaseException | None) -> None:
+        last = sweep.records[-1] if sweep.records else None
+        if last is not None and last.state == "interrupted":
+            self.view.state("interrupted", f"trial {last.trial} was ended; Resume runs what is missing")
+        elif self._driver.stopping.is_set() or isinstance(error, KeyboardInterrupt):
+            self.view.state("stopped", "Resume runs what is missing")
+        elif error is not None:
+            self.view.state("failed", "")
+        else:
+            self._complete = not sweep.ended
+            self.view.state("done" if self._complete else "stopped", sweep.ended)
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs this cell: in a kernel, its own."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

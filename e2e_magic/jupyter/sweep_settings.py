@@ -1,0 +1,147 @@
+"""The panel's settings beside the parameters: what is measured, how often, what it is about, and where."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+
+from e2e_magic.collectors.base import Unavailable, refused, registered
+from e2e_magic.isolated import Isolated
+from e2e_magic.plan import split_names
+
+ISOLATED, KERNEL, ENGINE = "isolated", "kernel", "engine"
+_ANY = "loss, accuracy or time"
+_TIP = {
+    ISOLATED: "in a warm process of its own: Stop ends a trial at any instant",
+    KERNEL: "on this kernel's main thread, with its live objects: Stop acts between two trials",
+    ENGINE: "on workers: local:2, dask://HOST:PORT, or a backend of joblib",
+}
+
+
+class Settings:
+    """The widgets of the settings, and the options that they stand for.
+
+    Parameters
+    ----------
+    options : Namespace
+        As the line was read.
+    targets : sequence of str
+        The metrics that a sweep may be about.
+    changed : callable
+        Called after each change.
+    """
+
+    def __init__(self, options: argparse.Namespace, targets: list[str], changed: Callable[[], None]) -> None:
+        chosen = None if options.metrics is None else split_names(options.metrics)
+        self._collectors = dict(_boxes(chosen))
+        self._all = chosen is None
+        self._repeat = widgets.BoundedIntText(options.repeat, min=1, max=10_000, layout={"width": "70px"})
+        self._target = widgets.Dropdown(
+            options=[(_ANY, None), *((name, name) for name in targets)],
+            value=options.target if options.target in targets else None,
+            layout={"width": "190px"},
+        )
+        self._where = widgets.ToggleButtons(
+            options=[("isolated", ISOLATED), ("this kernel", KERNEL), ("workers", ENGINE)],
+            value=ENGINE
+            if options.engine != "kernel"
+            else ISOLATED
+            if Isolated.available() is None
+            else KERNEL,
+            tooltips=list(_TIP.values()),
+            style={"button_width": "84px"},
+        )
+        self._engine = widgets.Text(
+            options.engine if options.engine != "kernel" else "local:2",
+            placeholder="local:2",
+            continuous_update=False,
+            layout={"width": "150px"},
+        )
+        self.parts = [
+            self._repeat, self._target, self._where, self._engine,
+            *(box for box in self._collectors.values() if not box.disabled),
+        ]  # fmt: skip
+        for part, name in zip(self.parts, ("repeat", "target", "where", "engine"), strict=False):
+            part.add_class(f"e2e-{name}")
+        for part in self.parts:
+            part.observe(lambda _: self._seen(changed), "value")
+        self._show_engine()
+        self.rows = [
+            labelled("measure", *self._collectors.values()),
+            labelled("repeats", self._repeat, small("target"), self._target),
+            labelled("run in", self._where, self._engine),
+        ]
+
+    @property
+    def where(self) -> str:
+        """`ISOLATED`, `KERNEL` or `ENGINE`."""
+        return str(self._where.value)
+
+    def values(self) -> dict[str, Any]:
+        """Return the options that are set here, by their names."""
+        boxes = {name: box.value for name, box in self._collectors.items() if not box.disabled}
+        # All of them, and nothing said on the line: that is the default, and what follows the machine.
+        everything = self._all and all(boxes.values())
+        return {
+            "metrics": None if everything else ",".join(n for n, on in boxes.items() if on) or "wall_time",
+            "repeat": self._repeat.value,
+            "target": self._target.value,
+            "engine": self._engine.value.strip() if self.where == ENGINE else "kernel",
+        }
+
+    def lock(self, locked: bool) -> None:
+        """Let nothing be changed while a sweep runs."""
+        for part in self.parts:
+            part.disabled = locked
+
+    def _seen(self, changed: Callable[[], None]) -> None:
+        self._show_engine()
+        changed()
+
+    def _show_engine(self) -> None:
+        self._engine.layout.display = None if self.where == ENGINE else "none"
+
+
+def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
+    found = []
+    for name, cls in registered().items():
+        if name == "wall_time":  # always measured
+            continue
+        why = cls if isinstance(cls, Unavailable) else refused(name)
+        if why is None and not isinstance(cls, Unavailable):
+            try:
+                cls()
+            except Unavailable as unavailable:
+                why = unavailable
+        box = widgets.Checkbox(
+            value=why is None and (chosen is None or name in chosen),
+            description=name,
+            disabled=why is not None,
+            tooltip=f"not here: {why.reason}" if why is not None else name,
+            indent=False,
+            layout={"width": "auto", "margin": "0 12px 0 2px"},
+        )
+        box.add_class(f"e2e-collector-{name}")
+        found.append((name, box))
+    return found
+
+
+def small(text: str) -> Any:
+    """Return a quiet word between two widgets."""
+    return widgets.HTML(f'<span style="opacity:.75">{escape(text)}</span>', layout={"margin": "0 4px 0 12px"})
+
+
+def labelled(label: str, *parts: Any) -> Any:
+    """Return widgets in a row behind a label, in line with the parameters."""
+    title = widgets.HTML(
+        f'<span style="opacity:.75">{escape(label)}</span>', layout={"width": "110px", "flex": "0 0 auto"}
+    )
+    body = widgets.HBox(
+        list(parts),
+        layout={"flex_flow": "row wrap", "align_items": "center", "flex": "1 1 0", "min_width": "0"},
+    )
+    return widgets.HBox([title, body], layout={"align_items": "center"})

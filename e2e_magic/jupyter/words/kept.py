@@ -1,0 +1,63 @@
+"""``%e2e store`` and ``%e2e runs``: where trials are kept, and the runs they belong to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.core.error import StdinNotImplementedError
+
+from e2e_magic.jupyter.arguments import Parser
+from e2e_magic.jupyter.words.frames import add_store_options
+from e2e_magic.jupyter.words.line import Line, say
+
+
+def store(line: Line) -> None:
+    """Set the store, or say where it is and how much it holds."""
+    parser = Parser("%e2e store", "Keep trials in a database: a path (SQLite), an SQLAlchemy URL, :memory:.")
+    parser.add_argument("url", metavar="URL", nargs="?")
+    chosen = parser.read(line.words)
+    if chosen.url is not None:
+        line.session.set_store(chosen.url)
+    say(line.session.keeper.described())
+
+
+def runs(line: Line) -> Any:
+    """List runs, give one another name, or delete one."""
+    parser = Parser("%e2e runs", "Return runs as a DataFrame; rename or delete one.")
+    parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
+    add_store_options(parser)
+    parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a run another name")
+    parser.add_argument("--delete", metavar="RUN", help="delete a run, by name or id, and all its trials")
+    parser.add_argument("--yes", action="store_true", help="don't ask before deleting")
+    chosen = parser.read(line.words)
+    if chosen.rename is not None:
+        old, new = chosen.rename
+        renamed = line.session.archive.rename(old, new)
+        say(f"run {old} is now named {renamed.name} ({renamed.id})")
+        return None
+    if chosen.delete is not None:
+        _delete(line, parser, chosen.delete, sure=chosen.yes)
+        return None
+    from e2e_magic.frames import TidyFrame
+
+    return TidyFrame.of(line.session.frame("runs", run=chosen.run, all=chosen.all, since=chosen.since))
+
+
+def _delete(line: Line, parser: Parser, name: str, *, sure: bool) -> None:
+    run = line.session.archive.find(name)
+    trials = sum(line.session.archive.counts(everything=True).get(run.id, {}).values())
+    what = f"run {run.name} ({run.id}, {run.started_at:%Y-%m-%d %H:%M} UTC) with {_counted(trials)}"
+    if not sure:
+        try:
+            answer = input(f"Delete {what} for good? [y/N] ")
+        except (StdinNotImplementedError, EOFError):
+            parser.error(f"nobody can answer here; to delete {what}, add --yes")
+        if answer.strip().lower() not in ("y", "yes"):
+            say(f"{what} stays")
+            return
+    line.session.archive.delete(run.id)
+    say(f"{what} is deleted")
+
+
+def _counted(trials: int) -> str:
+    return f"{trials:,} trial{'' if trials == 1 else 's'}"

@@ -1,0 +1,25 @@
+"""The store: every finished trial in a database, one transaction each; SQLite unless told otherwise.
+
+This module is light: SQLAlchemy is loaded with `Store`, when the first trial is kept or read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from e2e_magic.storage.errors import StoreError
+from e2e_magic.storage.keeper import Keeper
+from e2e_magic.storage.moments import moment
+
+if TYPE_CHECKING:
+    from e2e_magic.storage.database import Store
+
+__all__ = ["Keeper", "Store", "StoreError", "moment"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Store":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from e2e_magic.storage.database import Store
+
+    return Store

@@ -1,0 +1,132 @@
+"""What a person calls a store, and the engine behind it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
+
+from e2e_magic.storage.errors import StoreError
+
+# How long a writer waits for the others (s): eight kernels at once need a few milliseconds.
+PATIENCE_S = 5.0
+_DRIVERS = {
+    "psycopg": 'pip install "e2e-magic[postgresql]"',
+    "psycopg2": 'pip install "e2e-magic[postgresql]" and begin the URL with postgresql+psycopg://',
+}
+
+
+def url_of(text: str) -> sa.URL:
+    """Return the URL of a store: SQLAlchemy's own form, or a path, which is SQLite's.
+
+    Raises
+    ------
+    StoreError
+        If it is neither.
+    """
+    text = text.strip()
+    if text == ":memory:":
+        return sa.URL.create("sqlite")
+    if "://" not in text:
+        if not text:
+            raise StoreError(
+                "the store '' has no name; give a path such as team.db, a URL such as "
+                "postgresql+psycopg://user@host/name, or :memory: for none"
+            )
+        return sa.URL.create("sqlite", database=os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - links stay
+    try:
+        url = sa.make_url(text)
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            "the store's URL can't be read; it looks like postgresql+psycopg://user:password@host/name "
+            "or sqlite:///path/to/file.db, with special characters in the password written as %XX"
+        ) from None
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        if url.database.startswith("file:"):
+            return url
+        return url.set(database=os.path.abspath(Path(url.database).expanduser()))  # noqa: PTH100
+    if url.drivername == "postgresql":  # psycopg 3 is what the extra brings
+        return url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def shown(url: sa.URL) -> str:
+    """Return a URL as a person may see it: a path for SQLite, else without the password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ":memory:"
+    return url.render_as_string(hide_password=True)
+
+
+def exists(url: sa.URL) -> bool:
+    """Tell whether a store is there; a server's is taken to be."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
+        return True
+    return url.database == ":memory:" or Path(url.database).exists()
+
+
+def engine_of(url: sa.URL) -> sa.Engine:
+    """Return an engine with one connection, which writers share.
+
+    Raises
+    ------
+    StoreError
+        If the database's driver isn't installed or there is no such kind of database.
+    """
+    sqlite = url.get_backend_name() == "sqlite"
+    arguments: dict[str, Any] = {}
+    if sqlite:
+        # Our own lock keeps threads apart; the transactions are begun below, not by the driver.
+        arguments = {"check_same_thread": False, "timeout": PATIENCE_S, "isolation_level": None}
+    elif url.get_driver_name() in _DRIVERS and "connect_timeout" not in url.query:
+        arguments = {"connect_timeout": int(PATIENCE_S)}
+    try:
+        engine = sa.create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=not sqlite,
+            connect_args=arguments,
+        )
+    except NoSuchModuleError:
+        raise StoreError(
+            f"the store {shown(url)} names a kind of database, {url.drivername}, that is not known; "
+            "use sqlite:///PATH or postgresql+psycopg://user@host/name, or install its SQLAlchemy dialect"
+        ) from None
+    except ModuleNotFoundError as error:
+        remedy = _DRIVERS.get(url.get_driver_name(), f"pip install {error.name}")
+        raise StoreError(
+            f"the store {shown(url)} needs the package {error.name}, which isn't installed; {remedy}"
+        ) from None
+    if sqlite:
+        sa.event.listen(engine, "connect", _configure)
+        sa.event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _configure(connection: Any, _record: object) -> None:
+    """Set a new SQLite connection up.
+
+    With a write-ahead log readers and the writer don't wait for each other. NORMAL: what was committed
+    survives the end of the process, however it comes; only the machine losing power may take the last
+    trials, and never the file.
+    """
+    cursor = connection.cursor()
+    try:
+        cursor.execute(f"PRAGMA busy_timeout = {int(PATIENCE_S * 1000)}")
+        if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+            cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+    finally:
+        cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    """Begin a transaction; a writer takes the lock at once, for one that turns writer later can't wait."""
+    writes = connection.get_execution_options().get("e2e_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

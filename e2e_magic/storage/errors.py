@@ -1,0 +1,71 @@
+"""What can be wrong with a store, said to a person: what, why, what to do."""
+
+from __future__ import annotations
+
+# What SQLite says, why that is, and the next step. The first that is found in its message counts.
+_SQLITE = (
+    (
+        "file is not a database",
+        "the file is not a SQLite database",
+        "it was left as it is; name another file with %e2e store PATH",
+    ),
+    (
+        "malformed",
+        "the file is damaged or was cut off",
+        "it was left as it is; restore a copy of it, or name another file with %e2e store PATH",
+    ),
+    (
+        "disk is full",
+        "there is no space left on the disk",
+        "free some, or name a file elsewhere with %e2e store PATH",
+    ),
+    (
+        "readonly database",
+        "the file or its folder may not be written",
+        "change its permissions, or name a file elsewhere with %e2e store PATH",
+    ),
+    (
+        "unable to open",
+        "the file can't be opened or made there",
+        "check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH",
+    ),
+    (
+        "is locked",
+        "another program holds the file",
+        "end that program, or name another file with %e2e store PATH",
+    ),
+    (
+        "disk I/O error",
+        "the file can't be read or written (disk I/O error)",
+        "check the disk and its quota, or name a file elsewhere with %e2e store PATH",
+    ),
+)
+
+
+class StoreError(OSError):
+    """The store can't be opened, read or written: one sentence with what, why and what to do."""
+
+
+def sentence(address: str, doing: str, error: BaseException) -> str:
+    """Say what a database's error means.
+
+    Parameters
+    ----------
+    address : str
+        The store as a person knows it; without its password.
+    doing : str
+        ``opened``, ``read`` or ``written``.
+    error : BaseException
+        What the driver raised, perhaps wrapped by SQLAlchemy.
+    """
+    cause = getattr(error, "orig", None) or error
+    text = " ".join(str(cause).split())
+    if type(cause).__module__ == "sqlite3":
+        for part, why, remedy in _SQLITE:
+            if part in text:
+                return f"the store {address} can't be {doing}: {why}; {remedy}"
+    said = text[:300] or type(cause).__name__
+    return (
+        f"the store {address} can't be {doing}: {said} ({type(cause).__name__}); "
+        "mend that, or name another store with %e2e store URL"
+    )

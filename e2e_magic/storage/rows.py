@@ -1,0 +1,207 @@
+"""Records and runs as rows of the tables, and back; many at once where that is faster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from e2e_magic.record import Environment, Events, Record, Run, Series
+from e2e_magic.storage import packing, schema
+
+# The order in which `records` takes a row apart.
+_trials = schema.trials.c
+COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
+    _trials.number,
+    _trials.run,
+    _trials.stage,
+    _trials.trial,
+    _trials.repeat,
+    _trials.state,
+    _trials.started_at,
+    _trials.error,
+    _trials.sweep,
+    _trials.params,
+    _trials.readings,
+    _trials.reported,
+    _trials.missing,
+    _trials.source,
+    _trials.host,
+    # As the driver gives it: SQLAlchemy's own conversion costs as much as the rest of the row.
+    sa.cast(_trials.concurrent, sa.Integer),
+    _trials.curves,
+    _trials.events,
+)
+_ENVIRONMENT = tuple(field.name for field in fields(Environment))
+Curves = Mapping[int, Mapping[str, Series]]
+
+
+def stamp(moment: datetime) -> str:
+    """Return a time as it stands in the tables."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """Return a run as a row, without its number."""
+    started = stamp(run.started_at)
+    return {
+        "key": packing.key(f"{run.id}\0{started}"),
+        "id": packing.escape(run.id),
+        "name": packing.escape(run.name),
+        "started_at": started,
+        "description": packing.escape(run.description),
+        "environment": packing.written(asdict(run.environment)),
+        "settings": packing.written(run.settings),
+    }
+
+
+def run_of(row: Any) -> Run:
+    """Undo `run_row`."""
+    place = packing.read(row.environment)
+    return Run(
+        packing.unescape(row.id),
+        packing.unescape(row.name),
+        datetime.fromisoformat(row.started_at),
+        packing.unescape(row.description),
+        # A newer package may know more of a place than this one.
+        Environment(**{name: place[name] for name in _ENVIRONMENT if name in place}),
+        packing.read(row.settings),
+    )
+
+
+def trial_row(record: Record, run: int) -> dict[str, Any]:
+    """Return a record as a row, without its number; `run` is the number of its run."""
+    return {
+        "run": run,
+        "stage_key": packing.key(record.stage),
+        "stage": packing.escape(record.stage),
+        "trial": record.trial,
+        "repeat": record.repeat,
+        "state": record.state,
+        "started_at": stamp(record.started_at),
+        "error": _escaped(record.error),
+        "sweep": _escaped(record.sweep),
+        "params": packing.written(record.params),
+        "readings": packing.written(record.readings),
+        "reported": packing.written(record.reported),
+        "missing": packing.written(record.missing),
+        "source": None if record.source is None else packing.key(record.source),
+        "host": packing.escape(record.host),
+        "concurrent": record.concurrent,
+        "curves": packing.written(list(record.series)),
+        "events": packing.pack_events(record.events),
+    }
+
+
+def curve_rows(record: Record, number: int) -> list[dict[str, Any]]:
+    """Return a record's curves as rows; `number` is that of its trial."""
+    return [
+        {
+            "trial": number,
+            "place": place,
+            "metric": packing.escape(name),
+            "data": packing.pack_series(curve),
+        }
+        for place, (name, curve) in enumerate(record.series.items())
+    ]
+
+
+class Decoder:
+    """Makes records of rows. Texts that repeat (stages, reasons, sources) are decoded once and shared.
+
+    Parameters
+    ----------
+    runs : mapping of int to str
+        The runs' ids by number.
+    """
+
+    def __init__(self, runs: Mapping[int, str]) -> None:
+        self._runs = runs
+        self._texts: dict[str, str] = {}
+        self._parsed: dict[str, Any] = {}
+
+    def records(
+        self, rows: Sequence[Any], sources: Mapping[str, str], curves: Curves | None = None
+    ) -> list[Record]:
+        """Return the records of these rows, which have the order of `COLUMNS`."""
+        if not rows:
+            return []
+        cells = list(zip(*rows, strict=True))
+        text, started, place = self._text, datetime.fromisoformat, self._runs
+        series: Iterable[Mapping[str, Series]] = (
+            [_NO_SERIES] * len(rows) if curves is None else [curves.get(n, _NO_SERIES) for n in cells[0]]
+        )
+        return list(
+            map(
+                Record,
+                [place[number] for number in cells[1]],
+                [text(stage) for stage in cells[2]],
+                cells[3],
+                cells[4],
+                cells[5],
+                [started(moment) for moment in cells[6]],
+                [None if error is None else text(error) for error in cells[7]],
+                [None if sweep is None else text(sweep) for sweep in cells[8]],
+                packing.read_all(cells[9]),
+                packing.read_all(cells[10]),
+                series,
+                [packing.NO_EVENTS if log is None else unpacked(log) for log in cells[17]],
+                self._shared(cells[11]),
+                self._shared(cells[12]),
+                [None if source is None else sources[source] for source in cells[13]],
+                [text(host) for host in cells[14]],
+                [bool(beside) for beside in cells[15]],
+            )
+        )
+
+    def _text(self, stored: str) -> str:
+        """Unescape a text; equal ones become one object."""
+        known = self._texts.get(stored)
+        if known is None:
+            known = self._texts[stored] = packing.unescape(stored)
+        return known
+
+    def _shared(self, texts: Sequence[str]) -> list[Any]:
+        """Read JSON texts of which most are equal."""
+        parsed = self._parsed
+        fresh = [text for text in dict.fromkeys(texts) if text not in parsed]
+        if len(fresh) > len(texts) // 2:
+            return packing.read_all(texts)
+        parsed.update(zip(fresh, packing.read_all(fresh), strict=True))
+        return [parsed[text] for text in texts]
+
+
+def unpacked(data: bytes) -> Events:
+    """Return a stored log."""
+    return packing.unpack_events(data)
+
+
+def curve_names(text: str) -> list[str]:
+    """Return the names of a trial's curves."""
+    names: list[str] = packing.read(text)
+    return names
+
+
+def has_any(wanted: Iterable[str] | None) -> Callable[[str], bool]:
+    """Return what tells from a trial's ``curves`` whether one of them is wanted; None is all."""
+    known: dict[str, bool] = {}
+    names = None if wanted is None else set(wanted)
+
+    def test(text: str) -> bool:
+        found = known.get(text)
+        if found is None:
+            there = curve_names(text)
+            found = known[text] = bool(there) if names is None else not names.isdisjoint(there)
+        return found
+
+    return test
+
+
+def _escaped(text: str | None) -> str | None:
+    return None if text is None else packing.escape(text)
+
+
+_NO_SERIES: Mapping[str, Series] = {}

@@ -1,0 +1,132 @@
+"""The tables, their version, and how those of an older version become today's.
+
+A version is a whole number in a table of one row. A change of the tables raises `VERSION` by one and
+adds a step to `MIGRATIONS`, so that a file of any older version is opened, in one transaction.
+
+History
+-------
+1 : the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import sqlalchemy as sa
+
+VERSION = 1
+# From a version to the next one: a function of the connection, within one transaction.
+MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
+
+# PostgreSQL: two kernels that make the tables at the same time wait for each other by this number.
+_LOCK = 0xE2E_E2E
+
+# MySQL's plain TEXT and BLOB end at 64 KiB; of this length they are its LONGTEXT and LONGBLOB.
+_LONGEST = 2**32 - 1
+Long = sa.Text().with_variant(sa.Text(_LONGEST), "mysql", "mariadb")
+Bytes = sa.LargeBinary().with_variant(sa.LargeBinary(_LONGEST), "mysql", "mariadb")
+Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Key = sa.String(64)
+# ISO 8601 in UTC with microseconds: sorts as text, and any SQL shell can read it.
+Time = sa.String(32)
+
+tables = sa.MetaData()
+
+version = sa.Table("e2e_version", tables, sa.Column("version", sa.Integer, nullable=False))
+
+runs = sa.Table(
+    "e2e_runs",
+    tables,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    # Of id and start: two short ids that are equal by chance are two runs.
+    sa.Column("key", Key, nullable=False, unique=True),
+    sa.Column("id", Long, nullable=False),
+    sa.Column("name", Long, nullable=False),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("description", Long, nullable=False),
+    sa.Column("environment", Long, nullable=False),
+    sa.Column("settings", Long, nullable=False),
+)
+
+# The code of a cell is the same for all of its trials.
+sources = sa.Table(
+    "e2e_sources", tables, sa.Column("key", Key, primary_key=True), sa.Column("text", Long, nullable=False)
+)
+
+trials = sa.Table(
+    "e2e_trials",
+    tables,
+    sa.Column("number", Number, primary_key=True, autoincrement=True),
+    sa.Column("run", Number, sa.ForeignKey("e2e_runs.number"), nullable=False),
+    sa.Column("stage_key", Key, nullable=False),
+    sa.Column("stage", Long, nullable=False),
+    sa.Column("trial", sa.BigInteger, nullable=False),
+    sa.Column("repeat", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("error", Long),
+    sa.Column("sweep", Long),
+    sa.Column("params", Long, nullable=False),
+    sa.Column("readings", Long, nullable=False),
+    sa.Column("reported", Long, nullable=False),
+    sa.Column("missing", Long, nullable=False),
+    sa.Column("source", Key, sa.ForeignKey("e2e_sources.key")),
+    sa.Column("host", Long, nullable=False),
+    sa.Column("concurrent", sa.Boolean, nullable=False),
+    sa.Column("curves", Long, nullable=False),  # the names of its curves, so that none are looked for
+    sa.Column("events", Bytes),
+    sa.UniqueConstraint("run", "stage_key", "trial", name="e2e_one_trial"),
+    # Counting trials by run and state, and finding those since a time, reads these alone.
+    sa.Index("e2e_trials_by_state", "run", "state"),
+    sa.Index("e2e_trials_by_time", "started_at"),
+)
+
+# Sampled curves: a row per curve, apart from the trials, which are read without them.
+curves = sa.Table(
+    "e2e_curves",
+    tables,
+    sa.Column("trial", Number, sa.ForeignKey("e2e_trials.number"), primary_key=True, autoincrement=False),
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("metric", Long, nullable=False),
+    sa.Column("data", Bytes, nullable=False),
+)
+
+
+class NewerVersion(Exception):  # noqa: N818 - nothing is wrong with the file
+    """The file was written by a newer package; its text is that version."""
+
+
+def found_version(connection: sa.Connection) -> int | None:
+    """Return the version of the tables, None where there are none."""
+    if not sa.inspect(connection).has_table(version.name):
+        return None
+    return connection.execute(sa.select(sa.func.max(version.c.version))).scalar()
+
+
+def prepare(
+    connection: sa.Connection,
+    steps: Mapping[int, Callable[[sa.Connection], None]] | None = None,
+    newest: int | None = None,
+) -> None:
+    """Make the tables, or bring those of an older version up to date, within the caller's transaction.
+
+    Raises
+    ------
+    NewerVersion
+        If they are of a newer version: nothing is changed then.
+    """
+    steps = MIGRATIONS if steps is None else steps
+    newest = VERSION if newest is None else newest
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+    found = found_version(connection)
+    if found is None:
+        tables.create_all(connection)
+        connection.execute(version.insert().values(version=newest))
+        return
+    if found > newest:
+        raise NewerVersion(str(found))
+    for step in range(found, newest):
+        steps[step](connection)
+    if found < newest:
+        connection.execute(version.update().values(version=newest))

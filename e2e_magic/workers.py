@@ -1,0 +1,235 @@
+"""Run a sweep on workers: hand out its turns, take in what comes back, survive what dies."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, CancelledError
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from e2e_magic.plan import PlanError
+from e2e_magic.pools import DaskPool, LocalPool, Pool
+from e2e_magic.record import Record, State
+from e2e_magic.remote_trial import Outcome, Ticket, sent_error
+from e2e_magic.schedule import Turn
+from e2e_magic.shipping import Parcel, ShippingError, pack
+from e2e_magic.trial import Identity
+
+if TYPE_CHECKING:
+    from e2e_magic.runner import Sweep
+
+MOST_TRIES = 2
+# How often it is asked whether to stop while trials run.
+ASK_EVERY_S = 0.05
+
+
+@dataclass
+class Running:
+    """A turn that a worker has."""
+
+    turn: Turn
+    identity: Identity
+    future: Any = None
+    since: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def run_on_workers(sweep: Sweep) -> Iterator[Record]:
+    """Run a sweep on the engine that its plan names; yields as `Sweep.run`."""
+    parcel = pack(sweep.job, sweep.plan.space.names)
+    engine = sweep.plan.where
+    if engine.kind == "joblib":
+        from e2e_magic.joblib_backends import run_on_joblib
+
+        yield from run_on_joblib(sweep, parcel)
+        return
+    pool: Pool = (
+        DaskPool(parcel, engine.name, engine.address, sweep.id)
+        if engine.kind == "dask"
+        else LocalPool(parcel, _fewest(engine.workers, sweep.plan.total))
+    )
+    yield from _Handing(sweep, pool).run()
+
+
+def _fewest(workers: int | None, trials: int) -> int | None:
+    return None if workers is None else min(workers, trials)
+
+
+class _Handing:
+    """Hands turns to a pool."""
+
+    def __init__(self, sweep: Sweep, pool: Pool) -> None:
+        self._sweep = sweep
+        self._pool = pool
+        self._running: dict[int, Running] = {}
+
+    def run(self) -> Iterator[Record]:
+        __tracebackhide__ = True
+        sweep, pool = self._sweep, self._pool
+        kill = True
+        try:
+            while self._hand_out():
+                pool.wait(ASK_EVERY_S)
+                yield from self._noted(self._take)
+                if sweep.aborted():
+                    yield from self._noted(self._give_up)
+                    break
+                sweep.raise_failure()
+            kill = False
+        finally:
+            # Interrupted, failed fast, or the consumer has had enough: what runs is ended, with a row.
+            left = list(self._running.values())
+            try:
+                pool.close(kill=kill or bool(left))
+            finally:
+                self._give_up()
+
+    def _noted(self, act: Callable[[], None]) -> Iterator[Record]:
+        """Yield the records that something adds."""
+        before = len(self._sweep.records)
+        act()
+        yield from self._sweep.records[before:]
+
+    def _hand_out(self) -> bool:
+        """Start what may start, and tell whether anything runs."""
+        sweep = self._sweep
+        # A search that learns is asked when all it asked for is told: the same seed, the same trials.
+        room = 0 if sweep.schedule.learns and self._running else self._pool.width - len(self._running)
+        for _ in range(room):
+            if sweep.ending() or (turn := sweep.schedule.next()) is None:
+                break
+            identity = sweep.start(turn, concurrent=self._pool.concurrent)
+            running = Running(turn, identity)
+            self._running[turn.number] = running
+            running.future = self._pool.submit(ticket_of(sweep, turn, identity))
+        return bool(self._running)
+
+    def _take(self) -> None:
+        for number in self._pool.restarted():
+            if (running := self._running.get(number)) is not None:
+                self._started_anew(running)
+        lost: list[Running] = []
+        for number, running in list(self._running.items()):
+            if running.future.done():
+                error = failure_of(running.future)
+                if error is None:
+                    del self._running[number]
+                    if running.future.result().record is None:
+                        self._running.clear()  # the others can't be opened either
+                    take(self._sweep, running, running.future.result())
+                else:
+                    lost.append(running)
+        if lost:
+            self._mend(lost)
+
+    def _mend(self, lost: list[Running]) -> None:
+        """Keep the rows of the trials whose worker died; what ran beside them starts anew."""
+        victims = self._pool.victims()
+        for running in lost:
+            del self._running[running.turn.number]
+            reason = failure_of(running.future)
+            if victims is None or running.turn.number in victims or not isinstance(reason, _Beside):
+                worker_died(self._sweep, running, reason)
+            else:
+                self._sweep.give_back(running.turn)
+        self._pool.mend()
+
+    def _started_anew(self, running: Running) -> None:
+        """A cluster has given a trial to another worker: the first one is gone."""
+        sweep, turn = self._sweep, running.turn
+        say_died(sweep, running, again=True)
+        sweep.lost(turn, unfinished(sweep, running, "failed", DIED), again=True)
+        running.identity = sweep.start(turn, concurrent=self._pool.concurrent)
+
+    def _give_up(self) -> None:
+        """Keep a row of each trial that was ended in its middle."""
+        while self._running:
+            _, running = self._running.popitem()
+            record = unfinished(
+                self._sweep, running, "interrupted", "KeyboardInterrupt: the sweep was stopped"
+            )
+            self._sweep.finish(running.turn, record)
+
+
+DIED = "WorkerDied: the worker process ended in the middle of this trial"
+
+
+def ticket_of(sweep: Sweep, turn: Turn, identity: Identity) -> Ticket:
+    """Return what a worker needs besides the parcel."""
+    # The parcel has the source and the options; the row gets the source when it is back.
+    plan = replace(sweep.plan.plan, options={})
+    return Ticket(turn, plan, replace(identity, source=None), sweep.plan.seed, sweep.plan.fail_fast)
+
+
+def failure_of(future: Any) -> BaseException | None:
+    """Return why a future has no result; None where it has one."""
+    if future.cancelled():
+        return CancelledError()
+    error: BaseException | None = future.exception()
+    return error
+
+
+# What a trial meets that ran beside one whose worker died: loky gives up all, Dask what can't be computed.
+_Beside = (BrokenExecutor, CancelledError)
+
+
+def take(sweep: Sweep, running: Running, outcome: Outcome) -> None:
+    """Take in what a worker sent back."""
+    turn = running.turn
+    sweep.said(turn, outcome.output)
+    for sentence in dict.fromkeys(outcome.warned):
+        if sweep.warn is not None:
+            sweep.warn(sentence)
+    if outcome.record is None:
+        sweep.progress.running -= 1
+        raise ShippingError(f"engine: {outcome.problem}")
+    if (error := sent_error(outcome)) is not None:
+        sweep.failed(error)
+    identity = running.identity
+    record = replace(outcome.record, trial=identity.trial, source=sweep.job.source)
+    sweep.finish(turn, record)
+
+
+def worker_died(sweep: Sweep, running: Running, reason: BaseException | None) -> None:
+    """Keep the row of a trial that its worker didn't survive; it is tried once more."""
+    if isinstance(reason, ImportError | AttributeError):
+        raise PlanError(
+            f"engine: the workers can't load what they were sent ({type(reason).__name__}: {reason}); "
+            "install e2e-magic and the notebook's packages where they run"
+        ) from reason
+    again = running.turn.tries < MOST_TRIES and not sweep.ending()
+    say_died(sweep, running, again=again)
+    sweep.lost(running.turn, unfinished(sweep, running, "failed", DIED), again=again)
+    if again:
+        sweep.schedule.again(running.turn)
+
+
+def say_died(sweep: Sweep, running: Running, *, again: bool) -> None:
+    """Tell the user that a worker died."""
+    if sweep.warn is not None:
+        then = "it is tried once more" if again else "it is not tried again"
+        sweep.warn(
+            f"{running.turn.label}: its worker process died (killed, or out of memory); {then}. "
+            "The row says failed, and the sweep goes on"
+        )
+
+
+def unfinished(sweep: Sweep, running: Running, state: State, error: str) -> Record:
+    """Return the row of a trial of which nothing came back."""
+    identity = running.identity
+    return Record(
+        run=identity.run,
+        stage=sweep.plan.plan.stage,
+        trial=identity.trial,
+        repeat=running.turn.repeat,
+        state=state,
+        started_at=running.since,
+        error=error,
+        sweep=identity.sweep,
+        params=identity.params,
+        missing={"wall_time_s": "nothing came back from the worker"},
+        source=identity.source,
+        host=platform.node() if sweep.plan.where.kind == "local" else "",
+        concurrent=identity.concurrent,
+    )
