@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     )
     from e2e_magic.serving import latency
     from e2e_magic.storage import StoreError
+    from e2e_magic.sweeping import sweep
     from e2e_magic.trial import MeasurementWarning
 
 __version__ = "0.1.0"
@@ -63,6 +64,7 @@ __all__ = [
     "runs",
     "samples",
     "store",
+    "sweep",
     "track",
     "trials",
 ]
@@ -80,6 +82,7 @@ _HOMES = {
     "latency": "serving",
     "log": "events",
     "measure": "measuring",
+    "sweep": "sweeping",
     "pareto": "analysing",
     "track": "integrations.pytorch",
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from e2e_magic.plan import PlanError, nearest
@@ -68,17 +69,40 @@ class Archive:
         StoreError
             If the store can't be read.
         """
+        return list(self.stream(run, stage, everything=everything, since=since, series=series))
+
+    def stream(
+        self,
+        run: str | None = None,
+        stage: str | None = None,
+        *,
+        everything: bool = False,
+        since: object = None,
+        series: Series = True,
+    ) -> Iterator[Record]:
+        """Return an iterator over what `select` returns; those of the store are read as it goes on."""
         start = None if since is None else moment(since)
         mine = self._matching(run, stage, start)
-        known = stage is None and (run is None or any(_is(r, run) for r in self._runs))
-        if not everything and start is None and (mine or known):
-            return mine
+        if not (everything or self.is_elsewhere(run, stage, since)):
+            return iter(mine)
         store = self._keeper.reading()
-        stored = [] if store is None else store.records(run=run, stage=stage, since=start, series=series)
-        found = [*stored, *_absent(mine, stored)]
-        if not found:
+        stored: Iterator[Record] = (
+            iter(()) if store is None else store.iterate(run=run, stage=stage, since=start, series=series)
+        )
+        found = _joined(stored, mine)
+        first = next(found, None)
+        if first is None:
             self._check(store, run, stage)
-        return found
+            return found
+        return chain([first], found)
+
+    def is_elsewhere(self, run: str | None = None, stage: str | None = None, since: object = None) -> bool:
+        """Tell whether the store is needed: for a time, or for a run or stage that isn't here."""
+        if since is not None:
+            return True
+        if stage is not None:
+            return not self._matching(run, stage, None)
+        return run is not None and not any(_is(r, run) for r in self._runs)
 
     def runs(self, run: str | None = None, *, everything: bool = False, since: object = None) -> list[Run]:
         """Return runs in the order of their start: as `select` does for records."""
@@ -120,7 +144,7 @@ class Archive:
         if store is None or source is None:
             return mine
         stored = store.records(stage=stage, source=source, states=_COMPLETE, series=False)
-        return [*stored, *_absent(mine, stored)]
+        return list(_joined(stored, mine))
 
     def find(self, run: str) -> Run:
         """Return the one run of this id or name.
@@ -211,10 +235,12 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _absent(mine: list[Record], stored: list[Record]) -> list[Record]:
-    """Return those of this kernel that the store doesn't have."""
-    if not mine:
-        return []
+def _joined(stored: Iterable[Record], mine: list[Record]) -> Iterator[Record]:
+    """Yield the store's records, then those of this kernel that it doesn't have."""
     runs = {record.run for record in mine}
-    held = {(r.run, r.stage, r.trial) for r in stored if r.run in runs}
-    return [r for r in mine if (r.run, r.stage, r.trial) not in held]
+    held = set()
+    for record in stored:
+        if record.run in runs:
+            held.add((record.run, record.stage, record.trial))
+        yield record
+    yield from (r for r in mine if (r.run, r.stage, r.trial) not in held)

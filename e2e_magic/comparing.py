@@ -21,6 +21,12 @@ _COLUMNS = (
     "ratio_low", "ratio_high", "p_value", "test", "verdict", "repeats_needed", "better", "reason",
 )  # fmt: skip
 
+# Of those, what a table in a page has room for.
+_SHOWN = (
+    "stage", "metric", "run", "n_baseline", "n", "median_baseline", "median", "ratio", "ratio_low",
+    "ratio_high", "p_value", "verdict",
+)  # fmt: skip
+
 
 class RegressionError(RuntimeError):
     """A run is worse than its baseline, or too few repeats can't tell: a guard in CI fails on it.
@@ -170,18 +176,28 @@ class Comparison:
         return "\n".join([f"compared with {self.baseline}:", *(f"  {line}" for line in (*said, *self.notes))])
 
     def _repr_html_(self) -> str:
+        return self.html()
+
+    def html(self, kind: str = "bars") -> str:
+        """Return the sentences, one chart (see `plot`) and the table as HTML, all names escaped."""
         from e2e_magic.frames import TidyFrame
 
         head, *lines = repr(self).splitlines()
         listed = "".join(f"<li>{escape(line.strip())}</li>" for line in lines)
         try:
-            chart = _picture(self.plot()) if len(self.frame) else ""
+            chart = _picture(self.plot(kind)) if len(self.frame) else ""
         except Exception as error:  # a chart that can't be drawn must not cost the words
             chart = escape(f"the chart could not be drawn ({type(error).__name__}: {error})")
-        table = TidyFrame.of(self.frame)._repr_html_() if len(self.frame) else ""
+        table = ""
+        if len(self.frame):
+            tests = ", ".join(dict.fromkeys(self.frame["test"].dropna()))
+            foot = f"test: {tests}; " if tests else ""
+            shown = TidyFrame.of(self.frame[list(_SHOWN)])._repr_html_() or ""
+            # The table scrolls by itself: in a narrow window the words above stay where they are.
+            table = f'<div style="overflow-x:auto">{shown}</div><div>{escape(foot)}more columns: .frame</div>'
         return (
             f'<div class="e2e-comparison"><div>{escape(head)}</div><ul style="margin:0 0 8px">{listed}</ul>'
-            f"{chart}{table or ''}</div>"
+            f"{chart}{table}</div>"
         )
 
 

@@ -42,7 +42,7 @@ def cell_reads(tree: ast.Module) -> set[str]:
         if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
             needed |= {statement.target.id} - bound
         bound |= set(_bound(statement))
-    return needed
+    return needed - {"__annotations__"}  # which an annotation reads
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:

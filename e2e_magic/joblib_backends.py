@@ -8,15 +8,12 @@ import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from e2e_magic.record import Record
 from e2e_magic.remote_trial import Outcome, run_remotely
-from e2e_magic.shipping import Parcel
-from e2e_magic.workers import Running, take, ticket_of, unfinished, worker_died
-
-if TYPE_CHECKING:
-    from e2e_magic.runner import Sweep
+from e2e_magic.shipping import Parcel, pack
+from e2e_magic.workers import Running, Sweep, take, ticket_of, unfinished, worker_died
 
 # Backends whose workers see this machine's files; to the others the parcel is sent.
 _HERE = ("multiprocessing", "threading", "sequential")
@@ -24,10 +21,11 @@ _HERE = ("multiprocessing", "threading", "sequential")
 _REGISTERED_BY = {"ray": ("ray.util.joblib", "register_ray"), "spark": ("joblibspark", "register_spark")}
 
 
-def run_on_joblib(sweep: Sweep, parcel: Parcel) -> Iterator[Record]:
+def run_on_joblib(sweep: Sweep) -> Iterator[Record]:
     """Run a sweep on the joblib backend that its plan names; yields as `Sweep.run`."""
     backend = sweep.plan.where.backend
     _register(backend)
+    parcel = pack(sweep.job, sweep.plan.space.names)
     folder = Path(tempfile.mkdtemp(prefix="e2e-sweep-")) if backend in _HERE else None
     try:
         if folder is not None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import inspect
+import random
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -204,8 +207,20 @@ def check_reads(names: Iterable[str], reads: set[str], sets: set[str]) -> None:
                     f"{name}: the cell sets {name} itself before it reads it, so that each trial would be "
                     "the same; take that line out"
                 )
-            others = sorted(reads - set(dir(__builtins__)))
+            others = sorted(reads - set(dir(builtins)))
             raise PlanError(
                 f"{name}: the cell never reads this parameter{nearest(name, others)}, so that each trial "
                 "would be the same"
             )
+
+
+def seed_all(seed: int | None, number: int) -> None:
+    """Seed Python's random, and numpy and torch where they are imported, with seed + the trial's number."""
+    if seed is None:
+        return
+    sown = (seed + number) % 2**32
+    random.seed(sown)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(sown)
+    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "manual_seed"):
+        torch.manual_seed(sown)

@@ -1,4 +1,4 @@
-"""Where trials run beyond this process: processes of this machine (loky), or the workers of a Dask cluster."""
+"""Where trials run beyond this process: processes of this machine (loky), or a Dask cluster's workers."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _trackers() -> list[Any]:
 
     return [
         tracker
-        for tracker in (loky._resource_tracker, python._resource_tracker)  # type: ignore[attr-defined]
+        for tracker in (loky._resource_tracker, python._resource_tracker)
         if getattr(tracker, "_fd", None) is not None
     ]
 

@@ -12,9 +12,10 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from e2e_magic.collectors.base import Unavailable, registered
+from e2e_magic.jobs import seed_all
 from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Record
 from e2e_magic.schedule import Turn
@@ -111,9 +112,7 @@ def run_remotely(
         classes, plan = _measurable(ticket)
         with (captured or _captured)() as printed, job.around(turn.params):
             try:
-                from e2e_magic.runner import seed_all
-
-                seed_all(ticket.seed, turn)
+                seed_all(ticket.seed, turn.number)
                 steps = [Step(n + 1, warmup=True) for n in range(turn.warmups)]
                 for step in [*steps, Step(turn.repeat, warmup=False)]:
                     trial = Trial(

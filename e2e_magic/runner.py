@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import os
-import random
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from e2e_magic.jobs import Job
+from e2e_magic.jobs import Job, seed_all
 from e2e_magic.plan import PlanError, Step
 from e2e_magic.record import Better, Record
 from e2e_magic.schedule import Progress, Schedule, Turn
@@ -116,6 +114,11 @@ class Sweep:
         """
         __tracebackhide__ = True
         self.progress.began = time.monotonic()
+        if self.plan.where.kind == "joblib":
+            from e2e_magic.joblib_backends import run_on_joblib
+
+            yield from run_on_joblib(self)
+            return
         if self.plan.where.kind != "kernel":
             from e2e_magic.workers import run_on_workers
 
@@ -177,7 +180,7 @@ class Sweep:
         self._seen = None
         with self.job.around(turn.params):
             try:
-                seed_all(self.plan.seed, turn)
+                seed_all(self.plan.seed, turn.number)
                 yield
             except (Exception, SystemExit) as error:
                 if self._seen is None:  # not the user's code: ours must not be taken for a trial's failure
@@ -208,7 +211,7 @@ class Sweep:
         self._seen = record
 
     def start(self, turn: Turn, *, concurrent: bool = False) -> Identity:
-        """Number a turn's trial and say that it starts."""
+        """Give a turn's trial its number and say that it starts."""
         identity = self._identify(self.id, turn.params, self.job.source, concurrent)
         turn.trial = identity.trial
         turn.tries += 1
@@ -258,15 +261,3 @@ class Sweep:
         __tracebackhide__ = True
         if self._failure is not None:
             raise self._failure
-
-
-def seed_all(seed: int | None, turn: Turn) -> None:
-    """Seed Python's random, and numpy and torch where they are imported, with seed + the turn's number."""
-    if seed is None:
-        return
-    number = (seed + turn.number) % 2**32
-    random.seed(number)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(number)
-    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "manual_seed"):
-        torch.manual_seed(number)

@@ -167,6 +167,8 @@ class Schedule:
         self.goal = Goal(plan.target, plan.maximize, better)
         self.progress = Progress(plan.total)
         self.learns = plan.search == "tpe"
+        # What was complete before and is left out now.
+        self.skipped: list[Record] = []
         self._lock = threading.RLock()
         # What is told is a cost, lower is better, whichever metric it turns out to be.
         self._search = make_search(plan.space, plan.search, plan.trials, plan.seed, shuffle=plan.shuffle)
@@ -213,6 +215,7 @@ class Schedule:
             if self._given[key] <= len(self._before[key]):
                 self.progress.skipped += 1
                 record = self._before[key][self._given[key] - 1]
+                self.skipped.append(record)
                 self._best(record)
                 self._learn(params, record)
                 continue
@@ -228,7 +231,7 @@ class Schedule:
     def _best(self, record: Record) -> None:
         value = self.goal.value(record)
         self.progress.target = self.goal.name
-        if value is None or value != value:  # noqa: PLR0124 - NaN
+        if value is None or value != value:
             return
         best = self.progress.best_value
         if best is None or self.goal.cost(value) < self.goal.cost(best):

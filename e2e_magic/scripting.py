@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from e2e_magic.integrations.mlflow import Logged
     from e2e_magic.record import Run
     from e2e_magic.storage import Store
 
@@ -170,22 +171,45 @@ def store(url: str | Path | None = None) -> Store | None:
     return current().store
 
 
-def export(path: str | Path, frame: str = "results") -> Path:
-    """Write a frame to a file: csv, json, parquet, xlsx, md or tex by suffix.
+def export(
+    path: str | Path,
+    frame: str = "results",
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: object = None,
+) -> Path | Logged:
+    """Write a frame or its chart to a file, or log everything to MLflow.
 
     Parameters
     ----------
     path : str or Path
+        The suffix says the form: csv, json, parquet, xlsx, md or tex for the frame, png, svg or pdf for
+        its chart. The word ``mlflow`` logs runs, trials, curves and charts to the tracking URI that
+        MLflow is set to, and not twice what was logged before.
     frame : str
         ``results`` (default), ``samples``, ``epochs``, ``trials``, ``confusions``, ``runs``,
         ``metrics`` or ``pipeline``.
+    run, stage : str, optional
+        Only the trials of this run (name or id) or stage.
+    all : bool
+        Every run of the store.
+    since : str, date, datetime or timedelta, optional
+        Only trials that started then or later, from the whole store.
 
     Returns
     -------
-    Path
-        The absolute path that was written, whole: a failure leaves no half file.
+    Path or Logged
+        The absolute path that was written, whole: a failure leaves no half file. For MLflow what was
+        logged, and where.
     """
-    return current().export(path, frame)
+    session = current()
+    if str(path) == "mlflow":
+        from e2e_magic import exporting
+
+        return exporting.to_mlflow(*session.chosen(run, stage, all=all, since=since))
+    return session.export(path, frame, run=run, stage=stage, all=all, since=since)
 
 
 def import_umlaut(path: str | Path) -> pd.DataFrame:
@@ -240,4 +264,6 @@ def report(
     Path
         The absolute path that was written, whole: a failure leaves no half file.
     """
-    return current().report(path, run=run, all=all, since=since)
+    from e2e_magic import html_report
+
+    return html_report.write(path, *current().chosen(run, all=all, since=since))

@@ -86,7 +86,7 @@ class Tpe:
         for n, (asked, trial) in enumerate(self._asked):
             if asked is params:
                 del self._asked[n]
-                if value is None or value != value:  # noqa: PLR0124 - NaN
+                if value is None or value != value:
                     self._study.tell(trial, state=self._failed)
                 else:
                     self._study.tell(trial, value)

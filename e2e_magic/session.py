@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from e2e_magic.idle import IdlePower
-    from e2e_magic.integrations.mlflow import Logged
     from e2e_magic.storage import Store
 
 FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics", "pipeline")
@@ -230,17 +229,19 @@ class Session:
             if self.runs:
                 self._run_now(self.runs[-1].id)
             chosen = self.archive.runs(run, everything=all, since=since)
-            stored = all or since is not None or not {r.id for r in chosen} <= {r.id for r in self.runs}
+            stored = all or self.archive.is_elsewhere(run, since=since)
             return frames.runs(chosen, counts=self.archive.counts(everything=stored, since=since))
         series: Series = True if name == "samples" else derived.CURVES
-        records = self.select(run, stage, all=all, since=since, series=series)
-        mine = {r.id for r in self.runs}
-        names = self.names(all=any(record.run not in mine for record in records))
+        records = self.archive.stream(run, stage, everything=all, since=since, series=series)
+        names = self.names(all=all or self.archive.is_elsewhere(run, stage, since))
+        if name in ("results", "trials"):
+            build: Callable[..., pd.DataFrame] = getattr(frames, name)
+            return build(records, names)
+        held = list(records)
         if name == "pipeline":
-            current = [r for r in records if run is not None or r.run == self.run.id]
-            return frames.pipeline(current, names)
-        build: Callable[..., pd.DataFrame] = getattr(frames, name)
-        return build(records, names)
+            return frames.pipeline([r for r in held if run is not None or r.run == self.run.id], names)
+        build = getattr(frames, name)
+        return build(held, names)
 
     def _run_now(self, key: str) -> Run | None:
         """Return a run of this kernel by its id; the current one with what was imported since it started."""
@@ -294,51 +295,25 @@ class Session:
         all: bool = False,  # noqa: A002 - the user's word
         since: object = None,
     ) -> Path:
-        """Write one frame, or its chart, in the form that the suffix names; the file is whole or not there."""
+        """Write one frame, or its chart, in the form that the suffix names; whole or not at all."""
         from e2e_magic import exporting
 
         return exporting.to_file(
             lambda name: self.frame(name, run=run, stage=stage, all=all, since=since), frame, path
         )
 
-    def export_to_mlflow(
+    def chosen(
         self,
-        *,
         run: str | None = None,
         stage: str | None = None,
+        *,
         all: bool = False,  # noqa: A002 - the user's word
         since: object = None,
-    ) -> Logged:
-        """Log runs, trials, curves and charts to MLflow, where it is set to; not twice what was logged."""
-        from e2e_magic import exporting
-
-        return exporting.to_mlflow(*self._chosen(run, stage, all=all, since=since))
-
-    def _chosen(
-        self,
-        run: str | None,
-        stage: str | None = None,
-        *,
-        all: bool,  # noqa: A002 - the user's word
-        since: object,
     ) -> tuple[list[Run], list[Record]]:
-        """Return records with everything that they have, and the runs that they may be of."""
+        """Return records with everything that they have, and the runs that they may be of: for a report."""
         records = self.select(run, stage, all=all, since=since)
         mine = {r.id for r in self.runs}
         return self.known_runs(all=any(record.run not in mine for record in records)), records
-
-    def report(
-        self,
-        path: str | Path,
-        *,
-        run: str | None = None,
-        all: bool = False,  # noqa: A002 - the user's word
-        since: object = None,
-    ) -> Path:
-        """Write a report of the runs, or of one, as one self-contained page; it is whole or not there."""
-        from e2e_magic import html_report
-
-        return html_report.write(path, *self._chosen(run, all=all, since=since))
 
 
 _session: Session | None = None

@@ -67,7 +67,7 @@ class Engine:
 def _backends() -> list[str]:
     from joblib import parallel
 
-    return sorted({*parallel.BACKENDS, *parallel.EXTERNAL_BACKENDS, "spark"} - {"dask"})
+    return sorted({*parallel.BACKENDS, *parallel.EXTERNAL_BACKENDS, "ray", "spark"} - {"dask"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,26 +3,54 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from e2e_magic.jobs import Job
 from e2e_magic.plan import PlanError
 from e2e_magic.pools import DaskPool, LocalPool, Pool
 from e2e_magic.record import Record, State
 from e2e_magic.remote_trial import Outcome, Ticket, sent_error
-from e2e_magic.schedule import Turn
-from e2e_magic.shipping import Parcel, ShippingError, pack
+from e2e_magic.schedule import Progress, Schedule, Turn
+from e2e_magic.shipping import ShippingError, pack
+from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.trial import Identity
-
-if TYPE_CHECKING:
-    from e2e_magic.runner import Sweep
 
 MOST_TRIES = 2
 # How often it is asked whether to stop while trials run.
 ASK_EVERY_S = 0.05
+
+
+class Sweep(Protocol):
+    """What an engine asks of a sweep: see `runner.Sweep`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def plan(self) -> SweepPlan: ...
+    @property
+    def job(self) -> Job: ...
+    @property
+    def schedule(self) -> Schedule: ...
+    @property
+    def progress(self) -> Progress: ...
+    @property
+    def records(self) -> Sequence[Record]: ...
+    @property
+    def warn(self) -> Callable[[str], None] | None: ...
+
+    def start(self, turn: Turn, *, concurrent: bool = False) -> Identity: ...
+    def finish(self, turn: Turn, record: Record) -> None: ...
+    def lost(self, turn: Turn, record: Record, *, again: bool) -> None: ...
+    def give_back(self, turn: Turn) -> None: ...
+    def said(self, turn: Turn, text: str) -> None: ...
+    def failed(self, error: BaseException) -> None: ...
+    def ending(self) -> bool: ...
+    def aborted(self) -> bool: ...
+    def raise_failure(self) -> None: ...
 
 
 @dataclass
@@ -39,11 +67,6 @@ def run_on_workers(sweep: Sweep) -> Iterator[Record]:
     """Run a sweep on the engine that its plan names; yields as `Sweep.run`."""
     parcel = pack(sweep.job, sweep.plan.space.names)
     engine = sweep.plan.where
-    if engine.kind == "joblib":
-        from e2e_magic.joblib_backends import run_on_joblib
-
-        yield from run_on_joblib(sweep, parcel)
-        return
     pool: Pool = (
         DaskPool(parcel, engine.name, engine.address, sweep.id)
         if engine.kind == "dask"
@@ -136,7 +159,7 @@ class _Handing:
         self._pool.mend()
 
     def _started_anew(self, running: Running) -> None:
-        """A cluster has given a trial to another worker: the first one is gone."""
+        """Keep the row of a trial that a cluster has given to another worker, as the first one is gone."""
         sweep, turn = self._sweep, running.turn
         say_died(sweep, running, again=True)
         sweep.lost(turn, unfinished(sweep, running, "failed", DIED), again=True)

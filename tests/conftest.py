@@ -46,6 +46,8 @@ def _need() -> Any:
 def _threads() -> set[str]:
     # IPython's history writer and zmq's own threads live as long as the process.
     known = ("MainThread", "IPythonHistorySavingThread", "Thread-", "asyncio", "pytest_timeout")
+    # Dask's client keeps its loop and its pools for the next client.
+    known += ("IO loop", "Dask-", "TCP-Executor")
     return {t.name for t in threading.enumerate() if t.is_alive() and not t.name.startswith(known)}
 
 

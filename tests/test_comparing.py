@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,12 +61,9 @@ def test_a_row_per_stage_metric_and_run() -> None:
     records = trials("a") + trials("b", twice(FIVE), after=60)
     frame = compared(records).frame
 
-    assert (
-        list(frame.columns)
-        == (
-            "stage metric baseline run n_baseline n median_baseline median ratio ratio_low ratio_high p_value "
-            "test verdict repeats_needed better reason"
-        ).split()
+    assert " ".join(frame.columns) == (
+        "stage metric baseline run n_baseline n median_baseline median ratio ratio_low ratio_high "
+        "p_value test verdict repeats_needed better reason"
     )
     [row] = frame.to_dict("records")
     assert (row["stage"], row["metric"], row["baseline"], row["run"]) == ("train", "wall_time_s", "a", "b")
@@ -86,8 +84,8 @@ def test_the_text_says_it_in_sentences() -> None:
 
     assert repr(compared(records)) == (
         "compared with a:\n"
-        "  train: b is 2x slower in wall_time_s (1.94 to 2.06), "
-        "has 29.4 % more peak_rss_mib (26 to 32.7 %); no difference seen in loss"
+        "  train: b is 2x slower in wall_time_s (1.96 to 2.04), "
+        "has 29.4 % more peak_rss_mib (26.9 to 32 %); no difference seen in loss"
     )
 
 
@@ -155,7 +153,8 @@ def test_other_hosts_are_said() -> None:
     records = trials("a", host="left") + trials("b", host="right", after=60)
 
     assert repr(compared(records)).splitlines()[-1] == (
-        "  measured on different hosts (a on left; b on right): times, memory and energy differ for that alone"
+        "  measured on different hosts (a on left; b on right): "
+        "times, memory and energy differ for that alone"
     )
 
 
@@ -240,7 +239,7 @@ def test_the_guard_fails_on_a_real_regression() -> None:
 
     assert str(caught.value) == (
         "compare: worse than the baseline a by more than 10 %: "
-        "train: b is 2x slower in wall_time_s (1.94 to 2.06)"
+        "train: b is 2x slower in wall_time_s (1.96 to 2.04)"
     )
     assert isinstance(caught.value, RuntimeError)
     assert caught.value._render_traceback_() == [f"RegressionError: {caught.value}"]
@@ -356,10 +355,9 @@ def test_any_numbers_can_be_compared_and_shown(first: list[float], second: list[
 
     assert repr(made).startswith("compared with a:")
     assert "could not be drawn" not in made._repr_html_()
-    try:
-        made.check("10%")
-    except RegressionError as error:
-        assert str(error).startswith("compare: ")
+    alike = len(made.frame) > 0 and {"no difference seen", "faster"} >= set(made.frame["verdict"])
+    with nullcontext() if alike else pytest.raises(RegressionError, match=r"^compare: "):
+        made.check("0%")
 
 
 def test_in_python(session: Any) -> None:

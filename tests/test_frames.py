@@ -544,13 +544,15 @@ class TestInventory:
 
         assert " ".join(frame.columns) == (
             "run id description started_at trials complete failed interrupted "
-            "host os python cpu cores cores_usable ram_mib gpu git_commit git_dirty notebook packages idle_power_w carbon_g_per_kwh"
+            "host os python cpu cores cores_usable ram_mib gpu git_commit git_dirty notebook packages "
+            "idle_power_w carbon_g_per_kwh"
         )
         assert (row["run"], row["id"], row["host"], row["cores"]) == ("base", "ab12", "h", 8)
         assert row["packages"] == "numpy 2.4.6, pandas 3.0"
         assert row[["trials", "complete", "failed", "interrupted"]].tolist() == [2, 1, 1, 0]
         assert row[["description", "gpu", "cores_usable", "git_dirty"]].isna().all()
-        assert frame.attrs["units"] == {"ram_mib": "MiB"}
+        units = {"ram_mib": "MiB", "idle_power_w": "W", "carbon_g_per_kwh": "g/kWh"}
+        assert frame.attrs["units"] == units
         assert "trials" not in frames.runs([self.RUN])
         assert len(frames.runs([], [])) == 0
 

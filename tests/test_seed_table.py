@@ -103,3 +103,28 @@ def test_tensors_of_tensorflow_are_taken_as_they_are(shell: Any, need: Any) -> N
 
     assert counts.to_numpy().tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     assert np.isclose(shell.user_ns["r"].frame["accuracy"].item(), 0.75)
+
+
+@pytest.mark.parametrize("error", ["ValueError('diverged')", "KeyboardInterrupt"])
+def test_training_that_ends_early_keeps_its_epochs(shell: Any, error: str) -> None:
+    """An exception or an interrupt in the third epoch leaves two, in a cell and in a function alike."""
+    body = (
+        "for n in range(1, 4):\n    if n == 3:\n        raise {}\n    e2e.log(loss=1 / n, accuracy=n / 4)\n"
+    ).format(error)
+    shell.user_ns["e2e"] = e2e
+    shell.run_cell(f"%%e2ebench cell --target-accuracy 0.5 -q\n{body}", store_history=False)
+
+    @e2e.measure("function", target_accuracy=0.5)
+    def function() -> None:
+        exec(body, {"e2e": e2e})
+
+    with pytest.raises((ValueError, KeyboardInterrupt)):
+        function()
+    frame, epochs = e2e.results(), e2e.epochs()
+
+    assert frame["state"].tolist() == ["interrupted" if error == "KeyboardInterrupt" else "failed"] * 2
+    for stage in ("cell", "function"):
+        row, logged = frame[frame["stage"] == stage].iloc[0], epochs[epochs["stage"] == stage]
+        assert logged["loss"].tolist() == [1.0, 0.5]
+        assert (row["epochs"], row["loss"], row["epochs_to_accuracy"]) == (2, 0.5, 2)
+        assert row["time_to_accuracy_s"] == logged["t_s"].iloc[1]

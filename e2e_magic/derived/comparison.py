@@ -94,7 +94,11 @@ def compared(baseline: Sequence[float], other: Sequence[float], metric: str = ""
     kept = [np.sort(side[np.isfinite(side)]) for side in sides]
     (n_base, n), (median_base, median) = map(len, kept), map(_median, kept)
     lost = sum(map(len, sides)) - n_base - n
-    reasons = [f"{lost} value{'s' if lost > 1 else ''} missing or not finite left out"] if lost else []
+    reasons = (
+        [f"{lost} value{'s' if lost > 1 else ''} missing or not finite left out"]
+        if lost and n and n_base
+        else []
+    )
     ratio = low = high = math.nan
     positive = all(len(side) and side[0] > 0 for side in kept)
     if not n or not n_base:
@@ -153,9 +157,10 @@ def amount(verdict: str, ratio: float, low: float = math.nan, high: float = math
 
     if not math.isfinite(ratio) or verdict not in ("faster", "slower", "less", "more"):
         return verdict, ""
+    ratio, low, high = float(ratio), float(low), float(high)  # numpy's would warn of an overflow
     down = ratio < 1
     if verdict in ("faster", "slower") or not 0.5 < ratio < 2:
-        size, *ends = [1 / value if down else value for value in (ratio, low, high)]
+        size, *ends = [(1 / value if value else math.inf) if down else value for value in (ratio, low, high)]
         said, unit = f"{digits(size)}x {verdict}", ""
     else:
         size, *ends = [100 * (1 - value if down else value - 1) for value in (ratio, low, high)]

@@ -260,7 +260,10 @@ def unavailable(
     why: dict[str, tuple[str, str]] = {}
     if not energy:
         of_energy = [
-            metric.name for metric in declared if metric.unit in ("J", "W") or metric.name == "co2_g"
+            metric.name
+            for metric in declared
+            if (metric.unit in ("J", "W") or metric.name == "co2_g")
+            and not metric.name.startswith("estimated_")
         ]
         why = dict.fromkeys(of_energy, ("no energy can be measured here", ""))
     if energy and "baseline_power" not in settings:

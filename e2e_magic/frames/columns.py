@@ -22,7 +22,23 @@ _INT64 = np.iinfo(np.int64)
 
 def text(values: Sequence[object]) -> Any:
     """Make a column of text; None is missing, other things are spelled by ``str``."""
-    return pd.array([None if value is None else printable(str(value)) for value in values], dtype=TEXT)
+    known = _places(values)
+    if known is None:
+        return pd.array([None if value is None else printable(str(value)) for value in values], dtype=TEXT)
+    # Columns of text mostly repeat a few: each is made once.
+    each = pd.array([None if value is None else printable(value) for value in known], dtype=TEXT)
+    return each.take(np.fromiter(map(known.__getitem__, values), dtype=np.intp, count=len(values)))
+
+
+def _places(values: Sequence[object]) -> dict[Any, int] | None:
+    """Return each text (and None) with a number of its own; None where something in it isn't text."""
+    try:
+        known = dict.fromkeys(values)
+    except TypeError:  # a list, say
+        return None
+    if not all(value is None or type(value) is str for value in known):
+        return None
+    return {value: n for n, value in enumerate(known)}
 
 
 def is_text(column: Any) -> bool:
@@ -76,12 +92,14 @@ def labels(values: Sequence[str], lengths: Sequence[int] | NDArray[np.int64]) ->
     return pd.Categorical.from_codes(codes, categories=pd.Index(list(order), dtype=CATEGORY))
 
 
-def inferred(values: Sequence[Any]) -> Any:
+def inferred(values: Any) -> Any:
     """Make a column from values of any type.
 
     Whole numbers give int64 (Int64 where some are missing), numbers float64, truths boolean, text
     `TEXT`; a mixture, or anything else, stays as it is in an object column.
     """
+    if isinstance(values, np.ndarray) and values.dtype == np.float64:
+        return values
     plain = [value.item() if isinstance(value, np.generic) else value for value in values]
     # Only NaN differs from itself.
     plain = [None if isinstance(value, float) and value != value else value for value in plain]

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from e2e_magic.derived import derive
 from e2e_magic.frames import columns, schema
+from e2e_magic.frames.gathering import gather
 from e2e_magic.record import STATES, Record
 
 _NO_NAMES: Mapping[str, str] = {}
 
 
-def results(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
+def results(records: Iterable[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
     """Return a row per trial: identity, parameters, every metric; all columns always there.
 
     Parameters
     ----------
-    records : sequence of Record
-        In the order of the rows.
+    records : iterable of Record
+        In the order of the rows. They are gone through once, and none is held.
     names : mapping of str to str
         The runs' names by id; a run that is not in it appears by its id.
 
@@ -34,78 +33,47 @@ def results(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> 
         Columns as in the contract's section 5. Metrics that it doesn't list (another package's,
         say) follow at the end, as ``metric_NAME`` where the name is taken. Times are UTC.
     """
-    params, values = _gather(records)
+    plain, params, values = gather(records)
     state = pd.Index(list(STATES), dtype=columns.CATEGORY)
     made: dict[str, Any] = {
-        "run": columns.text([names.get(record.run, record.run) for record in records]),
-        "stage": columns.text([record.stage for record in records]),
-        "sweep": columns.text([record.sweep for record in records]),
-        "trial": np.array([record.trial for record in records], dtype=np.int64),
-        "repeat": np.array([record.repeat for record in records], dtype=np.int64),
-        "state": pd.Categorical([record.state for record in records], categories=state),
-        "error": columns.text([record.error for record in records]),
-        "started_at": columns.times([record.started_at for record in records]),
+        "run": columns.text([names.get(run, run) for run in plain["run"]]),
+        "stage": columns.text(plain["stage"]),
+        "sweep": columns.text(plain["sweep"]),
+        "trial": np.array(plain["trial"], dtype=np.int64),
+        "repeat": np.array(plain["repeat"], dtype=np.int64),
+        "state": pd.Categorical(plain["state"], categories=state),
+        "error": columns.text(plain["error"]),
+        "started_at": columns.times(plain["started_at"]),
     }
-    made |= {f"param_{columns.printable(name)}": columns.inferred(cells) for name, cells in params.items()}
+    for name in params.names():
+        made[f"param_{columns.printable(name)}"] = columns.inferred(params.cells(name))
     misfits = []
     for name in schema.CONTRACT:
-        made[name], fits = _column(name, values.get(name), len(records))
+        made[name], fits = _column(name, values.cells(name))
         if not fits:
             misfits.append(name)
-    made["host"] = columns.text([record.host or None for record in records])
-    made["concurrent"] = pd.array([record.concurrent for record in records], dtype="boolean")
-    others = [*_others(values), *misfits]
+    made["host"] = columns.text([host or None for host in plain["host"]])
+    made["concurrent"] = pd.array(plain["concurrent"], dtype="boolean")
+    others = [*_others(values.names()), *misfits]
     units = schema.units([*schema.CONTRACT, *others])
     for name in others:
-        cells = values.get(name)
+        cells = values.cells(name)
         column = name if name not in made else f"metric_{name}"
-        made[column] = columns.inferred(cells) if cells else np.full(len(records), np.nan)
+        made[column] = columns.inferred(cells)
         units[column] = units.get(name, "")
     return columns.frame(made, units)
 
 
-def _gather(records: Sequence[Record]) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
-    """Turn rows into columns: parameters and metrics, None where a record has none."""
-    params = _columns([record.params for record in records])
-    read = _columns([record.readings for record in records])
-    derived = [derive(record) for record in records]
-    values = _columns([found.values for found in derived])
-    for name in dict.fromkeys(chain.from_iterable(found.missing for found in derived)):
-        # What was asked for and can't be had has its column too.
-        values.setdefault(name, [None] * len(records))
-    for name, cells in read.items():
-        other = values.get(name)
-        # What was read wins over what was derived from it.
-        if other is None or not any(cell is None for cell in cells):
-            values[name] = cells
-        else:
-            values[name] = [o if c is None else c for c, o in zip(cells, other, strict=True)]
-    return params, values
-
-
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Turn mappings into a list per key, None where one has no such key."""
-    return {name: _cells(rows, name) for name in dict.fromkeys(chain.from_iterable(rows))}
-
-
-def _cells(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
-    try:
-        return [row[name] for row in rows]  # of trials alike each has it, and this is twice as fast
-    except KeyError:
-        return [row.get(name) for row in rows]
-
-
-def _column(name: str, cells: list[Any] | None, size: int) -> tuple[Any, bool]:
+def _column(name: str, cells: Any) -> tuple[Any, bool]:
     """Make a column of the contract, always of its kind, and tell whether all of it fits.
 
     Text that a collector hands back for a number doesn't: it is missing here and stands in a
     ``metric_NAME`` beside.
     """
     if name in schema.TEXTS:
-        return columns.text(cells or [None] * size), True
-    if cells is None:
-        empty = np.full(size, np.nan)
-        return columns.integers(empty) if name in schema.INTEGERS else empty, True
+        if isinstance(cells, np.ndarray):  # no text in it at all
+            cells = [None if cell != cell else cell for cell in cells.tolist()]
+        return columns.text(cells), True
     column = columns.integers(cells) if name in schema.INTEGERS else None
     if column is None:
         column = columns.floats(cells)
@@ -127,7 +95,7 @@ def _number(value: Any) -> Any:
         return math.inf if value > 0 else -math.inf
 
 
-def _others(values: Mapping[str, object]) -> list[str]:
+def _others(values: Iterable[str]) -> list[str]:
     """Return the metrics outside the contract: declared by other packages, then those that were read."""
     declared = list(schema.declared())
     known = {name: n for n, name in enumerate(declared)}
@@ -137,7 +105,7 @@ def _others(values: Mapping[str, object]) -> list[str]:
 
 
 def trials(
-    records: Sequence[Record],
+    records: Iterable[Record],
     names: Mapping[str, str] = _NO_NAMES,
     *,
     metric: str | None = None,
@@ -163,7 +131,7 @@ def trials(
     ValueError
         If there is no such column of numbers.
     """
-    made = results([record for record in records if record.sweep is not None], names)
+    made = results((record for record in records if record.sweep is not None), names)
     if metric is None:
         metric = next((name for name in ("loss", "accuracy") if made[name].notna().any()), "wall_time_s")
     numbers = [

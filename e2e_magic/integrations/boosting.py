@@ -13,9 +13,9 @@ XGBoostLogger: type[Any]  # made when first asked for: only then is XGBoost impo
 _TRAINING = ("train", "training", "dtrain")
 # fmt: off
 _LOSSES = (
-    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1", "mae",
-    "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma", "tweedie",
-    "gamma-nloglik", "gamma_deviance", "gamma-deviance", "cox-nloglik",
+    "logloss", "mlogloss", "binary_logloss", "multi_logloss", "cross_entropy", "rmse", "l2", "mse", "l1",
+    "mae", "rmsle", "mape", "mphe", "huber", "fair", "quantile", "poisson", "poisson-nloglik", "gamma",
+    "tweedie", "gamma-nloglik", "gamma_deviance", "gamma-deviance", "cox-nloglik",
 )
 # fmt: on
 _ERRORS = ("error", "merror", "binary_error", "multi_error")

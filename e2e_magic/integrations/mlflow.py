@@ -235,7 +235,7 @@ class _Writer:
         key = made.info.run_id
         params = {"stage": record.stage, "repeat": record.repeat, **dict(record.params)}
         self._log(key, list(self._metrics(record, numbers, start)), params)
-        end = start if not isinstance(wall, int | float) else start + round(1000 * wall)
+        end = _after(start, wall) if isinstance(wall, int | float) else start
         self.client.set_terminated(key, _STATUS[record.state], end)
 
     def _metrics(self, record: Record, numbers: Mapping[str, Any], start: int) -> Iterator[Any]:
@@ -247,12 +247,12 @@ class _Writer:
         for name, (steps, times, values) in curves.items():
             spelled = names.of(name)
             for step, time, value in zip(steps, times, values, strict=True):
-                yield Metric(spelled, value, start + round(1000 * time), step)
+                yield Metric(spelled, value, _after(start, time), step)
         for name, series in record.series.items():
             spelled = names.of(name)
             for t_s, value in _thinned(series, self.points):
-                moment = round(1000 * t_s)
-                yield Metric(spelled, value, start + moment, moment)
+                moment = _after(start, t_s)
+                yield Metric(spelled, value, moment, moment - start)
         for name, value in numbers.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
                 continue
@@ -280,6 +280,11 @@ def _milliseconds(record: Record) -> int:
     from datetime import UTC, datetime
 
     return round((record.started_at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+
+
+def _after(start: int, seconds: float) -> int:
+    """Return a moment in milliseconds; the start itself where the seconds are no time to add."""
+    return start + round(1000 * seconds) if 0 <= seconds < 1e9 else start
 
 
 def _curves(record: Record) -> Iterator[tuple[str, tuple[list[int], list[float], list[float]]]]:

@@ -133,7 +133,6 @@ def serve(link_fd: int, life_fd: int, parent: int) -> None:
     link = socket.socket(fileno=link_fd)
     mouth = Mouth(link)
     sys.stdout, sys.stderr = Printed("stdout", mouth), Printed("stderr", mouth)
-    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     interrupts = _Interrupts()
     around: Around = nullcontext
     function: Any = None

@@ -10,7 +10,7 @@ import argparse
 import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import CodeType
 from typing import NoReturn
 
@@ -183,6 +183,23 @@ def cell_parser() -> Parser:
     parser.add_argument("stage", nargs="?", default="cell", metavar="STAGE", help="label of the cell (cell)")
     add_measuring(parser)
     return parser
+
+
+def read_cell_line(line: str) -> argparse.Namespace:
+    """Read the line of ``%%e2ebench``; a line that was read before costs nearly nothing.
+
+    Raises
+    ------
+    UsageError
+        As `Parser.read`.
+    """
+    return argparse.Namespace(**vars(_read_cell_line(line)))
+
+
+# What a line means follows from its text alone: the expressions in it are compiled, not evaluated.
+@lru_cache(maxsize=64)
+def _read_cell_line(line: str) -> argparse.Namespace:
+    return cell_parser().read([word.text for word in split(line)])
 
 
 @cache

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.jupyter.magics import E2EMagics
+from e2e_magic.jupyter.sweep_offer import forget
 from e2e_magic.jupyter.transform import MAGICS, make_transformer
 from e2e_magic.sampler import close_sampler
 
@@ -24,10 +27,13 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take out what `load` put in, end the sampler process, close the store. Measured rows stay."""
+    """Take out what `load` put in: panels and what runs in them, the sampler, the store. Rows stay."""
     magics = getattr(shell, _NAME, None)
     if magics is None:
         return
+    if (panels := sys.modules.get("e2e_magic.jupyter.open_panels")) is not None:
+        panels.close_panels()
+    forget()
     magics.auto.switch(False)
     if magics.transformer in shell.input_transformers_post:
         shell.input_transformers_post.remove(magics.transformer)

@@ -26,7 +26,7 @@ class _Publisher(DisplayPublisher):
 
     mouth: Mouth
 
-    def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:
+    def publish(self, data: Any, metadata: Any = None, *_: Any, **__: Any) -> None:
         encoded = {
             mime: base64.b64encode(content).decode() if isinstance(content, bytes) else content
             for mime, content in data.items()
@@ -46,7 +46,8 @@ def prepare(mouth: Mouth) -> Callable[[], AbstractContextManager[None]]:
     config = Config()
     config.HistoryManager.enabled = False
     shell = _Shell.instance(config=config, colors="nocolor")
-    shell.display_pub.mouth = mouth
+    publisher: Any = shell.display_pub
+    publisher.mouth = mouth
 
     @contextmanager
     def around() -> Iterator[None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
 from e2e_magic.cell import Cell
@@ -28,6 +28,8 @@ from e2e_magic.jupyter.running import (
     silenced,
     users_traceback,
 )
+from e2e_magic.jupyter.sweep_arguments import sweep_parser
+from e2e_magic.jupyter.sweep_offer import remember
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.record import Record
 from e2e_magic.result import Result
@@ -37,7 +39,7 @@ from e2e_magic.trial import Trial
 
 @magics_class
 class E2EMagics(Magics):
-    """``%%e2ebench``, ``%e2ebench`` and ``%e2e``."""
+    """``%%e2ebench``, ``%e2ebench``, ``%%e2esweep`` and ``%e2e``."""
 
     shell: InteractiveShell
 
@@ -60,7 +62,7 @@ class E2EMagics(Magics):
             options, body = arguments.split_statement(parser, line)
         else:
             parser = arguments.cell_parser()
-            options, body = parser.read([word.text for word in arguments.split(line)]), cell
+            options, body = arguments.read_cell_line(line), cell
         if options.help:
             display({"text/plain": parser.format_help()}, raw=True)
             return None
@@ -69,8 +71,19 @@ class E2EMagics(Magics):
         plan = plan_of(options)
         code = compile_body(self.shell, body)
         check_awaited(code.is_async, parser.prog)
+        if cell is not None:
+            remember(options, cell)
         measured = _Measured(self, plan, options, body, code, as_value=cell is None)
         return measured.run_async() if code.is_async else measured.run()
+
+    @no_var_expand
+    @cell_magic
+    def e2esweep(self, line: str, cell: str) -> Any:
+        __tracebackhide__ = True
+        from e2e_magic.jupyter.sweep_magic import sweep_cell
+
+        self.auto.leave_out()
+        return sweep_cell(self.shell, self.session, line, cell)
 
     @no_var_expand
     @line_magic
@@ -207,4 +220,5 @@ E2EMagics.e2ebench.__doc__ = (
     + "\nEXPR is Python, evaluated after the code, outside the measured time.\n"
     + "\nAs a line: %e2ebench [-s STAGE] [options] STATEMENT\n"
 )
+E2EMagics.e2esweep.__doc__ = sweep_parser().format_help()
 E2EMagics.e2e.__doc__ = words.overview()

@@ -21,6 +21,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput
 
 from e2e_magic.cell import Cell
+from e2e_magic.jupyter.transform import transformed
 
 _CO_COROUTINE = 0x80
 
@@ -61,7 +62,7 @@ _PUBLISHED = ("data", "metadata", "transient", "update")
 
 def compile_body(shell: InteractiveShell, body: str) -> Cell:
     """Compile a cell's body as IPython itself does: its magics, its AST transformers, its names."""
-    source = shell.transform_cell(body)
+    source = transformed.take(shell, body)
     filename = shell.compile.cache(source, cell_number(shell), raw_code=body)
     tree = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
 
@@ -144,6 +145,8 @@ def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
 
 def silenced(body: str) -> bool:
     """Tell whether the last expression ends with ``;``, as IPython does."""
+    if ";" not in body:
+        return False
     try:
         return bool(DisplayHook.semicolon_at_end_of_expression(body))
     except Exception:  # the tokenizer stumbles over magics and shell lines: those have no `;` to mean

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -27,7 +27,7 @@ def sweep_parser() -> Parser:
         "%%e2esweep",
         "Run this cell once per combination: %%e2esweep STAGE NAME=VALUES [NAME=VALUES ...] [options]\n\n"
         "VALUES is Python: lr=geomspace(1e-4,1e-1,4) batch_size=16,32,64 'layers=[(8,), (8, 8)]'\n"
-        "Parameters that change together: \"(lr, batch_size)=zip([0.1, 0.01], [16, 32])\"\n"
+        'Parameters that change together: "(lr, batch_size)=zip([0.1, 0.01], [16, 32])"\n'
         "For random and tpe search: lr=loguniform(1e-4,1) width=randint(8,64) act=choice(['relu','tanh'])",
     )
     parser.add_argument("stage", nargs="?", default="cell", metavar="STAGE", help="label of the cell (cell)")
@@ -41,7 +41,12 @@ def sweep_parser() -> Parser:
     add("--shuffle", action="store_true", help="the grid in random order")
     add("--budget", type=real, metavar="SECONDS", help="start no further trial after")
     add("--fail-fast", action="store_true", help="stop at the first failed trial (else: keep its row, go on)")
-    add("--engine", default="kernel", metavar="ENGINE", help="kernel, local:N, dask://HOST:PORT, a joblib backend")
+    add(
+        "--engine",
+        default="kernel",
+        metavar="ENGINE",
+        help="kernel, local:N, dask://HOST:PORT, a joblib backend",
+    )
     add("--resume", action="store_true", help="skip the trials that are complete already")
     add("--panel", action="store_true", help="show the sweep panel instead of starting at once")
     return parser
@@ -74,12 +79,17 @@ def read(line: str) -> argparse.Namespace:
 
 def space_of(options: argparse.Namespace, shell: InteractiveShell) -> Space:
     """Evaluate the parameters' values in the user's namespace."""
+    return Space.parse(options.parameters, values_in(shell))
+
+
+def values_in(shell: InteractiveShell) -> Callable[[str, Mapping[str, Any]], Any]:
+    """Return what evaluates VALUES in the user's namespace, the helpers first."""
 
     def evaluate(expression: str, helpers: Mapping[str, Any]) -> Any:
         names = {"nan": math.nan, "inf": math.inf, **shell.user_ns, **helpers}
         return eval(expression, names)  # noqa: S307 - the user's own line
 
-    return Space.parse(options.parameters, evaluate)
+    return evaluate
 
 
 def sweep_plan_of(options: argparse.Namespace, shell: InteractiveShell) -> SweepPlan:

@@ -42,7 +42,7 @@ class _Publisher(DisplayPublisher):
     def set_parent(self, parent: dict[str, Any]) -> None:
         """Ignore the parent message: what is displayed goes to the panel, whichever cell runs."""
 
-    def publish(self, data: dict[str, Any], metadata: dict[str, Any] | None = None, **_: Any) -> None:
+    def publish(self, data: Any, metadata: Any = None, *_: Any, **__: Any) -> None:
         self.take("display", (data, metadata or {}))
 
     def clear_output(self, wait: bool = False) -> None:

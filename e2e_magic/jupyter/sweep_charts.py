@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.ticker import NullLocator
+
 from e2e_magic.charts import style
 from e2e_magic.jupyter.sweep_ledger import Entry, Ledger
 from e2e_magic.space import Axis
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH_PX, HEIGHT_PX = 430, 250
+WIDTH_PX, HEIGHT_PX = 376, 236
 # Room for the axes' words, in px: left, right, bottom, top. Fitting the layout would take 60 ms.
 _LEFT, _RIGHT, _BOTTOM, _TOP = 68, 12, 44, 30
 _MOST_COLOURS = 6
@@ -54,6 +56,7 @@ def by_parameter(ledger: Ledger, axes: Sequence[Axis]) -> Figure | None:
         handles.append(ax.plot(*zip(*middles, strict=True), "-", color=colour, linewidth=1.6)[0])
     if names is None and _logarithmic(list(place.values()), first.kind):
         ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(NullLocator())
     _scales(ax, [value for points in groups.values() for _, value in points])
     if names is not None:
         style.name_ticks(ax.xaxis, list(range(len(names))), names, most=max(4, 44 // max(len(names), 1)))
@@ -100,8 +103,7 @@ def _framed(x: str, y: str) -> tuple[Figure, Axes]:
 def _scales(ax: Axes, values: Sequence[float]) -> None:
     if values and min(values) > 0 and max(values) / min(values) >= _LOG_FROM:
         ax.set_yscale("log")
-        for label in (*ax.get_yticklabels(), *ax.get_yticklabels(minor=True)):
-            style.plain(label)
+        ax.yaxis.set_minor_locator(NullLocator())
     else:
         style.plain_ticks(ax.yaxis, 5)
 

@@ -46,7 +46,7 @@ class Control:
         self._said = widgets.HTML(layout={"display": "none", "margin": "0 0 2px 0"})
         self._said.add_class("e2e-param-error")
         self._as_text = widgets.ToggleButton(
-            icon="pencil", tooltip="type the values as Python", layout={"width": "34px", "flex": "0 0 auto"}
+            icon="pencil", tooltip="type the values as Python", layout={"width": "40px", "flex": "0 0 auto"}
         )
         self._kind: Kind | None = None
         self._setting = False

@@ -23,6 +23,7 @@ from e2e_magic.jupyter.running import (
     users_traceback,
 )
 from e2e_magic.jupyter.sweep_arguments import read, sweep_parser, sweep_plan_of
+from e2e_magic.jupyter.sweep_offer import Offer, remember
 from e2e_magic.jupyter.sweep_output import TrialOutput, progress_of
 from e2e_magic.plan import PlanError
 from e2e_magic.record import Record
@@ -30,7 +31,8 @@ from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Turn
 from e2e_magic.session import Session
 from e2e_magic.sweep_plan import SweepPlan
-from e2e_magic.sweeping import SweepResult, open_sweep
+from e2e_magic.sweep_result import SweepResult
+from e2e_magic.sweeping import open_sweep
 
 
 def sweep_cell(shell: InteractiveShell, session: Session, line: str, cell: str) -> Any:
@@ -40,10 +42,27 @@ def sweep_cell(shell: InteractiveShell, session: Session, line: str, cell: str) 
     if options.help:
         display({"text/plain": sweep_parser().format_help()}, raw=True)
         return None
+    remember(options, cell)
+    if options.panel and offered(shell, session, options, cell):
+        return None
     plan, job = prepared(shell, options, cell)
     check_awaited(job.is_async, "%%e2esweep")
     swept = _Swept(shell, session, plan, job, options)
     return swept.run_async() if job.is_async else swept.run()
+
+
+def offered(shell: InteractiveShell, session: Session, options: argparse.Namespace, cell: str) -> bool:
+    """Show the panel; False where nobody sees widgets, and the sweep runs at once."""
+    from e2e_magic.jupyter.frontend import shows_widgets
+
+    if not shows_widgets(shell):
+        return False
+    from e2e_magic.jupyter.open_panels import open_panel
+
+    if options.parameters:  # what is wrong with the line is said as for any other
+        prepared(shell, options, cell)
+    open_panel(shell, session, Offer(options, cell))
+    return True
 
 
 def prepared(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> tuple[SweepPlan, CellJob]:
@@ -164,7 +183,7 @@ class _Swept:
                 say_aside(f"{self._sweep.ended}: {left} of {self._sweep.progress.total} trials were not run")
 
     def _leave(self) -> None:
-        self._result.set_names(self._session.names())
+        self._result.set_names(self._session.names(all=self._options.resume))
         if self._options.out:
             self._shell.user_ns[self._options.out] = self._result
 
@@ -181,6 +200,3 @@ def _said() -> Iterator[None]:
         yield
     except PlanError as error:
         raise UsageError(str(error)) from None
-
-
-sweep_cell.__doc__ = f"{sweep_parser().description}\n\n{sweep_parser().format_help()}"

@@ -1,53 +1,102 @@
-"""What a sweep panel is made from: a line, the cell below it, and how both are read."""
+"""What a sweep panel is made from: a line and the cell below it; and the last ones of each stage."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import ast
+from dataclasses import dataclass
 
 from IPython.core.error import UsageError
+from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jobs import Job
-from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.sweep_controls import Evaluate
-from e2e_magic.space import Space
-from e2e_magic.sweep_plan import SweepPlan
+from e2e_magic.free_names import cell_reads
+from e2e_magic.jupyter.sweep_arguments import read
+from e2e_magic.plan import PlanError, nearest
+
+_LONGEST_VALUE = 200
 
 
-@dataclass
+@dataclass(frozen=True)
 class Offer:
     """A line and its cell.
 
-    Parameters
+    Attributes
     ----------
-    stage : str
-    words : list of str
-        ``NAME=VALUES``.
     options : Namespace
-        Of the line.
-    parser : Parser
-    evaluate : callable
-        ``(expression, helpers) -> values``, in the user's namespace.
-    plan : callable
-        ``(options, space) -> SweepPlan``; raises `UsageError` or `ValueError` in words.
-    job : callable
-        ``(options, space) -> Job``; raises in words where the cell doesn't read a parameter.
-    names : list of str
-        Names that the cell reads and that may become parameters.
-    value : callable
-        Returns such a name's present value as Python, or an empty text.
+        The line's, as `sweep_arguments.read` gives them.
+    cell : str
     """
 
-    stage: str
-    words: list[str]
     options: argparse.Namespace
-    parser: Parser
-    evaluate: Evaluate
-    plan: Callable[[argparse.Namespace, Space], SweepPlan]
-    job: Callable[[argparse.Namespace, Space], Job]
-    names: list[str] = field(default_factory=list)
-    value: Callable[[str], str] = str
+    cell: str
+
+    @property
+    def stage(self) -> str:
+        """The stage's label."""
+        return str(self.options.stage)
+
+    def names(self, shell: InteractiveShell) -> list[str]:
+        """Return the names that may become parameters: the cell reads them, and plain data is there."""
+        try:
+            reads = cell_reads(ast.parse(shell.transform_cell(self.cell)))
+        except SyntaxError:
+            return []
+        swept = " ".join(self.options.parameters)
+        return sorted(n for n in reads if f"{n}=" not in swept and value_of(n, shell))
+
+
+def value_of(name: str, shell: InteractiveShell) -> str:
+    """Return a variable's value as Python where it is plain data, else an empty text."""
+    value = shell.user_ns.get(name)
+    if not isinstance(value, bool | int | float | str | list | tuple):
+        return ""
+    text = repr(value if not isinstance(value, list | tuple) else [value])
+    return text if len(text) <= _LONGEST_VALUE else ""
+
+
+# The last measured or swept cell of each stage of this kernel, for ``%e2e panel``.
+_cells: dict[str, Offer] = {}
+
+
+def remember(options: argparse.Namespace, cell: str) -> None:
+    """Keep a cell that is measured or swept."""
+    if not hasattr(
+        options, "parameters"
+    ):  # of %%e2ebench: a sweep with the same measuring, without parameters
+        options = argparse.Namespace(**{**vars(read("")), **vars(options)})
+    _cells.pop(options.stage, None)
+    _cells[options.stage] = Offer(options, cell)
+
+
+def remembered(stage: str | None) -> Offer:
+    """Return the last cell, or the last one of a stage.
+
+    Raises
+    ------
+    PlanError
+        If there is none.
+    """
+    if not _cells:
+        raise PlanError(
+            "panel: no cell was measured or swept yet; run one under %%e2ebench or %%e2esweep first"
+        )
+    if stage is None:
+        stage = next(reversed(_cells))
+    if stage not in _cells:
+        raise PlanError(
+            f"panel: no cell of stage {stage!r} was measured or swept in this kernel"
+            f"{nearest(stage, _cells)}; there are {', '.join(_cells)}"
+        )
+    offer = _cells[stage]
+    if hasattr(offer.options, "parameters"):
+        return offer
+    # Of %%e2ebench: a sweep that measures the same, without parameters yet.
+    return Offer(argparse.Namespace(**{**vars(read("")), **vars(offer.options)}), offer.cell)
+
+
+def forget() -> None:
+    """Keep no cell any more."""
+    _cells.clear()
 
 
 def in_words(error: BaseException) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import threading
 import time
@@ -13,13 +12,16 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
+from e2e_magic.jobs import CellJob
 from e2e_magic.jupyter.static_output import StaticOutput
+from e2e_magic.jupyter.sweep_arguments import sweep_parser, values_in
 from e2e_magic.jupyter.sweep_controls import Control
 from e2e_magic.jupyter.sweep_driver import Driver
 from e2e_magic.jupyter.sweep_ledger import Ledger, within
 from e2e_magic.jupyter.sweep_line import changed, magic_line
 from e2e_magic.jupyter.sweep_log import TrialLog
-from e2e_magic.jupyter.sweep_offer import Offer, in_words
+from e2e_magic.jupyter.sweep_magic import prepared
+from e2e_magic.jupyter.sweep_offer import Offer, in_words, value_of
 from e2e_magic.jupyter.sweep_page import page
 from e2e_magic.jupyter.sweep_settings import KERNEL, Settings
 from e2e_magic.jupyter.sweep_view import Painter, SweepView
@@ -27,7 +29,7 @@ from e2e_magic.record import Record
 from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Turn
 from e2e_magic.session import Session
-from e2e_magic.space import Axis, Space, SpaceError
+from e2e_magic.space import Axis, SpaceError
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.sweeping import declared_metrics, open_sweep
 
@@ -53,6 +55,7 @@ class SweepPanel:
         self._before_run = before_run
         self.offer = offer
         self.running = False
+        self._shell = shell
         self._session = session
         self._lock = threading.RLock()
         self._log = TrialLog()
@@ -69,9 +72,9 @@ class SweepPanel:
         self._quiet.set()
         self._pages = Painter(PAGE_EVERY_S)
         self._settings = Settings(offer.options, list(declared_metrics()), self._changed)
-        self._controls = [Control(word, offer.evaluate, self._changed) for word in offer.words]
+        self._controls = [self._control(word) for word in offer.options.parameters]
         path = f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in offer.stage)}_trials.csv"
-        self.view = SweepView(offer.stage, self._settings.rows, offer.names, path)
+        self.view = SweepView(offer.stage, self._settings.rows, offer.names(shell), path)
         self.view.connect(
             {
                 "run": self.run,
@@ -146,11 +149,13 @@ class SweepPanel:
                 f"add: expected the name of another variable that the cell reads, got {name!r}"
             )
             return
-        values = self.offer.value(name)
-        self._controls.append(Control(f"{name}={values}", self.offer.evaluate, self._changed))
+        self._controls.append(self._control(f"{name}={value_of(name, self._shell)}"))
         self.view.parameters([control.row for control in self._controls])
         self.view.name.value = ""
         self._changed()
+
+    def _control(self, word: str) -> Control:
+        return Control(word, values_in(self._shell), self._changed)
 
     def _changed(self) -> None:
         """Read everything anew: the count, the line, what can be pressed."""
@@ -175,41 +180,37 @@ class SweepPanel:
         began = ledger is not None and ledger.count("complete") > 0
         return began and not (self._complete and self._ran == self._line)
 
-    def _read(self) -> tuple[SweepPlan, argparse.Namespace]:
-        """Return the plan that the widgets stand for, and its options; the line follows."""
-        offer = self.offer
-        options = changed(offer.options, self._settings.values())
-        axes, wrong = [], None
+    def _read(self) -> tuple[SweepPlan, CellJob]:
+        """Return the plan and the job that the widgets stand for; the line follows."""
+        wrong = None
         for control in self._controls:  # each of them, so that each says what is wrong
             try:
-                axes.append(control.read())
+                control.read()
             except SpaceError as error:
                 wrong = wrong or error
         if wrong is not None:
             raise wrong
-        space = Space(tuple(axes))
-        plan = offer.plan(options, space)
         words = [control.word for control in self._controls]
-        self._line = magic_line("%%e2esweep", offer.stage, words, options, offer.parser)
-        return plan, options
+        settings = {**self._settings.values(), "resume": False, "panel": False}
+        options = changed(self.offer.options, settings)
+        self._line = magic_line("%%e2esweep", self.offer.stage, words, options, sweep_parser())
+        return prepared(self._shell, changed(options, {"parameters": words}), self.offer.cell)
 
     def _start(self, *, resume: bool) -> None:
         with self._lock:
             if self.running:
                 return
             try:
-                plan, options = self._read()
-                plan = replace(plan, resume=resume)
+                plan, job = self._read()
                 sweep = open_sweep(
                     self._session,
-                    plan,
-                    self.offer.job(options, plan.space),
+                    replace(plan, resume=resume),
+                    job,
                     abort=self._driver.stopping.is_set,
                     on_start=self._driver.started,
                     on_record=self._came,
                     on_output=lambda turn, text: self._log.hear(turn, "streams", [("stdout", text)]),
                     warn=self._log.say,
-                    warm=True,
                 )
                 self._before_run()
                 self._begin(sweep, resume=resume)

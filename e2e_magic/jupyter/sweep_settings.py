@@ -41,8 +41,8 @@ class Settings:
         self._all = chosen is None
         self._repeat = widgets.BoundedIntText(options.repeat, min=1, max=10_000, layout={"width": "70px"})
         self._target = widgets.Dropdown(
-            options=[(_ANY, None), *((name, name) for name in targets)],
-            value=options.target if options.target in targets else None,
+            options=[(_ANY, ""), *((name, name) for name in targets)],
+            value=options.target if options.target in targets else "",
             layout={"width": "190px"},
         )
         self._where = widgets.ToggleButtons(
@@ -53,7 +53,7 @@ class Settings:
             if Isolated.available() is None
             else KERNEL,
             tooltips=list(_TIP.values()),
-            style={"button_width": "84px"},
+            style={"button_width": "100px"},
         )
         self._engine = widgets.Text(
             options.engine if options.engine != "kernel" else "local:2",
@@ -89,7 +89,7 @@ class Settings:
         return {
             "metrics": None if everything else ",".join(n for n, on in boxes.items() if on) or "wall_time",
             "repeat": self._repeat.value,
-            "target": self._target.value,
+            "target": self._target.value or None,
             "engine": self._engine.value.strip() if self.where == ENGINE else "kernel",
         }
 

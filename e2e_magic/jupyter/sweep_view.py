@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -104,7 +105,14 @@ class SweepView:
     def connect(self, acts: dict[str, Callable[[], None]]) -> None:
         """Let each button do its act: ``run``, ``stop``, ``resume``, ``export``, ``add``."""
         for name, act in acts.items():
-            getattr(self, name).on_click(lambda _, act=act: act())
+            getattr(self, name).on_click(partial(self._pressed, act))
+
+    def _pressed(self, act: Callable[[], None], _button: object) -> None:
+        try:
+            act()
+        except Exception as error:  # a traceback would land in the log of the server, where nobody looks
+            self.complain(f"{type(error).__name__}: {error}")
+            raise
 
     def parameters(self, rows: Sequence[Any]) -> None:
         """Show a row per parameter."""

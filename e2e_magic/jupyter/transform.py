@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import weakref
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -22,10 +23,40 @@ MAGICS = ("e2ebench", "e2esweep")
 _CALLS = tuple(f"get_ipython().run_{kind}_magic({name!r}," for kind in ("cell", "line") for name in MAGICS)
 
 
+class Transformed:
+    """The one body that was transformed while its cell was, for the magic that is about to run it.
+
+    It serves once, and only until the next cell is transformed: a user's own input transformers may say
+    something else by then.
+    """
+
+    def __init__(self) -> None:
+        self._body: tuple[weakref.ref[InteractiveShell], str, str] | None = None
+
+    def clear(self) -> None:
+        """Forget it."""
+        self._body = None
+
+    def put(self, shell: InteractiveShell, body: str, source: str) -> None:
+        """Keep what the shell made of a body."""
+        self._body = weakref.ref(shell), body, source
+
+    def take(self, shell: InteractiveShell, body: str) -> str:
+        """Return what the shell makes of a body, transforming it where that isn't known."""
+        known, self._body = self._body, None
+        if known is not None and known[0]() is shell and known[1] == body:
+            return known[2]
+        return str(shell.transform_cell(body))
+
+
+transformed = Transformed()
+
+
 def make_transformer(shell: InteractiveShell) -> Callable[[list[str]], list[str]]:
     """Return the function for ``shell.input_transformers_post``."""
 
     def rewrite_measured_lines(lines: list[str]) -> list[str]:
+        transformed.clear()
         if not any(line.lstrip().startswith(_CALLS) for line in lines):
             return lines
         if running_in(shell):
@@ -58,6 +89,7 @@ def _rewrite(shell: InteractiveShell, line: str) -> list[str]:
     try:
         source = shell.transform_cell(body)
         tree = ast.parse(source)
+        transformed.put(shell, body, source)
     except SyntaxError:  # IPython itself shall meet it, and nothing runs
         return source.splitlines(keepends=True)
     # A word that is needed for it to be async is in nearly no cell: compile only those that have one.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from typing import Any, Literal, Self
 
 import sqlalchemy as sa
@@ -17,8 +18,6 @@ from e2e_magic.storage import packing, queries, rows, schema, writing
 from e2e_magic.storage.address import engine_of, exists, shown, url_of
 from e2e_magic.storage.errors import StoreError, sentence
 
-# Rows that are decoded at once.
-_CHUNK = 5_000
 # Connections that a fork brought along. SQLite forbids a child to use or to close its parent's.
 _INHERITED: list[sa.Engine] = []
 
@@ -104,10 +103,8 @@ class Store:
         numbers = dict(self._numbers)
         with self._connected("written") as connection:
             numbers.update({run.id: writing.put_run(connection, run) for run in runs})
-            added = sum(
-                writing.put_trial(connection, record, self._number(connection, record, numbers))
-                for record in found
-            )
+            placed = [self._number(connection, record, numbers) for record in found]
+            added = writing.put_trials(connection, found, placed)
         self._numbers = numbers  # not before: a row that was rolled back has no number
         return added
 
@@ -171,10 +168,44 @@ class Store:
             Whether the sampled curves are read, or the names of those that are. Without them it is
             several times as fast.
         """
-        with self._connected("read") as connection:
-            ids = queries.ids(connection)
-            query = queries.trials(connection, run, stage, since, states, source)
-            return self._read(connection, query, rows.Decoder(ids), series)
+        wanted = queries.Wanted(run, stage, since, states, source)
+        return list(chain.from_iterable(self._chunks(wanted, series)))
+
+    def iterate(
+        self,
+        *,
+        run: str | None = None,
+        stage: str | None = None,
+        since: datetime | None = None,
+        series: bool | Collection[str] = True,
+    ) -> Iterator[Record]:
+        """Yield what `records` returns, read some at a time, each time in a transaction of its own."""
+        return chain.from_iterable(self._chunks(queries.Wanted(run, stage, since), series))
+
+    def _chunks(self, wanted: queries.Wanted, series: bool | Collection[str]) -> Iterator[list[Record]]:
+        names = None if series is True else set(series or ())
+        concerns = rows.has_any(names)
+        decoder = rows.Decoder()
+        last = 0
+        while True:
+            with self._connected("read") as connection:
+                query = queries.trials(connection, wanted).where(schema.trials.c.number > last).limit(queries.CHUNK)
+                # Plain tuples of the driver's: of these columns SQLAlchemy would convert none.
+                found: Sequence[Any] = connection.execute(query).cursor.fetchall()
+                if not found:
+                    return
+                last = found[-1][0]
+                decoder.runs.update(queries.ids(connection, {row[1] for row in found} - decoder.runs.keys()))
+                keys = {row[13] for row in found} - {None} - decoder.sources.keys()
+                decoder.sources.update(queries.sources(connection, keys))
+                curves = None
+                if names is None or names:
+                    curves = queries.curves(connection, [row[0] for row in found if concerns(row[16])], names)
+            with _collector_at_rest():
+                decoded = decoder.records(found, curves)
+            yield decoded
+            if len(found) < queries.CHUNK:
+                return
 
     def rename_run(self, run: str, name: str) -> None:
         """Give the run of this id another name."""
@@ -212,30 +243,6 @@ class Store:
             known = writing.put_run(connection, Run(record.run, record.run, record.started_at))
         numbers[record.run] = known
         return known
-
-    def _read(
-        self,
-        connection: sa.Connection,
-        query: sa.Select[Any],
-        decoder: rows.Decoder,
-        series: bool | Collection[str],
-    ) -> list[Record]:
-        found: list[Record] = []
-        sources: dict[str, str] = {}
-        wanted = None if series is True else set(series or ())
-        concerns = rows.has_any(wanted)
-        result = connection.execute(query)
-        with _collector_at_rest():
-            while chunk := result.fetchmany(_CHUNK):
-                keys = {row[13] for row in chunk} - {None} - sources.keys()
-                sources.update(queries.sources(connection, keys))
-                curves = None
-                if wanted is None or wanted:
-                    curves = queries.curves(
-                        connection, [row[0] for row in chunk if concerns(row[16])], wanted
-                    )
-                found += decoder.records(chunk, sources, curves)
-        return found
 
     def _prepare(self) -> None:
         """Make the tables or bring them up to date; a file that is so already is not written to."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,13 +12,32 @@ import sqlalchemy as sa
 from e2e_magic.record import Series, State
 from e2e_magic.storage import packing, rows, schema
 
+# Rows that are read and decoded at once.
+CHUNK = 2_000
 # Values in one IN (..): SQLite limits them.
 _LISTED = 500
 
 
-def ids(connection: sa.Connection) -> dict[int, str]:
-    """Return the runs' ids by number."""
-    stored = connection.execute(sa.select(schema.runs.c.number, schema.runs.c.id)).all()
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which trials: see ``Store.records``."""
+
+    run: str | None = None
+    stage: str | None = None
+    since: datetime | None = None
+    states: Collection[State] | None = None
+    source: str | None = None
+
+
+def ids(connection: sa.Connection, numbers: Collection[int] | None = None) -> dict[int, str]:
+    """Return the runs' ids by number, of all or of these."""
+    runs = schema.runs.c
+    query = sa.select(runs.number, runs.id)
+    if numbers is None:
+        stored = list(connection.execute(query))
+    else:
+        slices = _slices(sorted(numbers))
+        stored = [row for some in slices for row in connection.execute(query.where(runs.number.in_(some)))]
     return {number: packing.unescape(key) for number, key in stored}
 
 
@@ -41,27 +61,20 @@ def stages(connection: sa.Connection, run: str | None) -> sa.Select[Any]:
     return query if run is None else query.where(schema.trials.c.run.in_(_numbers(connection, run)))
 
 
-def trials(
-    connection: sa.Connection,
-    run: str | None,
-    stage: str | None,
-    since: datetime | None,
-    states: Collection[State] | None,
-    source: str | None,
-) -> sa.Select[Any]:
-    """Return the query for trials: see ``Store.records``."""
+def trials(connection: sa.Connection, wanted: Wanted) -> sa.Select[Any]:
+    """Return the query for trials, in the order of their numbers."""
     trials = schema.trials.c
     query = sa.select(*rows.COLUMNS).order_by(trials.number)
-    if run is not None:
-        query = query.where(trials.run.in_(_numbers(connection, run)))
-    if stage is not None:
-        query = query.where(trials.stage_key == packing.key(stage))
-    if since is not None:
-        query = query.where(trials.started_at >= rows.stamp(since))
-    if states is not None:
-        query = query.where(trials.state.in_(list(states)))
-    if source is not None:
-        query = query.where(trials.source == packing.key(source))
+    if wanted.run is not None:
+        query = query.where(trials.run.in_(_numbers(connection, wanted.run)))
+    if wanted.stage is not None:
+        query = query.where(trials.stage_key == packing.key(wanted.stage))
+    if wanted.since is not None:
+        query = query.where(trials.started_at >= rows.stamp(wanted.since))
+    if wanted.states is not None:
+        query = query.where(trials.state.in_(list(wanted.states)))
+    if wanted.source is not None:
+        query = query.where(trials.source == packing.key(wanted.source))
     return query
 
 

@@ -34,6 +34,8 @@ COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     sa.cast(_trials.concurrent, sa.Integer),
     _trials.curves,
     _trials.events,
+    _trials.measures,
+    _trials.numbers,
 )
 _ENVIRONMENT = tuple(field.name for field in fields(Environment))
 Curves = Mapping[int, Mapping[str, Series]]
@@ -74,6 +76,7 @@ def run_of(row: Any) -> Run:
 
 def trial_row(record: Record, run: int) -> dict[str, Any]:
     """Return a record as a row, without its number; `run` is the number of its run."""
+    measures, numbers, rest = packing.pack_readings(record.readings)
     return {
         "run": run,
         "stage_key": packing.key(record.stage),
@@ -85,7 +88,9 @@ def trial_row(record: Record, run: int) -> dict[str, Any]:
         "error": _escaped(record.error),
         "sweep": _escaped(record.sweep),
         "params": packing.written(record.params),
-        "readings": packing.written(record.readings),
+        "measures": measures,
+        "numbers": numbers,
+        "readings": rest,
         "reported": packing.written(record.reported),
         "missing": packing.written(record.missing),
         "source": None if record.source is None else packing.key(record.source),
@@ -112,25 +117,27 @@ def curve_rows(record: Record, number: int) -> list[dict[str, Any]]:
 class Decoder:
     """Makes records of rows. Texts that repeat (stages, reasons, sources) are decoded once and shared.
 
-    Parameters
+    Attributes
     ----------
-    runs : mapping of int to str
-        The runs' ids by number.
+    runs : dict of int to str
+        The runs' ids by number; to be filled before their rows are decoded.
+    sources : dict of str to str
+        The code by key; likewise.
     """
 
-    def __init__(self, runs: Mapping[int, str]) -> None:
-        self._runs = runs
+    def __init__(self) -> None:
+        self.runs: dict[int, str] = {}
+        self.sources: dict[str, str] = {}
         self._texts: dict[str, str] = {}
         self._parsed: dict[str, Any] = {}
+        self._layouts = packing.Layouts()
 
-    def records(
-        self, rows: Sequence[Any], sources: Mapping[str, str], curves: Curves | None = None
-    ) -> list[Record]:
+    def records(self, rows: Sequence[Any], curves: Curves | None = None) -> list[Record]:
         """Return the records of these rows, which have the order of `COLUMNS`."""
         if not rows:
             return []
         cells = list(zip(*rows, strict=True))
-        text, started, place = self._text, datetime.fromisoformat, self._runs
+        text, started, place = self._text, datetime.fromisoformat, self.runs
         series: Iterable[Mapping[str, Series]] = (
             [_NO_SERIES] * len(rows) if curves is None else [curves.get(n, _NO_SERIES) for n in cells[0]]
         )
@@ -146,12 +153,12 @@ class Decoder:
                 [None if error is None else text(error) for error in cells[7]],
                 [None if sweep is None else text(sweep) for sweep in cells[8]],
                 packing.read_all(cells[9]),
-                packing.read_all(cells[10]),
+                self._layouts.readings(cells[18], cells[19], self._shared(cells[10])),
                 series,
                 [packing.NO_EVENTS if log is None else unpacked(log) for log in cells[17]],
                 self._shared(cells[11]),
                 self._shared(cells[12]),
-                [None if source is None else sources[source] for source in cells[13]],
+                [None if source is None else self.sources[source] for source in cells[13]],
                 [text(host) for host in cells[14]],
                 [bool(beside) for beside in cells[15]],
             )

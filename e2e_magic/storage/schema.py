@@ -67,6 +67,9 @@ trials = sa.Table(
     sa.Column("error", Long),
     sa.Column("sweep", Long),
     sa.Column("params", Long, nullable=False),
+    # What was read: the names of numbers and, in their order, packed doubles; all else as JSON.
+    sa.Column("measures", Long, nullable=False),
+    sa.Column("numbers", Bytes, nullable=False),
     sa.Column("readings", Long, nullable=False),
     sa.Column("reported", Long, nullable=False),
     sa.Column("missing", Long, nullable=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -42,18 +42,48 @@ def put_run(connection: sa.Connection, run: Run) -> int:
     return int(found.number)
 
 
-def put_trial(connection: sa.Connection, record: Record, run: int) -> bool:
-    """Write a trial of the run of this number unless it is there, and tell whether it was new."""
-    trials, row = schema.trials, rows.trial_row(record, run)
-    there = sa.select(trials.c.number).where(
-        trials.c.run == run, trials.c.stage_key == row["stage_key"], trials.c.trial == record.trial
-    )
-    if connection.execute(there).first() is not None:
-        return False
-    if record.source is not None:
-        text = packing.escape(record.source)
-        _insert_absent(connection, schema.sources, {"key": row["source"], "text": text})
-    number = next(iter(connection.execute(trials.insert().values(**row)).inserted_primary_key or ()))
-    if curves := rows.curve_rows(record, number):
+def put_trials(connection: sa.Connection, records: Sequence[Record], runs: Sequence[int]) -> int:
+    """Write trials of the runs of these numbers, but those that are there, and return how many were new."""
+    new: dict[tuple[int, str, int], tuple[Record, dict[str, Any]]] = {}
+    for record, run in zip(records, runs, strict=True):
+        row = rows.trial_row(record, run)
+        new.setdefault((run, row["stage_key"], record.trial), (record, row))
+    for known in _there(connection, new):
+        del new[known]
+    if not new:
+        return 0
+    for source in {record.source for record, _ in new.values() if record.source is not None}:
+        key, text = packing.key(source), packing.escape(source)
+        _insert_absent(connection, schema.sources, {"key": key, "text": text})
+    numbers = _insert_trials(connection, [row for _, row in new.values()])
+    curves = [
+        curve
+        for (record, _), number in zip(new.values(), numbers, strict=True)
+        for curve in rows.curve_rows(record, number)
+    ]
+    if curves:
         connection.execute(schema.curves.insert(), curves)
-    return True
+    return len(new)
+
+
+def _there(connection: sa.Connection, wanted: Collection[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
+    """Return those trials (run, stage, number) that are in the tables."""
+    trials, found = schema.trials.c, []
+    for run, stage in {(run, stage) for run, stage, _ in wanted}:
+        counts = [trial for r, s, trial in wanted if (r, s) == (run, stage)]
+        query = sa.select(trials.trial).where(
+            trials.run == run, trials.stage_key == stage, trials.trial.between(min(counts), max(counts))
+        )
+        known = set(connection.execute(query).scalars())
+        found += [(run, stage, trial) for trial in counts if trial in known]
+    return found
+
+
+def _insert_trials(connection: sa.Connection, new: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert rows and return their numbers, in the same order."""
+    insert = schema.trials.insert()
+    if len(new) > 1 and connection.dialect.insert_executemany_returning_sort_by_parameter_order:
+        returning = insert.returning(schema.trials.c.number, sort_by_parameter_order=True)
+        return list(connection.execute(returning, list(new)).scalars())
+    results = [connection.execute(insert.values(**row)) for row in new]
+    return [next(iter(result.inserted_primary_key or ())) for result in results]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -38,6 +39,7 @@ class Lab:
 
     url: str
     root: Path
+    data: Path
 
 
 def _free_port() -> int:
@@ -85,10 +87,42 @@ def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> 
             break
         except OSError:
             time.sleep(0.1)
-    yield Lab(url, root)
+    yield Lab(url, root, home / "data_dir")
     server.terminate()
     server.wait(20)
     log.close()
+
+
+@pytest.fixture(scope="session")
+def ipykernel_631(lab: Lab, tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> str:
+    """Give the name of a kernel that is ipykernel 6.31, in a folder of its own before all others."""
+    folder = tmp_path_factory.mktemp("ipykernel631")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"),
+            *("--target", str(folder), "ipykernel==6.31.*"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    need(done.returncode == 0, f"ipykernel 6.31, which pip could not install: {done.stderr[-300:]}")
+    spec = lab.data / "kernels" / "ipykernel631"
+    spec.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    (spec / "kernel.json").write_text(
+        json.dumps(
+            {
+                "argv": argv,
+                "display_name": "ipykernel 6.31",
+                "language": "python",
+                "env": {
+                    "PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+                },
+            }
+        )
+    )
+    return spec.name
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +153,14 @@ class Page:
             "async ([n, a]) => { await window.jupyterapp.commands.execute(n, a) }", [name, arguments or {}]
         )
 
+    def run_cell(self, index: int) -> None:
+        """Run one cell and wait for its end."""
+        self.tab.evaluate(
+            "async i => { const app = window.jupyterapp; const book = app.shell.currentWidget.content;"
+            "book.activeCellIndex = i; book.deselectAll(); await app.commands.execute('notebook:run-cell') }",
+            index,
+        )
+
     def run_all_from_the_menu(self) -> None:
         """Click Run, Run All Cells, as a person does."""
         self.tab.get_by_role("menuitem", name="Run", exact=True).click()
@@ -147,12 +189,18 @@ def open_notebook(browser: Any, lab: Lab) -> Iterator[Callable[..., Page]]:
     """Write cells (or take a notebook file) into the server's folder and open it."""
     pages: list[Page] = []
 
-    def opened(source: list[str] | Path, *, name: str = "notebook.ipynb", width: int = 1200) -> Page:
+    def opened(
+        source: list[str] | Path,
+        *,
+        name: str = "notebook.ipynb",
+        width: int = 1200,
+        kernel: str = "python3",
+    ) -> Page:
         if isinstance(source, Path):
             shutil.copy(source, lab.root / name)
         else:
             book = nbformat.v4.new_notebook()
-            spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
             book.metadata["kernelspec"] = spec
             book.cells = [nbformat.v4.new_code_cell(cell) for cell in source]
             nbformat.write(book, lab.root / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,21 @@ def test_estimated_energy_has_hollow_dashed_bars_of_its_own(results: Make) -> No
     assert all(bar.get_facecolor()[3] == 0 and bar.get_linestyle() != "-" for bar in estimated.patches)
     assert all(bar.get_facecolor()[3] == 1 for bar in measured.patches)
     assert [bar.get_width() for bar in estimated.patches] == [15, 25]
+
+
+@pytest.mark.parametrize("joules", [179.0, 390.0, 4100.0, 0.0052])
+def test_the_numbers_of_neighbouring_axes_stay_apart(joules: float, results: Make) -> None:
+    """The last tick of a panel ends before the next panel's 0 begins, and no panel has its 0 alone."""
+    axes = pipeline(
+        results(["a", "b"], package_energy_j=[joules, 1e-3], gpu_energy_j=1e-4, estimated_energy_j=joules)
+    )
+    axes[0].figure.draw_without_rendering()
+
+    for left, right in pairwise(axes):
+        ends = [text.get_window_extent() for text in left.get_xticklabels() if text.get_text()]
+        begins = [text.get_window_extent() for text in right.get_xticklabels() if text.get_text()]
+        assert len(ends) > 1
+        assert ends[-1].x1 < begins[0].x0
 
 
 def test_sixty_cells(results: Make) -> None:

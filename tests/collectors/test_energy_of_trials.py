@@ -227,6 +227,17 @@ def test_the_magic_takes_both_settings(shell: Any, session: Session, machine: Ma
 
 
 @pytest.mark.usefixtures("session")
+def test_energy_against_accuracy_is_a_chart_of_the_result(machine: Machine) -> None:
+    """`result.plot("energy")`: a point at the trial's accuracy and all the energy that was measured."""
+    with e2e.measure("train") as trial:
+        machine.draw(5.0, 1.0, 2.0)
+        trial.report(accuracy=0.9)
+
+    [points] = trial.plot("energy").collections
+    assert points.get_offsets().tolist() == [pytest.approx([0.9, 8.0])]
+
+
+@pytest.mark.usefixtures("session")
 def test_the_columns_of_the_contract_are_there_and_typed(machine: Machine) -> None:
     """The groups energy and gpu of the contract's section 5, in order: floats, and text for the source."""
     with e2e.measure("train"):

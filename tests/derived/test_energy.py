@@ -126,6 +126,8 @@ def test_what_can_not_follow_says_why_and_what_to_do(measured: set[str]) -> None
     if not measured:
         assert why["net_energy_j"] == why["co2_g"] == ("no energy can be measured here", "")
         assert declared <= set(why)
+        asked = energy.unavailable(energy.METRICS, measured, {"estimate_power": [12.0, 65.0]})
+        assert declared - set(asked) == {"estimated_energy_j", "estimated_power_w"}
     else:
         assert why == {
             "net_energy_j": ("the idle power is not known in this run", "measure it: %e2e baseline"),

@@ -88,7 +88,8 @@ def test_quoted_words_come_back(words: list[str]) -> None:
             "--metrcs cpu",
             "%%e2ebench: there is no option --metrcs (did you mean --metrics?); "
             "allowed are --metrics, --repeat, --warmup, --interval, --entries, --loss, --accuracy, "
-            "--target-accuracy, --confusion, --classes, --y-true, --y-pred, --out, --estimate-power, "
+            "--target-accuracy, --confusion, --classes, --y-true, --y-pred, --latency, "
+            "--latency-duration, --out, --estimate-power, "
             "--quiet, --help. See %%e2ebench? for all options",
         ),
         (
@@ -154,3 +155,12 @@ def test_braces_and_dollars_are_not_expanded(shell: Any) -> None:
     shell.run_cell("%%e2ebench '{x} $x' -q -o result\n1")
 
     assert shell.user_ns["result"].frame["stage"].item() == "{x} $x"
+
+
+def test_a_line_that_was_read_before_is_a_copy() -> None:
+    """Reading is remembered by the line's text; what one cell does to its options is no other's."""
+    first = arguments.read_cell_line("train -n len(X)")
+    first.stage = "spoilt"
+
+    assert arguments.read_cell_line("train -n len(X)").stage == "train"
+    assert arguments.read_cell_line("train -n len(X)").entries is first.entries  # compiled once

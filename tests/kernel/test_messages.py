@@ -292,7 +292,8 @@ class TestHelp:
         for word in (
             "--metrics LIST", "--repeat N", "--warmup N", "--interval SECONDS", "--entries EXPR",
             "--loss EXPR", "--accuracy EXPR", "--target-accuracy A", "--confusion EXPR", "--classes EXPR",
-            "--y-true EXPR", "--y-pred EXPR", "--out NAME", "--estimate-power IDLE_W,FULL_W", "--quiet",
+            "--y-true EXPR", "--y-pred EXPR", "--latency EXPR", "--latency-duration SECONDS", "--out NAME",
+            "--estimate-power IDLE_W,FULL_W", "--quiet",
         ):  # fmt: skip
             assert word in text
         assert "%e2ebench [-s STAGE] [options] STATEMENT" in text
@@ -311,7 +312,8 @@ class TestHelp:
 
 ALLOWED = (
     "--metrics, --repeat, --warmup, --interval, --entries, --loss, --accuracy, --target-accuracy, "
-    "--confusion, --classes, --y-true, --y-pred, --out, --estimate-power, --quiet, --help"
+    "--confusion, --classes, --y-true, --y-pred, --latency, --latency-duration, --out, --estimate-power, "
+    "--quiet, --help"
 )
 SEE = ". See %%e2ebench? for all options"
 WRONG = {

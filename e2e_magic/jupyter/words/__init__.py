@@ -11,7 +11,7 @@ from IPython.display import display
 
 from e2e_magic.jupyter.arguments import split
 from e2e_magic.jupyter.auto import Auto
-from e2e_magic.jupyter.words import comparing, energy, files, frames, kept, running, sweeps
+from e2e_magic.jupyter.words import comparing, energy, files, frames, kept, panel, running, sweeps
 from e2e_magic.jupyter.words.line import Line, Subcommand
 from e2e_magic.plan import nearest
 from e2e_magic.session import Session
@@ -43,8 +43,9 @@ SUBCOMMANDS = {
         "influence [STAGE] [-x PARAM] [-y METRIC]", "what a sweep's parameters explain", sweeps.influence
     ),
     "pareto": Subcommand("pareto X Y", "the settings of a sweep that nothing beats", sweeps.pareto),
+    "panel": Subcommand("panel [STAGE]", "sweep a measured cell with sliders, Stop and Resume", panel.panel),
     "export": Subcommand(
-        "export PATH|mlflow [--frame NAME]", "write a frame or its chart, or log to MLflow", files.export
+        "export PATH [--frame NAME]", "write a frame or its chart; export mlflow logs to MLflow", files.export
     ),
     "report": Subcommand("report PATH.html", "one page of everything, for screen and paper", files.report),
     "import": Subcommand("import PATH", "read a database of the seed's suite", files.import_),

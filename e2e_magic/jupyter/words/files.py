@@ -25,7 +25,9 @@ def export(line: Line) -> None:
     chosen = parser.read(line.words)
     some = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
     if chosen.path == "mlflow":
-        say(str(line.session.export_to_mlflow(**some)))
+        from e2e_magic import exporting
+
+        say(str(exporting.to_mlflow(*line.session.chosen(**some))))
         return
     say(f"{chosen.frame} written to {line.session.export(chosen.path, chosen.frame, **some)}")
 
@@ -57,5 +59,7 @@ def report(line: Line) -> None:
     parser.add_argument("--all", action="store_true", help="every run of the store")
     parser.add_argument("--since", metavar="TIME", help="only what started then or later, from the store")
     chosen = parser.read(line.words)
-    written = line.session.report(chosen.path, run=chosen.run, all=chosen.all, since=chosen.since)
-    say(f"report written to {written}")
+    from e2e_magic import html_report
+
+    found = line.session.chosen(chosen.run, all=chosen.all, since=chosen.since)
+    say(f"report written to {html_report.write(chosen.path, *found)}")

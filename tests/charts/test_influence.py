@@ -1,0 +1,200 @@
+"""How a metric goes with the parameters of a sweep."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
+
+from e2e_magic.charts import style
+from e2e_magic.charts.influence import influence, scale
+
+
+def trials(
+    measure: Callable[..., float] = lambda **_: 1.0, repeats: int = 1, **params: list[Any]
+) -> pd.DataFrame:
+    """Make a trials frame of a grid; `measure` gives the loss."""
+    rows: list[dict[str, Any]] = [
+        {
+            "run": "a",
+            "stage": "train",
+            "state": "complete",
+            "loss": measure(**dict(zip(params, values, strict=True))) + 0.01 * n,
+            **{f"param_{name}": value for name, value in zip(params, values, strict=True)},
+        }
+        for values in itertools.product(*params.values())
+        for n in range(repeats)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    ("values", "log"),
+    [
+        (np.geomspace(1e-4, 1e-1, 4).tolist(), True),
+        ([16, 32, 64, 128], True),
+        ([1, 2, 3, 4], False),
+        (list(range(1, 21)), False),
+        ([0, 1, 10, 100], False),
+        ([-1, 1, 100], False),
+        ([1, 100], False),
+        ([1, 2, 4], False),
+        (["a", "b"], False),
+        ([True, False], False),
+    ],
+)
+def test_geometric_spacing_asks_for_a_logarithmic_axis(values: list[Any], log: bool) -> None:
+    """As geomspace and powers of two are; not two values, nor a short span."""
+    found = scale("x", values[::-1])
+
+    assert found.log == log
+    assert (np.diff(found.places) > 0).all()
+    assert found.at(values).tolist() == sorted(found.places) or found.words
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.floats(), st.text(max_size=3), st.lists(st.integers()), st.booleans()))
+)
+def test_any_values_have_places(values: list[Any]) -> None:
+    """Numbers, words, lists, nothing: every value that is there has a place, all others none."""
+    found = scale("x", values)
+    absent = [value is None or (isinstance(value, float) and value != value) for value in values]
+
+    assert np.isnan(found.at(values)).tolist() == absent
+    assert all(isinstance(found.spell(value), str) for value in found.values)
+
+
+def test_one_parameter_is_a_line_with_the_range_of_the_repeats() -> None:
+    """Through the medians; the values stand at the axis."""
+    frame = trials(lambda lr: lr, repeats=3, lr=[0.001, 0.01, 0.1])
+    ax = influence(frame)
+
+    assert ax.lines[0].get_ydata() == pytest.approx([0.011, 0.02, 0.11])
+    assert ax.lines[0].get_xdata() == pytest.approx([-3, -2, -1])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.001", "0.01", "0.1"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lr, logarithmic", "loss")
+    assert ax.get_title(loc="left") == "median, and range of the repeats"
+    assert len(ax.collections) == 1
+
+
+def test_words_are_not_joined() -> None:
+    """Between adam and sgd there is nothing."""
+    ax = influence(trials(repeats=2, optimizer=["adam", "sgd"]))
+
+    assert all(line.get_linestyle() in ("None", "none") for line in ax.lines)
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["adam", "sgd"]
+
+
+def test_two_parameters_are_a_heat_map_with_the_best_framed() -> None:
+    """Cells of equal size, each with its median; the least loss is framed."""
+    frame = trials(lambda lr, batch_size: lr * batch_size, lr=[0.1, 0.2, 0.3], batch_size=[16, 32])
+    ax = influence(frame)
+
+    assert np.asarray(ax.images[0].get_array()) == pytest.approx(np.array([[1.6, 3.2, 4.8], [3.2, 6.4, 9.6]]))
+    assert [text.get_text() for text in ax.texts] == ["1.6", "3.2", "4.8", "3.2", "6.4", "9.6"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("lr", "batch size")
+    assert np.mean(np.asarray(ax.lines[0].get_xdata(), dtype=float)[:4]) == pytest.approx(0)
+    assert ax.figure.axes[1].get_ylabel() == "loss"
+
+
+def test_more_of_an_accuracy_is_better() -> None:
+    """The frame stands round the highest where the metric says so."""
+    frame = trials(lambda a, b: a * b, a=[1, 2], b=[1, 2]).rename(columns={"loss": "accuracy"})
+    ax = influence(frame)
+
+    assert np.mean(np.asarray(ax.lines[0].get_xdata(), dtype=float)[:4]) == pytest.approx(1)
+
+
+def test_a_cell_that_was_not_tried_is_empty() -> None:
+    """Missing, not 0."""
+    ax = influence(trials(lambda a, b: a * b, a=[1, 2], b=[1, 2]).iloc[1:])
+
+    assert np.isnan(np.ma.filled(ax.images[0].get_array(), np.nan)).sum() == 1
+    assert ax.texts[0].get_text() == "-"
+
+
+def test_two_parameters_drawn_at_random_are_points() -> None:
+    """A grid of 400 cells with 20 trials would be a chart of holes."""
+    rng = np.random.default_rng(0)
+    frame = pd.concat(
+        [trials(lr=[float(a)], width=[float(b)]) for a, b in rng.uniform(1, 2, (20, 2))], ignore_index=True
+    )
+    ax = influence(frame)
+
+    assert not ax.images
+    assert len(ax.collections[0].get_offsets()) == 20
+
+
+def test_a_surface() -> None:
+    """In 3-D, with a point for each pair; other axes are an error in words."""
+    frame = trials(lambda a, b: a * b, a=[1, 2, 3], b=[1, 2])
+    ax = influence(frame, kind="surface")
+
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) == ("a", "b", "loss")
+    assert len(ax.collections) == 2
+    with pytest.raises(ValueError, match=r"^ax: a surface needs 3-D axes, as figure"):
+        influence(frame, kind="surface", ax=style.figure(100, 100).add_subplot())
+    with pytest.raises(
+        ValueError, match=r"^kind: a surface needs two values at least of b: take kind='line'$"
+    ):
+        influence(trials(a=[1, 2], b=[1]), x=["a", "b"], kind="surface")
+
+
+def test_more_parameters_are_parallel_axes() -> None:
+    """A line per setting over an axis per parameter and the metric; the best one is red and on top."""
+    frame = trials(lambda a, b, c: a + b + c, repeats=2, a=[1, 2, 3], b=[1, 2], c=[1, 2])
+    ax = influence(frame)
+    [lines] = [one for one in ax.collections if isinstance(one, LineCollection)]
+
+    assert len(lines.get_segments()) == 12
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["a", "b", "c", "loss"]
+    assert np.asarray(ax.lines[0].get_ydata()).tolist() == [0, 0, 0, 0]
+    assert ax.lines[0].get_color() == style.RED
+    assert ax.get_title(loc="left") == "red: the lowest loss"
+
+
+def test_x_and_y_choose() -> None:
+    """One of two parameters, another metric, and what isn't there is said."""
+    frame = trials(lambda lr, **_: lr, lr=[1, 2], batch_size=[1, 2]).assign(accuracy=0.5)
+
+    assert influence(frame, x="lr", y="accuracy").get_ylabel() == "accuracy"
+    with pytest.raises(ValueError, match=r"^x: there is no parameter 'width'; there are lr, batch_size$"):
+        influence(frame, x="width")
+    with pytest.raises(ValueError, match=r"^y: there is no metric 'los' \(did you mean loss\?\)$"):
+        influence(frame, y="los")
+    with pytest.raises(
+        ValueError, match=r"^kind: there is no 'bars'; allowed are line, heatmap, surface, parall"
+    ):
+        influence(frame, kind="bars")  # type: ignore[arg-type]
+    with pytest.raises(
+        ValueError, match=r"^kind: line needs 1 parameter, got lr, batch_size: name it with x$"
+    ):
+        influence(frame, kind="line")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(),
+        trials(lr=[1]),
+        trials(lr=[1, 2]).assign(loss=np.nan),
+        trials(lr=[1, 2]).assign(state="failed"),
+        trials(lr=[1, None]),
+        trials(lr=[1, 2], b=[1]),
+        trials(a=[1], b=[1], c=[1]),
+        trials(a=[1, 2], b=[1, 2], c=[1, 2]).iloc[:1],
+        trials(a=["$x$", "<b>"], b=[[1], {}]),
+        trials(lr=[1, 2]).assign(loss=np.inf),
+        trials(lr=list(range(300))),
+    ],
+)
+def test_odd_frames_are_drawn(frame: pd.DataFrame) -> None:
+    """Empty, one row, NaN, one repeat, hostile words: a picture, never an exception."""
+    assert style.png(influence(frame).figure)  # type: ignore[arg-type]

@@ -1,0 +1,99 @@
+"""The compare panel: what is chosen is compared, and said as a line."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from e2e_magic.comparing import Comparison
+from e2e_magic.jupyter import compare_panel
+from e2e_magic.jupyter.arguments import split
+from e2e_magic.jupyter.compare_panel import ComparePanel
+from e2e_magic.plan import PlanError
+from e2e_magic.record import Record
+
+START = datetime(2026, 8, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def three_runs(session: Any) -> Any:
+    """Give a session with runs a, b and "c d", each twice as slow as the one before."""
+    for k, name in enumerate(("a", "b", "c d")):
+        run = session.start_run(name)
+        session.records += [
+            Record(
+                run.id, stage, n + 1, n + 1, "complete", START + timedelta(seconds=100 * k + n),
+                readings={"wall_time_s": 2.0**k * (1 + n / 100), "peak_rss_mib": 100.0 + n},
+            )
+            for stage in ("train", "infer")
+            for n in range(5)
+        ]  # fmt: skip
+    return session
+
+
+@pytest.fixture
+def panel(three_runs: Any, shell: Any, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ARG001
+    """Give a panel, as a page would show it; what it would send is kept in `sent`."""
+    made = ComparePanel(shell, compare_panel.compare("a", "b"))
+    made.sent = []  # type: ignore[attr-defined]
+    monkeypatch.setattr(made.static, "update", made.sent.append)  # type: ignore[attr-defined]
+    return made
+
+
+def test_without_a_page_it_is_the_comparison(three_runs: Any, shell: Any) -> None:  # noqa: ARG001
+    """In a terminal, nbclient or papermill nobody could choose: the line returns what it compares."""
+    made = shell.run_line_magic("e2e", "compare a b --panel --metric wall_time_s")
+
+    assert isinstance(made, Comparison)
+    assert made.frame["metric"].tolist() == ["wall_time_s", "wall_time_s"]
+
+
+def test_a_choice_is_compared_and_shown(panel: Any) -> None:
+    """Another stage, another metric, another run: table, chart and line follow."""
+    assert panel.magic() == "%e2e compare b --baseline a"
+
+    panel.stage.value = "infer"
+    panel.metric.value = "wall_time_s"
+    panel.runs.value = ("b", "c d")
+
+    assert panel.magic() == ('%e2e compare b "c d" --baseline a --stage infer --metric wall_time_s')
+    assert panel.comparison.frame["stage"].tolist() == ["infer", "infer"]
+    assert panel.comparison.frame["ratio"].tolist() == pytest.approx([2, 4])
+    assert "c d is 4x slower in wall_time_s" in panel.sent[-1]["text/plain"]
+    assert panel.magic() in panel.line.value.replace("&quot;", '"')
+
+
+def test_the_line_does_what_the_panel_shows(panel: Any, shell: Any) -> None:
+    """Copied into a cell it gives the same frame."""
+    panel.runs.value = ("c d",)
+    panel.baseline.value = "b"
+    words = panel.magic().removeprefix("%e2e ")
+    again = shell.run_line_magic("e2e", words)
+
+    assert again.frame.equals(panel.comparison.frame)
+    assert [word.text for word in split(words)][1] == "c d"
+
+
+def test_a_choice_that_cannot_be_compared_is_said(panel: Any) -> None:
+    """Only the baseline chosen: a sentence, no traceback; the next choice works."""
+    panel.runs.value = ("a",)
+    assert panel.sent[-1]["text/plain"] == "choose a run beside the baseline"
+
+    panel.runs.value = ("b",)
+    assert panel.sent[-1]["text/plain"].startswith("compared with a:")
+
+
+def test_the_chart_can_be_chosen(panel: Any) -> None:
+    """Each of the charts is drawn; a run without a curve says so in the picture."""
+    for kind in ("loss", "cost", "accuracy", "bars"):
+        panel.chart.value = kind
+        assert "<img" in panel.sent[-1]["text/html"]
+        assert "could not be drawn" not in panel.sent[-1]["text/html"]
+
+
+def test_the_panel_starts_with_what_can_be_compared(session: Any, shell: Any) -> None:  # noqa: ARG001
+    """Wrong words are an error of the line, as without the panel."""
+    with pytest.raises(PlanError, match=r"^compare: two runs are needed, but no run has trials"):
+        compare_panel.show(shell)

@@ -1,0 +1,132 @@
+"""`%e2e compare`, `influence` and `pareto` in a real shell."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.utils.capture import capture_output
+
+from e2e_magic.comparing import RegressionError
+from e2e_magic.record import Record
+
+START = datetime(2026, 8, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def two_runs(session: Any) -> Any:
+    """Give a session with runs a and b; b takes twice as long, and both sweep a learning rate."""
+    for k, name in enumerate(("a", "b")):
+        run = session.start_run(name)
+        for n in range(8):
+            fields: dict[str, Any] = {"readings": {"wall_time_s": 2.0**k * (1 + n / 100)}}
+            session.records.append(
+                Record(
+                    run.id,
+                    "infer",
+                    n + 1,
+                    n + 1,
+                    "complete",
+                    START + timedelta(seconds=100 * k + n),
+                    **fields,
+                )
+            )
+            rate = [0.1, 0.01][n % 2]
+            session.records.append(
+                Record(
+                    run.id,
+                    "train",
+                    n + 1,
+                    n // 2 + 1,
+                    "complete",
+                    START + timedelta(seconds=100 * k + n),
+                    sweep=f"s{k}",
+                    params={"lr": rate},
+                    reported={"accuracy": 0.9 - rate},
+                    **fields,
+                )
+            )
+    return session
+
+
+def test_compare_is_the_value_of_its_line(two_runs: Any, shell: Any) -> None:  # noqa: ARG001
+    """Its text says it in words."""
+    made = shell.run_line_magic("e2e", "compare a b --stage infer --metric wall_time_s")
+
+    assert repr(made) == ("compared with a:\n  infer: b is 2x slower in wall_time_s (1.94 to 2.06)")
+
+
+def test_the_guard_fails_the_cell(two_runs: Any, shell: Any) -> None:  # noqa: ARG001
+    """As nbclient sees it: an error that is no UsageError; a pass gives the comparison."""
+    with pytest.raises(
+        RegressionError, match=r"^compare: worse than the baseline a by more than 10 %: infer: b"
+    ):
+        shell.run_line_magic("e2e", "compare --baseline a --stage infer --fail-over 10%")
+    made = shell.run_line_magic("e2e", "compare --baseline b --stage infer --fail-over 10%")
+
+    assert made.baseline == "b"
+    ran = shell.run_cell("%e2e compare --baseline a --fail-over 10%\nafter = 1")
+    assert isinstance(ran.error_in_exec, RegressionError)
+    assert "after" not in shell.user_ns
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "compare --baseline a --fail-over 10",
+            "fail_over: expected a share such as 10% or 0.1 (150% for more than all of it), got '10'",
+        ),
+        ("compare a bb", "compare: there is no run 'bb' (did you mean b?); there are a, b"),
+        ("compare --panel --fail-over 1%", "compare: --panel shows, --fail-over guards: take one of them"),
+        (
+            "pareto accuracy",
+            "%e2e pareto: the following arguments are required: Y. See %e2e pareto? for all options",
+        ),
+        (
+            "influence -y acuracy",
+            "there is no metric 'acuracy' (did you mean accuracy?); "
+            "there are wall_time_s, accuracy, best_accuracy, epochs",
+        ),
+    ],
+)
+def test_a_wrong_line_is_a_usage_error(two_runs: Any, shell: Any, line: str, said: str) -> None:  # noqa: ARG001
+    """In one or two lines, with what is allowed."""
+    with pytest.raises(UsageError) as caught:
+        shell.run_line_magic("e2e", line)
+
+    assert str(caught.value).startswith(said.removesuffix(", epochs"))
+
+
+def test_influence_shows_a_chart_and_gives_the_table(two_runs: Any, shell: Any) -> None:  # noqa: ARG001
+    """The sentence stands above the chart; the value is the frame."""
+    with capture_output() as shown:
+        found = shell.run_line_magic("e2e", "influence train -y accuracy")
+
+    assert found["param"].tolist() == ["lr"]
+    [chart] = shown.outputs
+    assert chart.data["text/plain"] == "train, spread of accuracy: lr explains 100 % (100 to 100 %)"
+    assert "image/png" in chart.data["text/html"]
+
+
+def test_pareto_shows_a_chart_and_gives_the_table(two_runs: Any, shell: Any) -> None:  # noqa: ARG001
+    """Those that nothing beats stand first."""
+    with capture_output() as shown:
+        found = shell.run_line_magic("e2e", "pareto wall_time_s accuracy")
+
+    assert found["unbeaten"].tolist() == [True, True] or found["unbeaten"].tolist() == [True, False]
+    assert shown.outputs[0].data["text/plain"].endswith("beaten by none (less wall_time_s, more accuracy)")
+
+
+@pytest.mark.parametrize("line", ["influence", "pareto loss accuracy"])
+def test_without_a_sweep_it_says_how_to_make_one(session: Any, shell: Any, line: str) -> None:  # noqa: ARG001
+    """An empty frame and a sentence."""
+    with capture_output() as shown:
+        found = shell.run_line_magic("e2e", line)
+
+    assert len(found) == 0
+    assert shown.outputs[0].data["text/plain"] == (
+        "no trials of a sweep: %%e2esweep STAGE NAME=VALUES makes some"
+    )

@@ -1,0 +1,96 @@
+"""A real PostgreSQL server on loopback, started for the tests that need one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _programs() -> Path | None:
+    """Return the folder of the server's programs: Debian keeps them off the PATH."""
+    found = shutil.which("initdb")
+    folders = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    return next((folder for folder in reversed(folders) if (folder / "initdb").exists()), None)
+
+
+@pytest.fixture(scope="session")
+def postgresql(need: Callable[..., None]) -> Iterator[str]:
+    """Start a server with a data folder of its own; give its URL without a database."""
+    programs = _programs()
+    need(programs, "PostgreSQL (apt-get install postgresql)")
+    assert programs is not None
+    # Not below pytest's own folder, which the server's user may not enter.
+    folder = Path(tempfile.mkdtemp(prefix="e2e-postgresql-"))
+    user: list[str] = []
+    if os.geteuid() == 0:  # the server refuses to run as root
+        shutil.chown(folder, "postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = (
+        f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off "
+        "-c max_connections=40 -c shared_buffers=16MB"
+    )
+
+    def say(*command: str) -> None:
+        subprocess.run(
+            [*user, *command], check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, cwd=folder
+        )
+
+    say(str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "tester", "-E", "UTF8")
+    control = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-l", str(folder / "log")]
+    say(*control, "-w", "-o", options, "start")
+    yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
+    say(*control, "-m", "immediate", "stop")
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def new_postgresql(postgresql: str) -> Callable[[], str]:
+    """Give a function that makes an empty database and returns its URL."""
+    import psycopg
+
+    def made() -> str:
+        name = f"d{uuid.uuid4().hex}"
+        plain = postgresql.replace("+psycopg", "")
+        with psycopg.connect(f"{plain}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        return f"{postgresql}/{name}"
+
+    return made
+
+
+@pytest.fixture
+def as_nobody() -> Callable[[Callable[[], Any]], Any]:
+    """Give a function that calls another in a child which file permissions concern, and returns its text."""
+
+    def called(function: Callable[[], Any]) -> str:
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.geteuid() == 0:
+                    os.setgid(65534)
+                    os.setuid(65534)
+                said = str(function())
+            except BaseException as error:
+                said = f"{type(error).__name__}: {error}"
+            os.write(writer, said.encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader) as answer:
+            text = answer.read()
+        os.waitpid(child, 0)
+        return text
+
+    return called

@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from e2e_magic.cell import Cell
+from e2e_magic.jobs import CellJob, FunctionJob
+from e2e_magic.plan import Plan, PlanError
+from e2e_magic.runner import Sweep
+from e2e_magic.session import Session
+from e2e_magic.shipping import ShippingError
+from e2e_magic.space import Space, uniform
+from e2e_magic.sweep_plan import SweepPlan
+from e2e_magic.sweeping import open_sweep
+from tests.cluster import Cluster, cluster
+
+# Kills its own process the first time it is run with x=2; a file remembers that it did.
+KILLS_ONCE = """
+import os, signal, time
+if x == 2 and not os.path.exists(flag):
+    open(flag, "w").close()
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGKILL)
+{"loss": x}
+"""
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    pytest.importorskip("distributed")
+    with cluster(tmp_path_factory.mktemp("dask")) as started:
+        yield started
+
+
+@pytest.fixture(params=["local:2", "dask"])
+def engine(request: pytest.FixtureRequest, dask: Cluster) -> str:
+    return dask.engine if request.param == "dask" else str(request.param)
+
+
+def cell_job(source: str, namespace: dict[str, Any] | None = None) -> CellJob:
+    found = {"__name__": "__main__", **(namespace or {})}
+    return CellJob(Cell.of(source), source, source, found)
+
+
+def opened(
+    session: Session,
+    job: Any,
+    space: dict[str, Any],
+    engine: str,
+    callbacks: dict[str, Any] | None = None,
+    plan: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Sweep:
+    made = Plan(stage="train", **(plan or {}))
+    return open_sweep(
+        session,
+        SweepPlan(plan=made, space=Space.of(space), engine=engine, **settings),
+        job,
+        **(callbacks or {}),
+    )
+
+
+def test_trials_run_on_workers_and_say_so(session: Session, engine: str) -> None:
+    """Each trial is a row with its parameters, host and curves, marked as concurrent, without energy."""
+    warned: list[str] = []
+    job = cell_job("import os\n{'loss': x * scale, 'num_entries': os.getpid()}", {"scale": 2.0})
+    sweep = opened(
+        session, job, {"x": [1, 2, 3, 4]}, engine, {"warn": warned.append}, {"estimate_power": (1, 9)}
+    )
+    records = list(sweep.run())
+
+    assert {1: 2.0, 2: 4.0, 3: 6.0, 4: 8.0} == {r.params["x"]: r.reported["loss"] for r in records}
+    assert [1, 2, 3, 4] == sorted(record.trial for record in records)
+    assert {"complete"} == {record.state for record in records}
+    assert {job.source} == {record.source for record in records}
+    assert session.records == records
+    assert os.getpid() not in {record.reported["entries"] for record in records}
+    for record in records:
+        assert record.concurrent
+        assert record.host
+        assert record.readings["peak_rss_mib"] > 1
+        assert "rss_mib" in record.series
+        assert not {name for name in record.readings if "energy" in name or "power" in name}
+        assert "estimate_power" not in record.reported
+        for name in ("energy", "estimated_energy_j"):
+            assert record.missing[name] == (
+                "other trials ran on this machine at the same time, and its energy can't be told apart"
+            )
+    assert not warned
+
+
+def test_prints_come_back_with_their_trial(session: Session, engine: str) -> None:
+    """What a trial printed is handed on with its turn, warm-ups and error streams too."""
+    heard: dict[str, str] = {}
+    job = cell_job("import sys\nprint('out', x)\nsys.stderr.write('err\\n')\ndisplay([x])")
+    callbacks = {"on_output": lambda turn, text: heard.update({turn.label: text})}
+    list(opened(session, job, {"x": [1, 2]}, engine, callbacks).run())
+
+    assert {"trial 1: x=1": "out 1\nerr\n[1]\n", "trial 2: x=2": "out 2\nerr\n[2]\n"} == heard
+
+
+def test_the_namespace_goes_along(session: Session, engine: str) -> None:
+    """Functions, classes, modules and data that the code needs are there; functions see the parameters."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "np": np, "data": np.arange(100_000.0), "k": 3}
+    exec(
+        "class Model:\n    def loss(self):\n        return lr * k\n"
+        "def build():\n    return Model()\n"
+        "def total():\n    return float(data.sum())\n",
+        namespace,
+    )
+    source = "k = k + 1\ndata[0] += 1\n{'loss': [build().loss(), total(), float(np.float64(lr))]}"
+    job = CellJob(Cell.of(source), source, source, namespace)
+    records = list(opened(session, job, {"lr": [0.5, 2.0]}, engine).run())
+
+    expected = float(np.arange(100_000.0).sum()) + 1
+    assert {0.5: [2.0, expected, 0.5], 2.0: [8.0, expected, 2.0]} == {
+        record.params["lr"]: record.reported["loss"] for record in records
+    }
+    assert (0.0, 3) == (namespace["data"][0], namespace["k"])
+
+
+def test_functions_and_their_closures_go_along(session: Session, engine: str) -> None:
+    """A function is sent by its value, with what it closes over and its options."""
+    offset = np.full(50_000, 2.0)
+
+    def work(x: int) -> Any:
+        return {"loss": x + float(offset[0])}
+
+    job = FunctionJob(work, {"entries": lambda value: int(value["loss"]) * 10})
+    records = list(opened(session, job, {"x": [1, 2]}, engine).run())
+
+    assert {1: (3.0, 30), 2: (4.0, 40)} == {
+        r.params["x"]: (r.reported["loss"], r.reported["entries"]) for r in records
+    }
+
+
+def test_failures_in_workers_are_rows(session: Session, engine: str) -> None:
+    """An error, an exit and an interrupt within a worker cost their trial, not the worker."""
+    source = "import sys\nif x == 1:\n    1 / 0\nif x == 2:\n    sys.exit(3)\nif x == 3:\n    raise KeyboardInterrupt\n"
+    heard: list[str] = []
+    callbacks = {"on_output": lambda _, text: heard.append(text)}
+    records = list(opened(session, cell_job(source), {"x": [0, 1, 2, 3, 4]}, engine, callbacks).run())
+
+    assert {
+        0: ("complete", None),
+        1: ("failed", "ZeroDivisionError: division by zero"),
+        2: ("failed", "SystemExit: 3"),
+        3: ("interrupted", "KeyboardInterrupt"),
+        4: ("complete", None),
+    } == {record.params["x"]: (record.state, record.error) for record in records}
+    [trace] = heard
+    assert "1 / 0" in trace
+    assert "e2e_magic" not in trace
+
+
+def test_fail_fast_raises_the_workers_error(session: Session, engine: str) -> None:
+    """The first failed trial ends the sweep with the error itself."""
+    sweep = opened(session, cell_job("1 / x"), {"x": [0, 1]}, engine, fail_fast=True)
+    with pytest.raises(ZeroDivisionError):
+        list(sweep.run())
+
+    assert "failed" in [record.state for record in session.records]
+    assert 0 == sweep.progress.running
+
+
+def test_a_killed_worker_costs_its_trial_and_is_retried(
+    session: Session, engine: str, tmp_path: Path
+) -> None:
+    """The trial of a worker that dies is a failed row and said; it runs once more, and so do all others."""
+    warned: list[str] = []
+    job = cell_job(KILLS_ONCE, {"flag": str(tmp_path / "killed")})
+    records = list(opened(session, job, {"x": [1, 2, 3, 4, 5]}, engine, {"warn": warned.append}).run())
+
+    complete = [record.params["x"] for record in records if record.state == "complete"]
+    failed = [record for record in records if record.state != "complete"]
+    assert [1, 2, 3, 4, 5] == sorted(complete)
+    assert [(2, "failed", "WorkerDied: the worker process ended in the middle of this trial")] == [
+        (record.params["x"], record.state, record.error) for record in failed
+    ]
+    assert len({record.trial for record in records}) == 6
+    assert [
+        f"trial {failed[0].trial}: x=2: its worker process died (killed, or out of memory); it is tried "
+        "once more. The row says failed, and the sweep goes on"
+    ] == warned
+
+
+def test_a_trial_that_always_kills_its_worker_is_given_up(session: Session) -> None:
+    """Tried twice, a trial that ends its process twice has two failed rows; the others are complete."""
+    warned: list[str] = []
+    job = cell_job("import os\nif x == 2:\n    os._exit(1)\n{'loss': x}")
+    sweep = opened(session, job, {"x": [1, 2, 3]}, "local:2", {"warn": warned.append})
+    records = list(sweep.run())
+
+    assert [1, 3] == sorted(r.params["x"] for r in records if r.state == "complete")
+    assert [2, 2] == [r.params["x"] for r in records if r.state == "failed"]
+    assert warned[-1].endswith("it is not tried again. The row says failed, and the sweep goes on")
+    assert (3, 1, 0) == (sweep.progress.done, sweep.progress.failed, sweep.progress.running)
+
+
+def test_abort_ends_a_running_trial(session: Session) -> None:
+    """`abort` ends the workers within half a second, in the middle of a trial, whose row says interrupted."""
+    began: list[float] = []
+    sweep = opened(
+        session,
+        cell_job("import time\nif x:\n    time.sleep(60)"),
+        {"x": [0, 1, 2]},
+        "local:2",
+        {
+            "on_start": lambda turn: began.append(time.monotonic()) if turn.params["x"] else None,
+            "abort": lambda: bool(began) and time.monotonic() - began[0] > 1.5,
+        },
+    )
+    records = list(sweep.run())
+    took = time.monotonic() - began[0]
+
+    assert {0: "complete", 1: "interrupted", 2: "interrupted"} == {r.params["x"]: r.state for r in records}
+    assert took < 1.5 + 1.0
+    assert "KeyboardInterrupt: the sweep was stopped" == records[-1].error
+
+
+def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session) -> None:
+    """Interrupted in the foreground: the rows so far and those of the running trials stay; no process does."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    sweep = opened(session, cell_job("import time\ntime.sleep(x)"), {"x": [0, 60]}, "local:2")
+    with pytest.raises(KeyboardInterrupt):
+        for _ in sweep.run():
+            raise KeyboardInterrupt
+
+    del sweep
+    assert {0: "complete", 60: "interrupted"} == {r.params["x"]: r.state for r in session.records}
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+
+
+def test_the_sampler_ends_with_its_worker(session: Session, tmp_path: Path) -> None:
+    """Each worker has a sampler process of its own, which is gone after the sweep."""
+    source = (
+        "from e2e_magic.sampler import sampler\n"
+        "import pathlib\n"
+        "pathlib.Path(folder, str(x)).write_text(str(sampler().pid))\n"
+    )
+    list(opened(session, cell_job(source, {"folder": str(tmp_path)}), {"x": [1, 2, 3]}, "local:2").run())
+    pids = {int(path.read_text()) for path in tmp_path.iterdir()}
+    deadline = time.monotonic() + 5
+    while any(psutil.pid_exists(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    assert pids
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
+
+
+def test_a_large_array_is_sent_once(session: Session, engine: str) -> None:
+    """An array of 200 MB reaches each worker once: further trials take no longer than without it."""
+    job = cell_job("{'loss': float(X[x])}", {"X": np.ones(25_000_000)})
+    sweep = opened(session, job, {"x": list(range(12))}, engine, plan={"metrics": "cpu"})
+    stamps = [time.monotonic()]
+    for record in sweep.run():
+        assert record.reported["loss"] == 1.0
+        stamps.append(time.monotonic())
+    gaps = [after - before for before, after in zip(stamps, stamps[1:], strict=False)]
+
+    # Copying 200 MB takes a tenth of a second at least; the fastest half of the trials shows no sign of it.
+    assert sorted(gaps)[5] < 0.1
+
+
+def test_what_cant_be_sent_is_named(session: Session) -> None:
+    """The variable that can't be pickled is named before the first trial, also where a function needs it."""
+    with sqlite3.connect(":memory:") as con:
+        namespace: dict[str, Any] = {"__name__": "__main__", "con": con, "unused": con}
+        exec("def query():\n    return con.execute('select 1')", namespace)
+        for source in ("con.execute('select 1'), x", "query(), x"):
+            job = CellJob(Cell.of(source), source, source, namespace)
+            with pytest.raises(PlanError) as caught:
+                list(opened(session, job, {"x": [1]}, "local:2").run())
+
+            assert str(caught.value) == (
+                "con: this variable can't be sent to another process (TypeError: cannot pickle "
+                "'sqlite3.Connection' object); make it inside the cell, or use --engine kernel"
+            )
+    con.close()
+    assert not session.records
+
+
+def test_magics_in_a_cell_are_refused(session: Session) -> None:
+    """IPython exists only in the kernel."""
+    with pytest.raises(PlanError) as caught:
+        list(opened(session, cell_job("get_ipython().system('ls')\nx"), {"x": [1]}, "local:2").run())
+
+    assert str(caught.value) == (
+        "engine: the cell uses a magic, !shell or get_ipython(), which only this kernel has; leave it out "
+        "or use --engine kernel"
+    )
+
+
+def test_what_a_worker_lacks_is_said(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A module that the kernel has and the worker hasn't: the error names it, and there is no row."""
+    (tmp_path / "only_here.py").write_text("def f():\n    return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import only_here  # type: ignore[import-not-found]
+
+    monkeypatch.undo()
+    job = cell_job("f(), x", {"f": only_here.f})
+    with pytest.raises(ShippingError) as caught:
+        list(opened(session, job, {"x": [1, 2]}, "local:2").run())
+
+    assert str(caught.value) == (
+        "engine: the worker can't open what the code needs (ModuleNotFoundError: No module named "
+        "'only_here'); install it where the workers run, or define it in the notebook"
+    )
+    assert not session.records
+
+
+def test_one_worker_is_another_process_and_not_concurrent(session: Session) -> None:
+    """local:1 leaves this process, one trial after another, with all that can be measured."""
+    job = cell_job("import os\nx\n{'num_entries': os.getpid()}")
+    records = list(opened(session, job, {"x": [1, 2]}, "local:1").run())
+
+    assert [False, False] == [record.concurrent for record in records]
+    assert 1 == len({record.reported["entries"] for record in records} - {os.getpid()})
+
+
+def test_tpe_on_workers_is_reproducible(session: Session) -> None:
+    """Side by side, tpe is told in rounds: the same seed gives the same trials."""
+    job = cell_job("{'loss': (x - 0.3) ** 2}")
+
+    def asked() -> list[float]:
+        sweep = opened(session, job, {"x": uniform(0, 1)}, "local:2", search="tpe", trials=14, seed=3)
+        return [r.params["x"] for r in sorted(sweep.run(), key=lambda r: r.trial)]
+
+    assert asked() == asked()
+
+
+@pytest.mark.parametrize("backend", ["threading:2", "multiprocessing:2"])
+def test_any_backend_of_joblib(session: Session, backend: str) -> None:
+    """joblib's other backends run trials too; threads of one process are measured one at a time."""
+    heard: list[str] = []
+    callbacks = {"on_output": lambda turn, text: heard.append(turn.label + text)}
+    job = cell_job("print(x)\nif x == 2:\n    1 / 0\n{'loss': x}")
+    sweep = opened(session, job, {"x": [1, 2, 3]}, backend, callbacks)
+    records = list(sweep.run())
+
+    assert {1: "complete", 2: "failed", 3: "complete"} == {r.params["x"]: r.state for r in records}
+    assert {not backend.startswith("threading")} == {r.concurrent for r in records}
+    assert 3 == len(heard)
+    assert 0 == sweep.progress.running
+
+
+def test_a_backend_that_is_not_installed_is_named(session: Session) -> None:
+    """ray and spark come with packages of their own."""
+    with pytest.raises(ImportError) as caught:
+        list(opened(session, cell_job("x"), {"x": [1]}, "spark").run())
+
+    assert str(caught.value).startswith("engine: spark needs the package joblibspark (")
+    assert str(caught.value).endswith("): pip install joblibspark")
+
+
+def test_no_scheduler_is_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no Dask scheduler answers, the error says how to start one."""
+    from e2e_magic import pools
+
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(pools, "CONNECT_S", 0.5)
+    with pytest.raises(PlanError) as caught:
+        list(opened(session, cell_job("x"), {"x": [1]}, "dask://127.0.0.1:9").run())
+
+    text = str(caught.value)
+    assert text.startswith("engine: no Dask scheduler answers at dask://127.0.0.1:9 within 0.5 s (")
+    assert text.endswith("); start one with: dask scheduler")
+
+
+def test_threads_of_a_dask_worker_take_turns(session: Session, tmp_path: Path) -> None:
+    """A worker with several threads is one process: it measures one trial at a time."""
+    pytest.importorskip("distributed")
+    with cluster(tmp_path, workers=1, threads=2) as started:
+        job = cell_job("import time\nprint(x)\ntime.sleep(0.1)\n{'loss': x}")
+        heard: dict[int, str] = {}
+        callbacks = {"on_output": lambda turn, text: heard.update({turn.params["x"]: text})}
+        records = list(opened(session, job, {"x": [1, 2, 3]}, started.engine, callbacks).run())
+
+    assert {1: "1\n", 2: "2\n", 3: "3\n"} == heard
+    assert [False] * 3 == [record.concurrent for record in records]
