@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from e2e_magic.derived.sentences import sentences, worse_by
 from e2e_magic.plan import PlanError, nearest
 
 if TYPE_CHECKING:
@@ -152,22 +153,22 @@ class Comparison:
             names = ", ".join(dict.fromkeys(self.frame["metric"]))
             raise RegressionError(f"compare: of {names} neither more nor less is worse: name another metric")
         unsure = [row for row in judged if row.verdict == "too few repeats"]
-        worse = [row for row in judged if _worse_by(row) > share]
+        worse = [row for row in judged if worse_by(row) > share]
         said = []
         if worse:
             said.append(
                 f"worse than the baseline {self.baseline} by more than {100 * share:g} %: "
-                + "; ".join(_by_stage(worse))
+                + "; ".join(sentences(worse))
             )
         if unsure:
             said.append(f"it can't be told whether this is no worse than {self.baseline}: ")
-            said[-1] += "; ".join(_by_stage(unsure))
+            said[-1] += "; ".join(sentences(unsure))
         if said:
             raise RegressionError("compare: " + ". And ".join(said))
 
     def sentences(self) -> list[str]:
         """Return the comparison in words, a sentence per stage and run."""
-        return _by_stage(list(self.frame.itertuples()))
+        return sentences(list(self.frame.itertuples()))
 
     def __repr__(self) -> str:
         said = self.sentences() or ["nothing was measured in both: see results()"]
@@ -276,61 +277,6 @@ def share_of(fail_over: float | str) -> float:
             f"got {fail_over!r}"
         )
     return share
-
-
-def difference(row: Any) -> str:
-    """Say one difference that is there: ``is 1.8x slower in wall_time_s (1.7 to 1.9)``."""
-    from e2e_magic.derived.comparison import amount
-    from e2e_magic.quantities import digits
-
-    size, interval = amount(row.verdict, row.ratio, row.ratio_low, row.ratio_high)
-    within = interval or f"{digits(row.median)} against {digits(row.median_baseline)}"
-    if row.verdict in ("faster", "slower"):
-        return f"is {size} in {row.metric} ({within})"
-    return f"has {size} {row.metric} ({within})"
-
-
-def _sentence(stage: str, run: str, rows: Sequence[Any]) -> str:
-    apart = [row for row in rows if row.verdict not in ("no difference seen", "too few repeats")]
-    alike = [row.metric for row in rows if row.verdict == "no difference seen"]
-    few = [row for row in rows if row.verdict == "too few repeats"]
-    parts = []
-    if apart:
-        said = [difference(row) for row in apart]
-        verbs = [text.split()[0] for text in said]
-        for n in range(len(said) - 1, 0, -1):  # "is 2x slower in .., 1.5x slower in ..": the verb once
-            if verbs[n] == verbs[n - 1]:
-                said[n] = said[n].removeprefix(f"{verbs[n]} ")
-        parts.append(f"{run} {', '.join(said)}")
-    if alike:
-        parts.append(f"no difference seen in {', '.join(alike)}" + ("" if apart else f" of {run}"))
-    counts: dict[tuple[int, int], list[Any]] = {}
-    for row in few:
-        counts.setdefault((row.n, row.n_baseline), []).append(row)
-    for (n, n_baseline), same in counts.items():
-        names = ", ".join(row.metric for row in same)
-        needed = same[0].repeats_needed
-        parts.append(
-            f"too few repeats of {names}: {run} has {n}, {same[0].baseline} has {n_baseline}; "
-            f"{needed} on each side are needed, as with --repeat {needed}"
-        )
-    return f"{stage}: {'; '.join(parts)}"
-
-
-def _by_stage(rows: Sequence[Any]) -> list[str]:
-    grouped: dict[tuple[str, str], list[Any]] = {}
-    for row in rows:
-        grouped.setdefault((row.stage, row.run), []).append(row)
-    return [_sentence(stage, run, some) for (stage, run), some in grouped.items()]
-
-
-def _worse_by(row: Any) -> float:
-    """Return by which share of the baseline a run is worse; negative where the difference isn't real."""
-    if row.verdict in ("no difference seen", "too few repeats"):
-        return -1.0
-    change = row.median - row.median_baseline
-    worse = change if row.better == "lower" else -change
-    return float(worse / abs(row.median_baseline)) if row.median_baseline else math.copysign(math.inf, worse)
 
 
 def _known(what: str, name: object, known: Iterable[object], shown: Iterable[object] = ()) -> None:

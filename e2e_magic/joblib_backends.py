@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from e2e_magic.pools import end_trackers, trackers
 from e2e_magic.record import Record
 from e2e_magic.remote_trial import Outcome, run_remotely
 from e2e_magic.shipping import Parcel, pack
@@ -27,6 +28,7 @@ def run_on_joblib(sweep: Sweep) -> Iterator[Record]:
     _register(backend)
     parcel = pack(sweep.job, sweep.plan.space.names)
     folder = Path(tempfile.mkdtemp(prefix="e2e-sweep-")) if backend in _HERE else None
+    others = trackers()
     try:
         if folder is not None:
             parcel = parcel.in_file(folder / "parcel")
@@ -34,6 +36,7 @@ def run_on_joblib(sweep: Sweep) -> Iterator[Record]:
     finally:
         if folder is not None:
             shutil.rmtree(folder)
+        end_trackers(others)
 
 
 def _register(backend: str) -> None:

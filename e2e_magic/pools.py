@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,7 +82,7 @@ class LocalPool:
     def __init__(self, parcel: Parcel, workers: int | None) -> None:
         self.width = workers or os.cpu_count() or 1
         self.concurrent = self.width > 1
-        self._tracked = _trackers()
+        self._tracked = trackers()
         self._folder = Path(tempfile.mkdtemp(prefix="e2e-sweep-", dir=_roomy(parcel.size)))
         try:
             self._parcel = parcel.in_file(self._folder / "parcel")
@@ -126,10 +127,7 @@ class LocalPool:
     def close(self, *, kill: bool = False) -> None:
         self._shut(kill=kill)
         shutil.rmtree(self._folder)
-        gc.collect()  # semaphores say goodbye to their tracker when they are forgotten
-        for tracker in _trackers():
-            if tracker not in self._tracked:
-                tracker._stop()
+        end_trackers(self._tracked)
 
     def _shut(self, *, kill: bool) -> None:
         self._executor.shutdown(wait=True, kill_workers=kill)
@@ -137,7 +135,7 @@ class LocalPool:
         self._watch.close()
 
 
-def _trackers() -> list[Any]:
+def trackers() -> list[Any]:
     """Return the processes that watch over semaphores for loky and multiprocessing, where they run."""
     from multiprocessing import resource_tracker as python
 
@@ -148,6 +146,14 @@ def _trackers() -> list[Any]:
         for tracker in (loky._resource_tracker, python._resource_tracker)
         if getattr(tracker, "_fd", None) is not None
     ]
+
+
+def end_trackers(others: Sequence[Any]) -> None:
+    """End those that were started since: left alone they would stay until this process ends."""
+    gc.collect()  # semaphores say goodbye to their tracker when they are forgotten
+    for tracker in trackers():
+        if tracker not in others:
+            tracker._stop()
 
 
 def _roomy(size: int) -> str | None:

@@ -99,7 +99,8 @@ class _Handing:
                     yield from self._noted(self._give_up)
                     break
                 sweep.raise_failure()
-            kill = False
+            else:
+                kill = False
         finally:
             # Interrupted, failed fast, or the consumer has had enough: what runs is ended, with a row.
             left = list(self._running.values())

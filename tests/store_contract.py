@@ -40,7 +40,9 @@ HOSTILE = [
 ]
 # The same database serves all examples; a slow machine is no failure.
 examples = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -79,12 +81,11 @@ def alike(one: Record, other: Record) -> bool:
         columns = {key: list(column) for key, column in found.values.items()}
         return [list(found.t_s), list(found.epoch), columns, found.dropped]
 
-    names = "run stage trial repeat state started_at error sweep source host concurrent".split()
+    names = ("run", "stage", "trial", "repeat", "state", "started_at", "error", "sweep", "source", "host")
     return (
-        all(getattr(one, name) == getattr(other, name) for name in names)
+        all(getattr(one, name) == getattr(other, name) for name in (*names, "concurrent"))
         and all(
-            same(plain(getattr(one, name)), plain(getattr(other, name)))
-            for name in ("readings", "missing")
+            same(plain(getattr(one, name)), plain(getattr(other, name))) for name in ("readings", "missing")
         )
         and same(dict(one.params), dict(other.params))
         and same(dict(one.reported), dict(other.reported))
@@ -122,7 +123,11 @@ class StoreContract:
         count = iter(range(10**6))
 
         @examples
-        @given(strategies.records(reported=st.dictionaries(strategies.words, strategies.plain_data(), max_size=3)))
+        @given(
+            strategies.records(
+                reported=st.dictionaries(strategies.words, strategies.plain_data(), max_size=3)
+            )
+        )
         def round_trip(found: Record) -> None:
             one = replace(found, run=f"r{next(count)}")
             store.append(one)
@@ -134,7 +139,9 @@ class StoreContract:
     def test_many_at_once_come_back_in_order(self, store: Store) -> None:
         """A batch is one transaction; curves, logs and sources of each stay with it."""
         many = [
-            record(n, params={"n": n}, source=f"code {n % 3}", series={"m": Series.of([n], [n])} if n % 2 else {})
+            record(
+                n, params={"n": n}, source=f"code {n % 3}", series={"m": Series.of([n], [n])} if n % 2 else {}
+            )
             for n in range(1, 301)
         ]
 
@@ -152,7 +159,8 @@ class StoreContract:
             run=text, stage=text, error=text, sweep=text, source=text, host=text,
             params={text: text, "k": [text]}, missing={text: text}, reported={"note": text},
             readings={"energy_source": text, text or "k": 1.5},
-            series={text: Series.of([0], [1])}, events=Events(array("d", [1]), array("d", [1]), {text: array("d", [2])}),
+            series={text: Series.of([0], [1])},
+            events=Events(array("d", [1]), array("d", [1]), {text: array("d", [2])}),
         )  # fmt: skip
         place = Environment(host=text, packages={text: text})
         run = Run(text, text, START, text, place, {"note": text})
@@ -172,7 +180,14 @@ class StoreContract:
 
     def test_numbers_that_json_does_not_know_survive(self, store: Store) -> None:
         """NaN, infinities and numpy's scalars, as readings, parameters and what was reported."""
-        odd = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": np.float32(0.5), "e": np.int64(7), "f": 2**80}
+        odd = {
+            "a": math.nan,
+            "b": math.inf,
+            "c": -math.inf,
+            "d": np.float32(0.5),
+            "e": np.int64(7),
+            "f": 2**80,
+        }
         plain = {"a": math.nan, "b": math.inf, "c": -math.inf, "d": 0.5, "e": 7, "f": 2**80}
 
         store.append(record(params=odd, readings=odd, reported=odd))
@@ -213,7 +228,9 @@ class StoreContract:
         assert trials(since=START + timedelta(minutes=3)) == [3, 4]
         assert trials(states=("complete",)) == [1, 3]
         assert trials(source="model.fit(X)") == [1, 2]
-        assert trials(run="base", stage="train", states=("complete",), since=START + timedelta(minutes=2)) == [3]
+        assert trials(
+            run="base", stage="train", states=("complete",), since=START + timedelta(minutes=2)
+        ) == [3]
         assert store.records(run="bb")[1].source is None
         assert store.stages() == ["infer", "train"]
         assert store.stages("bb") == ["train"]
@@ -243,6 +260,23 @@ class StoreContract:
         assert store.counts() == {"ab12cd": {"complete": 2}}
         store.add_run(run)
         assert store.names() == {"ab12cd": "first"}
+
+    def test_two_kernels_do_not_undo_each_other(self, fresh: Callable[[], str]) -> None:
+        """A name that another one gave stays while trials go on; a run that it deleted is made anew."""
+        if not self.lasting:
+            pytest.skip("memory isn't shared")
+        url, run = fresh(), Run("ab12cd", "first", START)
+        with Store(url) as mine, Store(url) as other:
+            mine.append(record(1), [run])
+            other.rename_run("ab12cd", "renamed")
+            mine.append(record(2), [replace(run, description="longer")])
+            assert [(r.name, r.description) for r in other.runs()] == [("renamed", "longer")]
+
+            assert other.delete_run("ab12cd") == 2
+            assert mine.append(record(3), [run]) == 1
+            assert other.delete_run("ab12cd") == 1
+            assert mine.append(record(4)) == 1
+            assert [r.trial for r in other.records()] == [4]
 
     def test_a_record_without_a_run_makes_one(self, store: Store) -> None:
         """It has nothing but its id and the time; the real one, told later, is another."""
@@ -287,7 +321,10 @@ class StoreContract:
         with pytest.raises(StoreError) as caught:
             act(store)
 
-        assert str(caught.value) == f"the store {store.address} has no run 'zz'; %e2e runs --all lists them by id"
+        assert (
+            str(caught.value)
+            == f"the store {store.address} has no run 'zz'; %e2e runs --all lists them by id"
+        )
 
     def test_what_fails_halfway_leaves_nothing(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         """Run, code, trial and curves are one transaction; the same trial can be written afterwards."""
@@ -383,7 +420,12 @@ class StoreContract:
                 self.trials: dict[tuple[str, str, int], Record] = {}
                 self.names: dict[str, str] = {}
 
-            @rule(run=ids, stage=st.sampled_from(["a", "b"]), trial=st.integers(1, 4), state=st.sampled_from(STATES))
+            @rule(
+                run=ids,
+                stage=st.sampled_from(["a", "b"]),
+                trial=st.integers(1, 4),
+                state=st.sampled_from(STATES),
+            )
             def append(self, run: str, stage: str, trial: int, state: Any) -> None:
                 one = record(trial, run=run, stage=stage, state=state)
                 self.names.setdefault(run, run)

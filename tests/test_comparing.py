@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from array import array
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import e2e_magic as e2e
@@ -348,6 +350,8 @@ values = st.lists(st.floats(allow_nan=True), max_size=6)
 
 @settings(max_examples=25, deadline=None)
 @given(values, values)
+@example([3.6e16, 3.6e16, 0.025, 6.7e161], [3.6e16, 0.025, 0.025, 6.7e161])
+@example([5e-324] * 4, [1e308] * 4)
 def test_any_numbers_can_be_compared_and_shown(first: list[float], second: list[float]) -> None:
     """Whatever was measured: words, a chart, HTML, and a guard that passes or says why not."""
     records = trials("a", first or [1.0]) + trials("b", second or [1.0], after=60)
@@ -375,3 +379,34 @@ def test_in_python(session: Any) -> None:
         e2e.compare("a", "b", fail_over=10)
     with pytest.raises(RegressionError, match=r"too few repeats of loss"):
         e2e.compare("a", "b", metric="loss", fail_over="10%")
+
+
+def test_a_baseline_that_was_kept_guards_a_later_kernel(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named and not of this kernel, it comes from the store; this kernel's runs are held against it."""
+    from e2e_magic import session as sessions
+
+    url = str(tmp_path / "kept.db")
+    earlier = session
+    earlier.set_store(url)
+    earlier.start_run("main")
+    for _ in range(4):
+        with e2e.measure("train", metrics="cpu"):
+            sum(range(1000))
+    earlier.close()
+    later = sessions.Session()
+    later.set_store(url)
+    monkeypatch.setattr(sessions, "_session", later)
+    later.start_run("change")
+    for _ in range(4):
+        with e2e.measure("train", metrics="cpu"):
+            time.sleep(0.02)
+    with pytest.raises(
+        RegressionError, match=r"^compare: worse than the baseline main by more than 10 %: train"
+    ):
+        e2e.compare(baseline="main", metric="wall_time_s", fail_over="10%")
+    made = e2e.compare("main", "change", metric="wall_time_s")
+
+    assert made.frame["verdict"].tolist() == ["slower"]
+    later.close()

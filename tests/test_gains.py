@@ -59,9 +59,9 @@ def test_an_odd_value_is_said() -> None:
 def test_an_error_that_fails_to_say_itself() -> None:
     """A user's exception class may be broken."""
 
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert error_text(Mute()) == "Mute: <its text could not be made: RuntimeError>"
+    assert error_text(MuteError()) == "MuteError: <its text could not be made: RuntimeError>"
     assert error_text(ValueError()) == "ValueError"

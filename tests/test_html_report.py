@@ -147,6 +147,16 @@ def test_several_runs_are_compared_first() -> None:
     assert re.search(r"variant is 4\.\d+x slower in wall_time_s", seen)
     assert re.findall(r"<h2[^>]*>([^<]+)<", text) == ["Runs side by side", "Run baseline", "Run variant"]
     assert "the runs side by side, stage by stage" in text
+    assert "common zero" not in text  # nothing was logged
+
+
+def test_curves_of_several_runs_are_laid_over_each_other() -> None:
+    """Where the runs logged a loss, their curves stand in one chart."""
+    second = replace(RUN, id="ff", name="variant")
+    logged = {"loss": [3.0, 2.0, 1.0]}
+    trials = [trial(n, run=run, reported=logged) for run in (RUN.id, "ff") for n in range(1, 5)]
+
+    assert "the runs&#x27; curves from a common zero" in html_report.render([RUN, second], trials)
 
 
 def test_runs_without_a_common_stage_are_not_compared() -> None:

@@ -109,8 +109,9 @@ def test_tensors_of_tensorflow_are_taken_as_they_are(shell: Any, need: Any) -> N
 def test_training_that_ends_early_keeps_its_epochs(shell: Any, error: str) -> None:
     """An exception or an interrupt in the third epoch leaves two, in a cell and in a function alike."""
     body = (
-        "for n in range(1, 4):\n    if n == 3:\n        raise {}\n    e2e.log(loss=1 / n, accuracy=n / 4)\n"
-    ).format(error)
+        f"for n in range(1, 4):\n    if n == 3:\n        raise {error}\n"
+        "    e2e.log(loss=1 / n, accuracy=n / 4)\n"
+    )
     shell.user_ns["e2e"] = e2e
     shell.run_cell(f"%%e2ebench cell --target-accuracy 0.5 -q\n{body}", store_history=False)
 

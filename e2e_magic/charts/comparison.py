@@ -88,7 +88,8 @@ def comparison(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ]
     ax.barh(places, ratio - 1, left=1, height=0.6, color=colours, linewidth=0, alpha=0.45)
     ends = [value for bar in found for value in (bar.ratio, bar.low, bar.high, 1.0) if value > 0]
-    low, high = min(ends), max(ends)
+    # Beyond that matplotlib's own sums overflow.
+    low, high = max(float(min(ends)), 1e-100), min(float(max(ends)), 1e100)
     for n, bar in enumerate(found):
         if np.isfinite([bar.low, bar.high]).all():
             ax.plot([bar.low, bar.high], [n, n], color=colours[n], linewidth=1.8, marker="|", markersize=8)
@@ -108,7 +109,7 @@ def comparison(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 def _scale(ax: Axes, low: float, high: float) -> None:
     """Make the axis logarithmic: half as long is as far from 1 as twice as long."""
-    room = max(math.log(high / low) * 0.06, 0.01)
+    room = max((math.log(high) - math.log(low)) * 0.06, 0.01)
     ax.set_xscale("log")
     ax.set_xlim(low * math.exp(-room), high * math.exp(room))
     ticks = _ticks(*ax.get_xlim())

@@ -82,7 +82,7 @@ def compared(baseline: Sequence[float], other: Sequence[float], metric: str = ""
     Statistics & Data Analysis 51, 2006). Of a median of few values it is a little too wide: its tails
     are calibrated by simulation (see `tail`), after which it covers the true ratio in 94 to 97 % of
     comparisons with 4 to 50 values of the same kind of distribution on each side. Where a skewed
-    distribution with a far larger spread stands against a narrow one it may cover less, down to 87 %.
+    distribution with a far larger spread stands against a narrow one it may cover less, down to 85 %.
 
     The test is Mann and Whitney's rank sum (1947). Up to 60 values its distribution is counted out over
     all ways to share the values, ties included (Streitberg and Roehmel, 1986); above that the normal

@@ -161,15 +161,23 @@ def comparison(records: Sequence[Record], names: Mapping[str, str], pictures: Pi
     if not len(found.frame):
         return ""
     drawn = pictures.take(lambda: [png(_figure(found.plot()))])
+    curves = pictures.take(lambda: [png(_figure(found.plot(y))) for y in _curves(found.epochs)])
     lines = [*found.sentences(), *found.notes]
     listed = "".join(f"<li>{said(line, 600)}</li>" for line in lines[:MOST_ROWS])
     table = found.frame.drop(columns=["reason", "better", "test"], errors="ignore")
     return (
         f"<p>Compared with {said(found.baseline)}:</p><ul>{listed}</ul>"
         + "".join(page.figure(chart, "the runs side by side, stage by stage") for chart in drawn)
+        + "".join(page.figure(chart, "the runs' curves from a common zero") for chart in curves)
         + _table(table.head(MOST_ROWS))
         + _cut(len(table), "comparisons")
     )
+
+
+def _curves(epochs: pd.DataFrame) -> list[str]:
+    """Return which of loss and accuracy were logged for several epochs."""
+    several = epochs["epoch"].nunique() > 1 if len(epochs) else False
+    return [y for y in ("loss", "accuracy") if several and y in epochs and epochs[y].notna().any()]
 
 
 def _chosen(made: pd.DataFrame) -> pd.DataFrame:

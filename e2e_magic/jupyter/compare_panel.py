@@ -104,7 +104,9 @@ class ComparePanel:
         for control in (self.baseline, self.runs, self.stage, self.metric, self.chart):
             control.observe(self._changed, names="value")
         choices = widgets.VBox([self.baseline, self.stage, self.metric, self.chart])
-        self.box = widgets.VBox([widgets.HBox([choices, self.runs]), self.line])
+        self.box = widgets.VBox(
+            [widgets.HBox([choices, self.runs], layout=widgets.Layout(flex_flow="row wrap")), self.line]
+        )
         self.box.add_class("e2e-compare-panel")
         self._tell_line()
 

@@ -127,7 +127,7 @@ class _Linear(Kind):
             min=least,
             max=high + width,
             step=step,
-            readout_format=".4~g",
+            readout_format=".4g",
             continuous_update=False,
             layout={**_WIDE, "max_width": "620px"},
         )
@@ -199,8 +199,9 @@ def fitting(axis: Axis, expression: str, moved: Callable[[], None]) -> Kind | No
     kind, low, high = axis.kind, axis.low, axis.high
     if len(axis.names) > 1 or (axis.count or 0) > _MOST_VALUES:
         return None
-    if kind in ("fixed", "choice", "numbers") or low is None or high is None:
-        texts = _texts(axis, expression)
+    typed = _typed(axis, expression)
+    if typed is not None or kind in ("fixed", "choice", "numbers") or low is None or high is None:
+        texts = typed or _texts(axis)
         if texts is None or len(texts) < 2:
             return None
         return _Chips(texts, moved) if len(texts) <= MOST_CHIPS else _Many(texts, moved)
@@ -214,18 +215,16 @@ def fitting(axis: Axis, expression: str, moved: Callable[[], None]) -> Kind | No
         return _Logarithmic(low, high, axis.count, moved)
     if kind in ("integers", "randint"):
         step = abs(axis.values[1] - axis.values[0]) if kind == "integers" else None
-        if kind == "integers" and len(axis.values) == 2 and step != 1:
-            return _Chips([repr(value) for value in axis.values], moved)
         return _Whole(int(low), int(high), step, moved)
     return _Linear(low, high, axis.count, moved)
 
 
-def _texts(axis: Axis, expression: str) -> list[str] | None:
-    """Return Python for each value: as it was typed, where the values were typed one by one."""
+def _typed(axis: Axis, expression: str) -> list[str] | None:
+    """Return Python for each value where the values were typed one by one, else None."""
     try:
         node: ast.AST = ast.parse(expression.strip(), mode="eval").body
     except SyntaxError:
-        node = ast.Constant(None)
+        return None
     if (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
@@ -234,8 +233,13 @@ def _texts(axis: Axis, expression: str) -> list[str] | None:
     ):
         node = node.args[0]
     typed = node.elts if isinstance(node, ast.List | ast.Tuple) else []
-    if len(typed) == len(axis.values) and not any(isinstance(element, ast.Starred) for element in typed):
-        return [ast.unparse(element) for element in typed]
+    if len(typed) < 2 or len(typed) != len(axis.values) or any(isinstance(e, ast.Starred) for e in typed):
+        return None
+    return [ast.unparse(element) for element in typed]
+
+
+def _texts(axis: Axis) -> list[str] | None:
+    """Return Python for each value; None where one is no plain data."""
     texts = [repr(value) for value in axis.values]
     try:
         same = all(ast.literal_eval(t) == v for t, v in zip(texts, axis.values, strict=True))

@@ -90,6 +90,14 @@ def plain(said: str, ledger: Ledger) -> str:
     return "\n".join([said, *rows])
 
 
+def load_charts() -> None:
+    """Import what draws, and let it find its fonts."""
+    from e2e_magic.charts.style import png
+    from e2e_magic.jupyter import sweep_charts
+
+    png(sweep_charts.empty())
+
+
 def _pictures(ledger: Ledger, axes: Sequence[Axis]) -> list[str]:
     from e2e_magic.charts.style import png, size_px
     from e2e_magic.jupyter import sweep_charts

@@ -22,7 +22,7 @@ from e2e_magic.jupyter.sweep_line import changed, magic_line
 from e2e_magic.jupyter.sweep_log import TrialLog
 from e2e_magic.jupyter.sweep_magic import prepared
 from e2e_magic.jupyter.sweep_offer import Offer, in_words, value_of
-from e2e_magic.jupyter.sweep_page import page
+from e2e_magic.jupyter.sweep_page import load_charts, page
 from e2e_magic.jupyter.sweep_settings import KERNEL, Settings
 from e2e_magic.jupyter.sweep_view import Painter, SweepView
 from e2e_magic.record import Record
@@ -35,6 +35,7 @@ from e2e_magic.sweeping import declared_metrics, open_sweep
 
 PAGE_EVERY_S = 0.5
 _LOOK_EVERY_S = 0.25
+_CLOSE_S = 5.0
 
 
 class SweepPanel:
@@ -68,6 +69,8 @@ class SweepPanel:
         self._ran = ""  # the words of the last sweep
         self._complete = False
         self._total = 0
+        self._loading: threading.Thread | None = None
+        self._watching: threading.Thread | None = None
         self._quiet = threading.Event()
         self._quiet.set()
         self._pages = Painter(PAGE_EVERY_S)
@@ -90,6 +93,9 @@ class SweepPanel:
 
     def show(self) -> None:
         """Show it as the output of the cell that runs; its result follows below it."""
+        # Loading what draws takes a second or two: done by the time that Run is pressed.
+        self._loading = threading.Thread(target=load_charts, name="e2e-sweep-charts", daemon=True)
+        self._loading.start()
         display(self.view.box)
         self._static.show({"text/html": "", "text/plain": ""})
 
@@ -120,7 +126,10 @@ class SweepPanel:
     def close(self) -> None:
         """Stop, leave no thread or process, and let nothing be pressed any more."""
         self._driver.close()
-        self._quiet.wait(_LOOK_EVERY_S + 5)
+        self._quiet.wait(_CLOSE_S)
+        for thread in (self._loading, self._watching):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(_CLOSE_S)
         self.view.enable(run=False, stop=False, resume=False)
         self.view.state("closed", "run the cell again for a new panel")
 
@@ -222,7 +231,8 @@ class SweepPanel:
                     self.view.complain(in_words(error))
                 return
         if self._settings.where != KERNEL:
-            threading.Thread(target=self._watch, name="e2e-sweep-view", daemon=True).start()
+            self._watching = threading.Thread(target=self._watch, name="e2e-sweep-view", daemon=True)
+            self._watching.start()
 
     def _begin(self, sweep: Sweep, *, resume: bool) -> None:
         self._sweep, self._axes, self._total = sweep, sweep.plan.space.axes, sweep.progress.total

@@ -15,6 +15,8 @@ from e2e_magic.jupyter.sweep_settings import labelled
 from e2e_magic.quantities import quantity
 from e2e_magic.schedule import Progress
 
+# The first drawing loads the fonts: it must not keep the second one away.
+_LONGEST_WAIT_S = 2.0
 _ERROR = "color:var(--jp-error-color1,#d32f2f)"
 _COLOURS = {"running": "#0072B2", "done": "#009E73", "failed": "#D55E00"}
 
@@ -62,7 +64,7 @@ class SweepView:
         )
         self._bar.add_class("e2e-progress")
         self._numbers = _html("e2e-numbers")
-        self._out = widgets.Output(layout={"max_height": "240px", "overflow": "auto"})
+        self._out = widgets.Output(layout={"max_height": "150px", "overflow": "auto"})
         self._out.add_class("e2e-output")
         self._log = widgets.Accordion(
             [self._out], titles=["prints and plots of the trials"], selected_index=None
@@ -196,7 +198,7 @@ class Painter:
     def done(self, began: float) -> None:
         """Plan the next time, from what this one cost."""
         now = time.monotonic()
-        self._next = now + max(self._least_s, 4 * (now - began))
+        self._next = now + min(max(self._least_s, 4 * (now - began)), _LONGEST_WAIT_S)
 
 
 def _button(text: str, icon: str, tooltip: str, mark: str, style: str) -> Any:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from e2e_magic.storage.errors import StoreError
+from e2e_magic.storage.errors import StoreError, not_sqlite
 
 # How long a writer waits for the others (s): eight kernels at once need a few milliseconds.
 PATIENCE_S = 5.0
+_HEADER = b"SQLite format 3\0"
 _DRIVERS = {
     "psycopg": 'pip install "e2e-magic[postgresql]"',
     "psycopg2": 'pip install "e2e-magic[postgresql]" and begin the URL with postgresql+psycopg://',
@@ -68,6 +70,45 @@ def exists(url: sa.URL) -> bool:
     return url.database == ":memory:" or Path(url.database).exists()
 
 
+def check_file(url: sa.URL) -> None:
+    """Raise `StoreError` for a file of something else: SQLite would overwrite a short one."""
+    path = _file(url)
+    if path is None:
+        return
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_HEADER))
+    except OSError:  # a directory, or not to be read: SQLite says so in its own words
+        return
+    if start and start != _HEADER:
+        raise StoreError(not_sqlite(str(path)))
+
+
+def for_reading(url: sa.URL) -> sa.URL | None:
+    """Return the URL that reads a file in a folder that may not be written; None where that isn't the matter.
+
+    SQLite would make a log beside the file even to read it. Where there is none, nobody is writing, and the
+    file can be read as it is.
+    """
+    path = _file(url)
+    if path is None or (os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)):
+        return None
+    if not os.access(path, os.R_OK) or path.with_name(f"{path.name}-wal").exists():
+        return None
+    query = {"mode": "ro", "immutable": "1", "uri": "true"}
+    return sa.URL.create("sqlite", database=f"file:{quote(str(path))}", query=query)
+
+
+def _file(url: sa.URL) -> Path | None:
+    """Return the path of a SQLite file that is there."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return None
+    if url.database.startswith((":memory:", "file:")):
+        return None
+    path = Path(url.database)
+    return path if path.exists() else None
+
+
 def engine_of(url: sa.URL) -> sa.Engine:
     """Return an engine with one connection, which writers share.
 
@@ -81,7 +122,7 @@ def engine_of(url: sa.URL) -> sa.Engine:
     if sqlite:
         # Our own lock keeps threads apart; the transactions are begun below, not by the driver.
         arguments = {"check_same_thread": False, "timeout": PATIENCE_S, "isolation_level": None}
-    elif url.get_driver_name() in _DRIVERS and "connect_timeout" not in url.query:
+    elif url.drivername.partition("+")[2] in _DRIVERS and "connect_timeout" not in url.query:
         arguments = {"connect_timeout": int(PATIENCE_S)}
     try:
         engine = sa.create_engine(
@@ -98,7 +139,7 @@ def engine_of(url: sa.URL) -> sa.Engine:
             "use sqlite:///PATH or postgresql+psycopg://user@host/name, or install its SQLAlchemy dialect"
         ) from None
     except ModuleNotFoundError as error:
-        remedy = _DRIVERS.get(url.get_driver_name(), f"pip install {error.name}")
+        remedy = _DRIVERS.get(str(error.name), f"pip install {error.name}")
         raise StoreError(
             f"the store {shown(url)} needs the package {error.name}, which isn't installed; {remedy}"
         ) from None

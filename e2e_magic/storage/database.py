@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from e2e_magic.record import Record, Run, State
 from e2e_magic.storage import packing, queries, rows, schema, writing
-from e2e_magic.storage.address import engine_of, exists, shown, url_of
+from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, shown, url_of
 from e2e_magic.storage.errors import StoreError, sentence
 
 # Connections that a fork brought along. SQLite forbids a child to use or to close its parent's.
@@ -51,9 +51,20 @@ class Store:
             raise StoreError(f"there is no store {self.address}; check the path")
         self._pid = os.getpid()
         self._lock = threading.RLock()
+        # By run id: its number, and the run as this process wrote it last.
         self._numbers: dict[str, int] = {}
+        self._written: dict[str, tuple[Run, dict[str, Any]]] = {}
+        check_file(self.url)
+        self._to = self.url
         self._engine = engine_of(self.url)
         try:
+            self._prepare()
+        except StoreError:
+            self._engine.dispose()
+            readable = for_reading(self.url)
+            if readable is None:
+                raise
+            self._to, self._engine = readable, engine_of(readable)
             self._prepare()
         except BaseException:
             self._engine.dispose()
@@ -82,7 +93,8 @@ class Store:
     def add_run(self, run: Run) -> None:
         """Write a run, or what has changed of it: name, description, environment, settings."""
         with self._connected("written") as connection:
-            self._numbers[run.id] = writing.put_run(connection, run)
+            self._numbers[run.id] = writing.put_run(connection, rows.run_row(run))
+        self._written.pop(run.id, None)
 
     def append(self, records: Record | Iterable[Record], runs: Iterable[Run] = ()) -> int:
         """Write finished trials in one transaction, with their runs where those are given.
@@ -100,12 +112,29 @@ class Store:
             How many were new. A trial (run, stage, number) that is there already stays as it is.
         """
         found = [records] if isinstance(records, Record) else list(records)
-        numbers = dict(self._numbers)
+        known = list(runs)
+        try:
+            return self._append(found, known)
+        except StoreError as error:
+            if not isinstance(error.__cause__, sa.exc.IntegrityError) or not self._numbers:
+                raise
+            # Somebody has deleted a run that was known here: it is made anew.
+            self._numbers, self._written = {}, {}
+            return self._append(found, known)
+
+    def _append(self, records: Sequence[Record], runs: Sequence[Run]) -> int:
+        numbers, written = dict(self._numbers), dict(self._written)
         with self._connected("written") as connection:
-            numbers.update({run.id: writing.put_run(connection, run) for run in runs})
-            placed = [self._number(connection, record, numbers) for record in found]
-            added = writing.put_trials(connection, found, placed)
-        self._numbers = numbers  # not before: a row that was rolled back has no number
+            for run in runs:
+                last, before = written.get(run.id, (None, None))
+                if run is not last:
+                    row = rows.run_row(run)
+                    numbers[run.id] = writing.put_run(connection, row, before)
+                    written[run.id] = (run, row)
+            placed = [self._number(connection, record, numbers) for record in records]
+            added = writing.put_trials(connection, records, placed)
+        # Not before: a row that was rolled back has no number.
+        self._numbers, self._written = numbers, written
         return added
 
     def runs(self) -> list[Run]:
@@ -189,7 +218,11 @@ class Store:
         last = 0
         while True:
             with self._connected("read") as connection:
-                query = queries.trials(connection, wanted).where(schema.trials.c.number > last).limit(queries.CHUNK)
+                query = (
+                    queries.trials(connection, wanted)
+                    .where(schema.trials.c.number > last)
+                    .limit(queries.CHUNK)
+                )
                 # Plain tuples of the driver's: of these columns SQLAlchemy would convert none.
                 found: Sequence[Any] = connection.execute(query).cursor.fetchall()
                 if not found:
@@ -226,6 +259,7 @@ class Store:
             used = sa.select(trials.c.source).where(trials.c.source.is_not(None))
             connection.execute(sources.delete().where(sources.c.key.not_in(used)))
         self._numbers.pop(run, None)
+        self._written.pop(run, None)
         return gone
 
     def _existing(self, connection: sa.Connection, run: str) -> int:
@@ -240,7 +274,7 @@ class Store:
         if known is None:
             known = queries.number_of(connection, record.run)
         if known is None:
-            known = writing.put_run(connection, Run(record.run, record.run, record.started_at))
+            known = writing.put_run(connection, rows.run_row(Run(record.run, record.run, record.started_at)))
         numbers[record.run] = known
         return known
 
@@ -271,7 +305,11 @@ class Store:
                     wanted = doing == "written" if writes is None else writes
                     with connection.execution_options(e2e_writes=wanted).begin():
                         yield connection
-            except (sa.exc.SQLAlchemyError, ValueError, _dbapi_error(self._engine)) as error:
+            except (sa.exc.SQLAlchemyError, _dbapi_error(self._engine)) as error:
+                raise StoreError(sentence(self.address, doing, error)) from error
+            except ValueError as error:
+                if doing == "written":  # a record that can be no row, and no fault of the store's
+                    raise
                 raise StoreError(sentence(self.address, doing, error)) from error
 
     def _own(self) -> None:
@@ -281,7 +319,7 @@ class Store:
         self._pid = os.getpid()
         self._lock = threading.RLock()  # another thread of the parent may have held the old one
         _INHERITED.append(self._engine)
-        self._engine = engine_of(self.url)
+        self._engine = engine_of(self._to)
 
 
 @contextmanager

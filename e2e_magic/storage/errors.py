@@ -46,6 +46,12 @@ class StoreError(OSError):
     """The store can't be opened, read or written: one sentence with what, why and what to do."""
 
 
+def not_sqlite(address: str) -> str:
+    """Say that a file is something else."""
+    _, why, remedy = _SQLITE[0]
+    return f"the store {address} can't be opened: {why}; {remedy}"
+
+
 def sentence(address: str, doing: str, error: BaseException) -> str:
     """Say what a database's error means.
 

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from e2e_magic.record import Record, Run
+from e2e_magic.record import Record
 from e2e_magic.storage import packing, rows, schema
 
 
@@ -27,19 +27,24 @@ def _insert_absent(connection: sa.Connection, table: sa.Table, values: Mapping[s
             return  # another writer was faster: the row is there
 
 
-def put_run(connection: sa.Connection, run: Run) -> int:
-    """Write a run or what has changed of it, and return its number."""
-    runs, row = schema.runs, rows.run_row(run)
+def put_run(
+    connection: sa.Connection, row: Mapping[str, Any], before: Mapping[str, Any] | None = None
+) -> int:
+    """Write a run (see `rows.run_row`) or what has changed of it, and return its number.
+
+    What is as it was `before`, when this process wrote it last, is left alone: another may have given
+    the run a new name since.
+    """
+    runs = schema.runs
     mine = runs.c.key == row["key"]
-    changing = ("name", "description", "environment", "settings")
-    query = sa.select(runs.c.number, *(runs.c[name] for name in changing)).where(mine)
-    found = connection.execute(query).first()
-    if found is None:
+    number = connection.execute(sa.select(runs.c.number).where(mine)).scalar()
+    if number is None:
         _insert_absent(connection, runs, row)
         return int(connection.execute(sa.select(runs.c.number).where(mine)).scalar_one())
-    if tuple(found[1:]) != tuple(row[name] for name in changing):
-        connection.execute(runs.update().where(mine).values({name: row[name] for name in changing}))
-    return int(found.number)
+    changed = {name: value for name, value in row.items() if before is None or value != before.get(name)}
+    if changed:
+        connection.execute(runs.update().where(mine).values(changed))
+    return int(number)
 
 
 def put_trials(connection: sa.Connection, records: Sequence[Record], runs: Sequence[int]) -> int:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+expect = pytest.importorskip("playwright.sync_api").expect
+
 SWEEP = """%%e2esweep train n=range(1, 4) lr=geomspace(1e-3,1e-1,3) --panel -m cpu,memory
 import time
 print(f'n is {n}')
@@ -128,7 +130,7 @@ def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: s
     page.run_cell(1)
     page.tab.get_by_role("button", name="this kernel").click()
     page.tab.evaluate(PRESS, ["button.e2e-run", "running"])
-    page.tab.wait_for_function("() => parseInt(document.querySelector('.e2e-rows')?.innerText) >= 3")
+    wait_for(page, ".e2e-numbers", "3 of 39 done")
     took_ms = page.tab.evaluate(PRESS, ["button.e2e-stop", "stopped"])
     count = rows(page)
     page.run_cell(2)
@@ -149,13 +151,13 @@ def test_what_is_typed_wrong_is_said_beside_it(open_notebook: Callable[..., Any]
     row.locator("input[type=text]").press("Enter")
     wait_for(page, ".e2e-param-lr .e2e-param-error", "lr: 'geomspace(1,' is no Python expression")
 
-    assert page.tab.locator("button.e2e-run").is_disabled()
+    expect(page.tab.locator("button.e2e-run")).to_be_disabled()
 
     row.locator("input[type=text]").fill("0.1, 0.2")
     row.locator("input[type=text]").press("Enter")
     wait_for(page, ".e2e-count", "6 trials")
 
-    assert page.tab.locator("button.e2e-run").is_enabled()
+    expect(page.tab.locator("button.e2e-run")).to_be_enabled()
     assert page.tab.locator(".jp-RenderedText[data-mime-type$=error]").count() == 0
 
 

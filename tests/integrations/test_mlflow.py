@@ -16,6 +16,7 @@ import pytest
 
 from e2e_magic import exporting
 from e2e_magic.integrations import mlflow as ours
+from e2e_magic.integrations.mlflow.points import MOST_PER_CURVE
 from e2e_magic.plan import PlanError
 from e2e_magic.record import Environment, Events, Record, Run, Series
 
@@ -133,7 +134,7 @@ def test_curves_have_epochs_as_steps_and_samples_keep_their_peaks(mlflow: Any) -
     assert history[0].timestamp - run.info.start_time == 500
     assert [p.value for p in client.get_metric_history(run.info.run_id, "lr now")] == [1.0, 2.0]
     samples = client.get_metric_history(run.info.run_id, "rss_mib")
-    assert 20 <= len(samples) <= ours.MOST_PER_CURVE
+    assert 20 <= len(samples) <= MOST_PER_CURVE
     assert {(p.step, p.value) for p in samples if p.value > 100} == {(7770, 1000.0)}
     assert run.data.metrics["loss"] == 0.4
 

@@ -79,7 +79,9 @@ class PanelPage:
         began = time.monotonic()
         while not condition():
             if time.monotonic() - began > timeout:
-                raise TimeoutError(f"{self.state}: {self.widget('e2e-message').get('value')} {self.page[:300]}")
+                raise TimeoutError(
+                    f"{self.state}: {self.widget('e2e-message').get('value')} {self.page[:300]}"
+                )
             self.drain(0.05)
         return time.monotonic() - began
 

@@ -73,7 +73,11 @@ def test_every_trial_that_was_reported_finished_survives_sigkill(tmp_path: Path)
             assert line, process.stderr.read()
             reported.add(tuple(line.split()))
         process.kill()
-        reported |= {tuple(line.split()) for line in process.stdout.read().splitlines(keepends=True) if line[-1] == "\n"}
+        reported |= {
+            tuple(line.split())
+            for line in process.stdout.read().splitlines(keepends=True)
+            if line[-1] == "\n"
+        }
         process.wait(10)
         process.stdout.close()
         process.stderr.close()
@@ -170,8 +174,8 @@ def test_a_folder_that_may_not_be_written(folder: Path, as_nobody: Callable[[Any
     said = as_nobody(lambda: Store(str(folder / "e2ebench.db")))
 
     assert said == (
-        f"StoreError: the store {folder / 'e2ebench.db'} can't be opened: the file can't be opened or made there; "
-        "check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH"
+        f"StoreError: the store {folder / 'e2ebench.db'} can't be opened: "
+        "the file can't be opened or made there; check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH"
     )
     assert list(folder.iterdir()) == []
 
@@ -222,7 +226,9 @@ def test_a_truncated_file_is_left_as_it_is(tmp_path: Path, share: float) -> None
     assert path.read_bytes() == data[: int(len(data) * share)]
 
 
-@pytest.mark.parametrize("text", [b"hello, I am a notebook\n" * 100, b"x", b"SQLite format 4\0" + b"\0" * 5000])
+@pytest.mark.parametrize(
+    "text", [b"hello, I am a notebook\n" * 100, b"x", b"SQLite format 4\0" + b"\0" * 5000]
+)
 def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, text: bytes) -> None:
     """Whatever it is, it is somebody's."""
     path = tmp_path / "notes.txt"

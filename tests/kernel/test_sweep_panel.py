@@ -1,0 +1,277 @@
+"""The panel in a real kernel, driven as a page does, and what happens where there is no page."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+from nbclient import NotebookClient
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="an isolated process needs a POSIX system")
+
+LOAD = "%load_ext e2e_magic\nimport e2e_magic as e2e, time\n%e2e store :memory:"
+SWEEP = "%%e2esweep train n=1,2,3 --panel -m cpu\nimport time\nprint('n', n)\ntime.sleep(pause * (n == 2))\nn"
+
+
+def _page_class() -> Any:
+    # pytest imports test files without their folder: a helper beside them is loaded by its path.
+    spec = importlib.util.spec_from_file_location("panel_page", Path(__file__).with_name("panel_page.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.PanelPage
+
+
+@pytest.fixture
+def page(fresh_kernel: Any) -> Any:
+    """Give a page whose panel stands there; trial 2 takes a minute."""
+    made = _page_class()(fresh_kernel)
+    made.execute(f"{LOAD}\npause = 60")
+    made.execute(SWEEP)
+
+    assert made.error == ""
+    assert made.state == "ready"
+    return made
+
+
+def done(page: Any) -> str:
+    """Return the panel's numbers as text."""
+    return str(page.widget("e2e-numbers").get("value", "")).replace("<b>", "").replace("</b>", "")
+
+
+def said(page: Any, expression: str) -> Any:
+    """Return what an expression is in the kernel."""
+    page.execute(f"import json as _json; print(_json.dumps({expression}))")
+
+    assert page.error == ""
+    return json.loads(page.text.splitlines()[-1])
+
+
+def of_kernel(kernel: Any) -> list[int]:
+    """Return the isolated processes that belong to a kernel."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if len(words) > 4 and words[-1] == str(kernel.pid) and words[-5].endswith("isolated/__main__.py"):
+            found.append(process.pid)
+    return found
+
+
+def wait_for(condition: Callable[[], object], within_s: float = 10) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_stop_ends_a_trial_at_once(page: Any, fresh_kernel: Any) -> None:
+    """Stop amid a trial takes effect within half a second; its row says interrupted, nothing else is lost."""
+    page.press("e2e-run")
+    page.press("e2e-run")  # a second press does no harm
+    page.until(lambda: "1 of 3 done" in done(page) and "n 2" in str(page.widget("e2e-output")))
+    assert said(page, "6 * 7") == 42
+    page.drain(0.2)
+    page.press("e2e-stop")
+    took_s = page.until(lambda: not of_kernel(fresh_kernel))
+    page.until(lambda: page.state == "interrupted")
+
+    assert took_s < 0.5
+    assert said(page, "[r.state for r in e2e.session.current().records]") == ["complete", "interrupted"]
+    assert "interrupted" in page.page
+    assert page.widget("e2e-stop")["disabled"]
+    assert not page.widget("e2e-resume")["disabled"]
+
+
+def test_resume_runs_what_is_missing(page: Any) -> None:
+    """After Stop, Resume runs the interrupted trial again and those that had not begun, and no other."""
+    page.press("e2e-run")
+    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    page.press("e2e-stop")
+    page.until(lambda: page.state == "interrupted")
+    page.execute("pause = 0")
+    page.press("e2e-resume")
+    page.until(lambda: page.state == "done")
+    rows = said(
+        page, "[(r.params['n'], r.state, r.source is not None) for r in e2e.session.current().records]"
+    )
+
+    assert rows == [
+        [1, "complete", True],
+        [2, "interrupted", True],
+        [2, "complete", True],
+        [3, "complete", True],
+    ]
+    assert "3 of 3 done, 1 of them before" in done(page)
+    assert page.widget("e2e-resume")["disabled"]
+    assert "data:image/png;base64," in page.page
+    assert 'class="e2e-rows">4<' in page.page
+
+
+def test_the_trials_are_isolated(page: Any) -> None:
+    """What a trial does to its variables is not seen in the notebook, and the parameters are not left there."""
+    page.execute("pause = 0; n = 'mine'")
+    page.press("e2e-run")
+    page.until(lambda: page.state == "done")
+
+    assert said(page, "n") == "mine"
+    assert said(page, "[r.host != '' for r in e2e.session.current().records]") == [True] * 3
+
+
+def test_in_this_kernel_an_interrupt_ends_the_trial(page: Any, fresh_kernel: Any) -> None:
+    """The toolbar's Interrupt ends a trial that runs in the kernel; the kernel is usable after it."""
+    page.set("e2e-where", index=1)
+    page.press("e2e-run")
+    page.until(lambda: "1 of 3 done" in done(page))
+    page.drain(0.5)
+    fresh_kernel.manager.interrupt_kernel()
+    page.until(lambda: page.state == "interrupted")
+
+    assert said(page, "[r.state for r in e2e.session.current().records]") == ["complete", "interrupted"]
+    assert said(page, "'n' in globals()") is False
+
+
+def test_unload_ends_a_running_sweep(page: Any, fresh_kernel: Any) -> None:
+    """%unload_ext amid a trial leaves no process and no thread; the rows stay."""
+    page.press("e2e-run")
+    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    assert of_kernel(fresh_kernel)
+    page.execute("%unload_ext e2e_magic")
+    left = said(page, "[t.name for t in __import__('threading').enumerate() if t.name.startswith('e2e')]")
+
+    assert left == []
+    wait_for(lambda: not of_kernel(fresh_kernel))
+    assert said(page, "[r.state for r in e2e.session.current().records]") == ["complete", "interrupted"]
+
+
+@pytest.mark.parametrize("how", ["killed", "shut down"])
+def test_the_process_ends_with_the_kernel(page: Any, fresh_kernel: Any, how: str) -> None:
+    """However the kernel ends amid a trial, its isolated process ends too."""
+    page.press("e2e-run")
+    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    [pid] = of_kernel(fresh_kernel)
+    if how == "killed":
+        os.kill(fresh_kernel.pid, signal.SIGKILL)
+    else:
+        fresh_kernel.manager.shutdown_kernel(now=False)
+
+    wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+
+
+def test_running_the_cell_again_replaces_the_panel(page: Any, fresh_kernel: Any) -> None:
+    """The panel before it has no page to be seen on: what ran in it is ended."""
+    page.press("e2e-run")
+    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    page.execute(SWEEP)
+
+    assert page.state == "ready"
+    wait_for(lambda: not of_kernel(fresh_kernel))
+
+
+def test_a_panel_of_a_measured_cell(fresh_kernel: Any) -> None:
+    """%e2e panel takes the last measured cell; a parameter is added from the names that it reads."""
+    page = _page_class()(fresh_kernel)
+    page.execute(LOAD)
+    page.execute("%e2e panel")
+
+    assert page.error == (
+        "UsageError: panel: no cell was measured or swept yet; run one under %%e2ebench or %%e2esweep first"
+    )
+
+    page.execute("size = 3")
+    page.execute("%%e2ebench fit -q -m cpu\nsum(range(size))")
+    page.execute("%e2e panel nit")
+
+    assert page.error == (
+        "UsageError: panel: no cell of stage 'nit' was measured or swept in this kernel (did you mean fit?); "
+        "there are fit"
+    )
+
+    page.execute("%e2e panel")
+
+    assert page.error == ""
+    assert "a sweep needs at least one" in page.widget("e2e-message")["value"]
+    assert page.widget("e2e-run")["disabled"]
+    assert page.widget("e2e-add-name")["options"] == ["size"]
+
+    page.set("e2e-add-name", value="size")
+    page.press("e2e-add")
+    page.until(lambda: "%%e2esweep fit size=3 --metrics cpu" in page.widget("e2e-line")["value"])
+    page.set("e2e-param-text", value="3, 30")
+    page.until(lambda: "2 trials" in page.widget("e2e-count")["value"])
+    page.press("e2e-run")
+    page.until(lambda: page.state == "done")
+
+    assert said(page, "[r.params for r in e2e.session.current().records][-2:]") == [{"size": 3}, {"size": 30}]
+
+
+def test_what_cannot_be_sent_is_said_in_words(fresh_kernel: Any) -> None:
+    """A variable that can't leave the kernel is named in the panel, with what to do."""
+    page = _page_class()(fresh_kernel)
+    page.execute(f"{LOAD}\nimport threading\nlock = threading.Lock()")
+    page.execute("%%e2esweep held n=1,2 --panel -m cpu\nwith lock:\n    n")
+    page.press("e2e-run")
+    page.until(lambda: "lock: this variable can" in page.widget("e2e-message").get("value", ""))
+
+    assert page.state == "failed"
+
+    page.set("e2e-where", index=1)
+    page.press("e2e-run")
+    page.until(lambda: page.state == "done")
+
+
+def test_a_wrong_line_fails_the_cell(fresh_kernel: Any) -> None:
+    """With --panel a wrong line is the same error as without."""
+    page = _page_class()(fresh_kernel)
+    page.execute(LOAD)
+    page.execute("%%e2esweep train batch=1,2 --panel\nbatch_size = 3")
+
+    assert page.error.startswith("UsageError: batch: the cell never reads this parameter")
+
+
+def test_without_a_page_the_sweep_runs_at_once(tmp_path: Path) -> None:
+    """nbclient shows no widgets: the same cell runs in the foreground, and its result is in the file."""
+    book = nbformat.v4.new_notebook()
+    book.cells = [
+        nbformat.v4.new_code_cell(cell) for cell in (f"{LOAD}\npause = 0", SWEEP, "len(e2e.trials())")
+    ]
+    client = NotebookClient(
+        book, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    )
+    client.create_kernel_manager()
+    client.km.kernel_spec.argv[0] = sys.executable
+    client.execute()
+    swept, counted = book.cells[1].outputs, book.cells[2].outputs
+
+    assert counted[0]["data"]["text/plain"] == "3"
+    assert any("text/html" in output.get("data", {}) for output in swept)
+    assert not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in swept)
+    assert "n 3" in "".join(output.get("text", "") for output in swept)
+
+
+def test_a_python_client_is_no_page(kernel: Any) -> None:
+    """A console or a script on the kernel has no widgets either."""
+    kernel.execute(f"{LOAD}\npause = 0")
+    reply = kernel.execute(SWEEP)
+
+    assert reply.status == "ok"
+    assert not any("widget-view" in str(output.get("data")) for output in reply.outputs)
+    assert kernel.execute("print(len(e2e.trials()))").stdout == "3\n"
+
+    refused = kernel.execute("%e2e panel")
+
+    assert (refused.ename, refused.evalue) == (
+        "UsageError",
+        "panel: nobody shows widgets here (a terminal, nbclient or papermill); use %%e2esweep train NAME=VALUES",
+    )
