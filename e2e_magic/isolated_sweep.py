@@ -22,7 +22,7 @@ from e2e_magic.shipping import Parcel, pack
 from e2e_magic.workers import Running, take, ticket_of, unfinished, worker_died
 
 # An interrupted trial has this long to hand over what it measured; then its process is ended.
-GRACE_S = 0.15
+GRACE_S = 0.25
 STOPPED = "KeyboardInterrupt: the sweep was stopped"
 Hear = Callable[[Turn, str, Any], None]
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from e2e_magic.plan import PlanError
 from e2e_magic.remote_trial import Ticket, run_remotely
 from e2e_magic.shipping import Parcel
-from e2e_magic.watch import Watch, announce
+from e2e_magic.watch import Watch, begin_worker
 
 # What limits the threads of the numerical libraries, which would get in each other's way.
 _THREADS = (
@@ -48,10 +48,13 @@ class Pool(Protocol):
         How many trials run at a time.
     concurrent : bool
         Whether trials share a machine.
+    breaks : bool
+        Whether a worker's death ends all that runs.
     """
 
     width: int
     concurrent: bool
+    breaks: bool
 
     def submit(self, ticket: Ticket) -> Any:
         """Start a trial; return its future."""
@@ -61,6 +64,9 @@ class Pool(Protocol):
 
     def victims(self) -> set[int] | None:
         """Return the turns whose worker died, after a future failed; None where it may be each of them."""
+
+    def begun(self) -> set[int] | None:
+        """Return the turns that workers have begun; None where that can't be known."""
 
     def restarted(self) -> set[int]:
         """Return the turns that the pool itself has started anew since it was last asked."""
@@ -80,9 +86,11 @@ class LocalPool:
     """
 
     def __init__(self, parcel: Parcel, workers: int | None) -> None:
+        self.breaks = True
         self.width = workers or os.cpu_count() or 1
         self.concurrent = self.width > 1
         self._tracked = trackers()
+        self._begun: set[int] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="e2e-sweep-", dir=_roomy(parcel.size)))
         try:
             self._parcel = parcel.in_file(self._folder / "parcel")
@@ -100,7 +108,7 @@ class LocalPool:
         share = str(max((os.cpu_count() or 1) // self.width, 1))
         env = {name: os.environ.get(name, share) for name in _THREADS}
         self._executor = ProcessPoolExecutor(
-            self.width, initializer=announce, initargs=(self._pids,), env=env, timeout=None
+            self.width, initializer=begin_worker, initargs=(self._pids,), env=env, timeout=None
         )
 
     def submit(self, ticket: Ticket) -> Any:
@@ -117,6 +125,11 @@ class LocalPool:
     def victims(self) -> set[int] | None:
         return self._watch.dead_turns()
 
+    def begun(self) -> set[int] | None:
+        if self._begun is None:
+            return {int(path.read_text() or 0) for path in Path(self._pids).iterdir()}
+        return self._begun
+
     def restarted(self) -> set[int]:
         return set()
 
@@ -126,6 +139,7 @@ class LocalPool:
 
     def close(self, *, kill: bool = False) -> None:
         self._shut(kill=kill)
+        self._begun = self.begun()
         shutil.rmtree(self._folder)
         end_trackers(self._tracked)
 
@@ -204,6 +218,7 @@ class DaskPool:
         hosts: dict[str, int] = defaultdict(int)
         for worker in self._workers().values():
             hosts[worker["host"]] += 1
+        self.breaks = False
         self.width = sum(hosts.values())
         self.concurrent = max(hosts.values()) > 1
         self._topic = f"e2e-sweep-{sweep}"
@@ -269,6 +284,10 @@ class DaskPool:
         present = set(self._workers())
         with self._lock:
             return {turn for turn, workers in self._starts.items() if workers - present}
+
+    def begun(self) -> set[int] | None:
+        with self._lock:
+            return set(self._starts)
 
     def restarted(self) -> set[int]:
         with self._lock:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
+
+# How often a worker looks for its parent: at once where the system tells (pidfd), and then to be sure.
+_LOOK_EVERY_S = 0.2
 
 
 class Watch:
@@ -94,3 +98,23 @@ def announce(folder: str, turn: int = 0) -> None:
     """Say, in a worker, which turn it runs."""
     with suppress(OSError):  # the sweep is over and its folder gone: nobody asks any more
         Path(folder, str(os.getpid())).write_text(str(turn))
+
+
+def begin_worker(folder: str) -> None:
+    """Make a worker known, and let it end with the process that started it, whatever it is doing."""
+    announce(folder)
+    threading.Thread(target=_end_with, args=(os.getppid(),), name="e2e-parent", daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    poll = None
+    if hasattr(select, "poll") and hasattr(os, "pidfd_open"):
+        with suppress(OSError):  # it is gone already
+            poll = select.poll()
+            poll.register(os.pidfd_open(parent), select.POLLIN)
+    while os.getppid() == parent:  # an orphan gets another parent
+        if poll is not None:
+            poll.poll()
+        time.sleep(_LOOK_EVERY_S)
+    # Not `sys.exit`, which would wait for the trial.
+    os._exit(1)

@@ -20,6 +20,8 @@ from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.trial import Identity
 
 MOST_TRIES = 2
+# A trial that takes less is brief (seconds).
+BRIEF_S = 0.02
 # How often it is asked whether to stop while trials run.
 ASK_EVERY_S = 0.05
 
@@ -86,6 +88,8 @@ class _Handing:
         self._sweep = sweep
         self._pool = pool
         self._running: dict[int, Running] = {}
+        # Brief trials are handed out two to a worker, so that none waits for the next.
+        self._brief = False
 
     def run(self) -> Iterator[Record]:
         __tracebackhide__ = True
@@ -119,7 +123,9 @@ class _Handing:
         """Start what may start, and tell whether anything runs."""
         sweep = self._sweep
         # A search that learns is asked when all it asked for is told: the same seed, the same trials.
-        room = 0 if sweep.schedule.learns and self._running else self._pool.width - len(self._running)
+        room = self._pool.width * (2 if self._brief else 1) - len(self._running)
+        if sweep.schedule.learns and self._running:
+            room = 0
         for _ in range(room):
             if sweep.ending() or (turn := sweep.schedule.next()) is None:
                 break
@@ -134,14 +140,20 @@ class _Handing:
             if (running := self._running.get(number)) is not None:
                 self._started_anew(running)
         lost: list[Running] = []
-        for number, running in list(self._running.items()):
-            if running.future.done():
+        done = [running for running in self._running.values() if running.future.done()]
+        if self._pool.breaks and any(failure_of(running.future) is not None for running in done):
+            done = list(self._running.values())  # all go down together, within milliseconds
+        for running in done:
+            number = running.turn.number
+            if number in self._running:
                 error = failure_of(running.future)
                 if error is None:
                     del self._running[number]
                     if running.future.result().record is None:
                         self._running.clear()  # the others can't be opened either
-                    take(self._sweep, running, running.future.result())
+                    outcome = running.future.result()
+                    take(self._sweep, running, outcome)
+                    self._brief = outcome.record.readings["wall_time_s"] < BRIEF_S
                 else:
                     lost.append(running)
         if lost:
@@ -153,7 +165,10 @@ class _Handing:
         for running in lost:
             del self._running[running.turn.number]
             reason = failure_of(running.future)
-            if victims is None or running.turn.number in victims or not isinstance(reason, _Beside):
+            killed = type(reason).__name__ == "KilledWorker"  # Dask's word for: too often
+            if not killed and not isinstance(reason, _Beside):
+                raise cant_load(reason) from reason
+            if killed or victims is None or running.turn.number in victims:
                 worker_died(self._sweep, running, reason)
             else:
                 self._sweep.give_back(running.turn)
@@ -168,8 +183,12 @@ class _Handing:
 
     def _give_up(self) -> None:
         """Keep a row of each trial that was ended in its middle."""
+        begun = self._pool.begun()
         while self._running:
             _, running = self._running.popitem()
+            if begun is not None and running.turn.number not in begun:  # it was next
+                self._sweep.give_back(running.turn)
+                continue
             record = unfinished(
                 self._sweep, running, "interrupted", "KeyboardInterrupt: the sweep was stopped"
             )
@@ -218,15 +237,21 @@ def take(sweep: Sweep, running: Running, outcome: Outcome) -> None:
 def worker_died(sweep: Sweep, running: Running, reason: BaseException | None) -> None:
     """Keep the row of a trial that its worker didn't survive; it is tried once more."""
     if isinstance(reason, ImportError | AttributeError):
-        raise PlanError(
-            f"engine: the workers can't load what they were sent ({type(reason).__name__}: {reason}); "
-            "install e2e-magic and the notebook's packages where they run"
-        ) from reason
+        raise cant_load(reason) from reason
     again = running.turn.tries < MOST_TRIES and not sweep.ending()
     say_died(sweep, running, again=again)
     sweep.lost(running.turn, unfinished(sweep, running, "failed", DIED), again=again)
     if again:
         sweep.schedule.again(running.turn)
+
+
+def cant_load(reason: BaseException | None) -> PlanError:
+    """Say that workers fail before a trial begins: they are not what this process is."""
+    why = f"{type(reason).__name__}: {' '.join(str(reason).split())[:200]}"
+    return PlanError(
+        f"engine: the workers can't load what they were sent ({why}); install the same e2e-magic and the "
+        "notebook's packages where they run"
+    )
 
 
 def say_died(sweep: Sweep, running: Running, *, again: bool) -> None:

@@ -18,8 +18,10 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PLAIN = {"ipython", "ipywidgets", "pandas", "matplotlib", "seaborn", "psutil", "pyrapl", "scikit-learn"}
+PLAIN |= {"sqlalchemy"}  # the store's
 EXTRAS = {
-    "all", "benchmarks", "dask", "export", "gpu", "lab", "mlflow", "optuna", "pipelines", "test",
+    "all", "benchmarks", "dask", "export", "gpu", "lab", "mlflow", "optuna", "pipelines", "postgresql",
+    "test",
 }  # fmt: skip
 
 
@@ -100,8 +102,8 @@ def test_the_wheel_alone_can_be_imported(wheel: zipfile.ZipFile, tmp_path: Path)
     assert (rows, state) == ("1", "complete")
 
 
-def test_plain_dependencies_are_the_eight(project: dict[str, Any]) -> None:
-    """What is installed with the package is what the contract lists, each with a lower bound."""
+def test_plain_dependencies_are_the_eight_and_sqlalchemy(project: dict[str, Any]) -> None:
+    """What is installed with the package is what the contract lists and the store's, with lower bounds."""
     assert needs(project["dependencies"]) == PLAIN
     assert all(">=" in line for line in project["dependencies"])
 
@@ -114,11 +116,11 @@ def test_extras_are_those_of_the_contract(project: dict[str, Any], metadata: Mes
 
 
 def test_the_test_extra_leaves_frameworks_and_peers_out(project: dict[str, Any]) -> None:
-    """`test` brings lab, export, optuna and dask, but no ML framework and no peer."""
+    """`test` brings lab, export, optuna, dask and a driver for PostgreSQL, no ML framework, no peer."""
     extras = project["optional-dependencies"]
     [own] = [line for line in extras["test"] if line.startswith("e2e-magic[")]
 
-    assert own == "e2e-magic[dask,export,lab,optuna]"
+    assert own == "e2e-magic[dask,export,lab,optuna,postgresql]"
     frameworks = {"torch", "tensorflow-cpu", "lightgbm", "xgboost-cpu", "bokeh-sampledata"}
     assert needs(extras["test"]) & (frameworks | needs(extras["benchmarks"])) == set()
 

@@ -33,6 +33,7 @@ lists = st.lists(values, min_size=1, max_size=4)
 
 @st.composite
 def spaces(draw: st.DrawFn, *, finite: bool = False) -> Space:
+    """Make a space of any axes, or of lists only."""
     axes: dict[str, Any] = {}
     for name in draw(names):
         zipped = draw(st.integers(0, 4)) == 0
@@ -133,7 +134,7 @@ def test_numpy_values_become_pythons() -> None:
     space = Space.of({"x": np.array([1.5, 2.5]), "n": [np.int64(3), np.float64(0.1)], "one": np.float32(0.5)})
 
     assert str(space) == "x=[1.5, 2.5] n=[3, 0.1] one=[0.5]"
-    assert [(1.5, 2.5), (3, 0.1), (0.5,)] == [axis.values for axis in space.axes]
+    assert [axis.values for axis in space.axes] == [(1.5, 2.5), (3, 0.1), (0.5,)]
     assert all(type(value) in (int, float) for axis in space.axes for value in axis.values)
 
 
@@ -263,7 +264,7 @@ def test_a_grid_has_no_distributions(word: str, sentence: str) -> None:
 
 
 def test_the_users_names_come_after_the_helpers() -> None:
-    """`uniform` on the line is the space's, also where the user imported random's; other names are the user's."""
+    """`uniform` on the line is the space's, also where the user imported random's."""
     user = {"uniform": None, "mine": [1, 2]}
     space = Space.parse(["a=uniform(0, 1)", "b=mine"], lambda text, helpers: eval(text, {**user, **helpers}))
 

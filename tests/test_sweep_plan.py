@@ -12,6 +12,7 @@ SPACE = Space.of({"lr": [0.1, 0.01], "b": [1, 2, 3]})
 
 
 def plan(**changes: Any) -> SweepPlan:
+    """Return a plan of six combinations, changed."""
     return SweepPlan(**{"plan": Plan(), "space": SPACE, **changes})
 
 

@@ -11,6 +11,7 @@ from e2e_magic.space import uniform
 
 
 def train(lr: float, batch_size: int = 16, epochs: int = 2) -> dict[str, Any]:
+    """Pretend to train; too high a rate diverges."""
     if lr > 1:
         raise ValueError("diverged")
     return {"loss": [lr * batch_size / n for n in range(1, epochs + 1)], "num_entries": 100}
@@ -21,15 +22,18 @@ def test_a_function_is_swept(session: Session) -> None:
     result = e2e.sweep(train, lr=[0.2, 0.1], batch_size=(16, 32), epochs=5, metrics="cpu")
     frame = result.frame
 
-    assert ["train"] * 4 == frame["stage"].tolist()
-    assert [(0.2, 16), (0.2, 32), (0.1, 16), (0.1, 32)] == list(
-        zip(frame["param_lr"], frame["param_batch_size"], strict=True)
-    )
-    assert [5] * 4 == frame["param_epochs"].tolist()
-    assert {"lr": 0.1, "batch_size": 16, "epochs": 5} == result.best
-    assert [0.32, 0.64, 0.64, 1.28] == pytest.approx(result.trials["loss"].tolist())
-    assert [0.32, 0.64, 0.64, 1.28] == pytest.approx(e2e.trials()["loss"].tolist())
-    assert 20 == len(result.epochs)
+    assert frame["stage"].tolist() == ["train"] * 4
+    assert list(zip(frame["param_lr"], frame["param_batch_size"], strict=True)) == [
+        (0.2, 16),
+        (0.2, 32),
+        (0.1, 16),
+        (0.1, 32),
+    ]
+    assert frame["param_epochs"].tolist() == [5] * 4
+    assert result.best == {"lr": 0.1, "batch_size": 16, "epochs": 5}
+    assert pytest.approx(result.trials["loss"].tolist()) == [0.32, 0.64, 0.64, 1.28]
+    assert pytest.approx(e2e.trials()["loss"].tolist()) == [0.32, 0.64, 0.64, 1.28]
+    assert len(result.epochs) == 20
     assert {result.id} == set(frame["sweep"])
     assert len(session.records) == 4
 
@@ -45,17 +49,17 @@ def test_the_summary_has_medians_and_spread(session: Session) -> None:  # noqa: 
 
     summary = e2e.sweep(work, x=[1, 2, 3], repeat=3, metrics="cpu").summary
 
-    assert [1, 2, 3] == summary["param_x"].tolist()
-    assert [3, 3, 0] == summary["repeats"].tolist()
-    assert [0, 0, 3] == summary["failed"].tolist()
-    assert [2.0, 5.0] == summary["loss"].tolist()[:2]
-    assert [1.0, 0.0] == summary["loss_mad"].tolist()[:2]
+    assert summary["param_x"].tolist() == [1, 2, 3]
+    assert summary["repeats"].tolist() == [3, 3, 0]
+    assert summary["failed"].tolist() == [0, 0, 3]
+    assert summary["loss"].tolist()[:2] == [2.0, 5.0]
+    assert summary["loss_mad"].tolist()[:2] == [1.0, 0.0]
     assert summary["loss"].isna().tolist() == [False, False, True]
-    assert "s" == summary.attrs["units"]["wall_time_s"]
+    assert summary.attrs["units"]["wall_time_s"] == "s"
 
 
 def test_the_result_shows_itself(session: Session, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ARG001
-    """Text and HTML: a headline with the best, a table best first, a chart; failures are said when they come."""
+    """Text and HTML: the best, a table best first, a chart; failures are said when they come."""
     result = e2e.sweep(train, lr=[0.2, 2.0, 0.1], metrics="cpu")
     text, page = repr(result), result._repr_html_() or ""
     lines = text.splitlines()
@@ -75,7 +79,7 @@ def test_a_quiet_sweep_says_nothing(session: Session, capsys: pytest.CaptureFixt
 
     assert repr(result) == "train: 2 of 2 trials (1 failed); best loss 1.6 at lr=0.2"
     assert result._repr_html_() is None
-    assert ("", "") == tuple(capsys.readouterr())
+    assert tuple(capsys.readouterr()) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -141,8 +145,8 @@ def test_seed_is_a_parameter_or_an_option(session: Session) -> None:  # noqa: AR
     def work(seed: int) -> dict[str, float]:
         return {"loss": float(seed)}
 
-    assert [3, 4] == e2e.sweep(work, seed=[3, 4], metrics="cpu").frame["param_seed"].tolist()
-    assert 1 == len(e2e.sweep(train, lr=[0.1], seed=3, metrics="cpu").frame)
+    assert e2e.sweep(work, seed=[3, 4], metrics="cpu").frame["param_seed"].tolist() == [3, 4]
+    assert len(e2e.sweep(train, lr=[0.1], seed=3, metrics="cpu").frame) == 1
 
 
 def test_parameters_whose_names_are_options(session: Session) -> None:  # noqa: ARG001
@@ -155,24 +159,24 @@ def test_parameters_whose_names_are_options(session: Session) -> None:  # noqa: 
         work, parameters={"loss": ["l1", "mae"], "lr, width": [(0.1, 1), (0.2, 5)]}, metrics="cpu"
     )
 
-    assert 4 == len(result.frame)
-    assert {"loss": "l1", "lr": 0.1, "width": 1} == result.best
+    assert len(result.frame) == 4
+    assert result.best == {"loss": "l1", "lr": 0.1, "width": 1}
 
 
 def test_options_are_functions_of_the_value(session: Session) -> None:  # noqa: ARG001
     """entries, loss and accuracy may be functions of what was returned, as for `measure`."""
     result = e2e.sweep(lambda x: [x] * 4, stage="infer", x=[1, 2], entries=len, accuracy=lambda v: v[0] / 10)
 
-    assert [4, 4] == result.frame["entries"].tolist()
-    assert {"x": 2} == result.best  # more accuracy is better
-    assert "accuracy" == result.progress.target
+    assert result.frame["entries"].tolist() == [4, 4]
+    assert result.best == {"x": 2}  # more accuracy is better
+    assert result.progress.target == "accuracy"
 
 
 def test_random_search_of_a_function(session: Session) -> None:  # noqa: ARG001
     """A distribution is walked by random search, as often as asked."""
     result = e2e.sweep(train, lr=uniform(0.1, 0.9), search="random", trials=7, metrics="cpu")
 
-    assert 7 == len(result.frame)
+    assert len(result.frame) == 7
     assert result.frame["param_lr"].between(0.1, 0.9).all()
 
 
@@ -197,8 +201,8 @@ def test_a_resumed_result_shows_all(session: Session) -> None:
     e2e.sweep(train, lr=[0.1, 0.2], metrics="cpu", quiet=True)
     result = e2e.sweep(train, lr=[0.1, 0.2, 0.3], metrics="cpu", resume=True)
 
-    assert [0.1, 0.2, 0.3] == result.frame["param_lr"].tolist()
-    assert 3 == len(session.records)
+    assert result.frame["param_lr"].tolist() == [0.1, 0.2, 0.3]
+    assert len(session.records) == 3
     assert repr(result).startswith("train: 3 of 3 trials (2 complete before); best loss 0.8 at lr=0.1")
 
 

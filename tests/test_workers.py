@@ -35,6 +35,7 @@ if x == 2 and not os.path.exists(flag):
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Give a scheduler and two workers."""
     pytest.importorskip("distributed")
     with cluster(tmp_path_factory.mktemp("dask")) as started:
         yield started
@@ -42,10 +43,12 @@ def dask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(params=["local:2", "dask"])
 def engine(request: pytest.FixtureRequest, dask: Cluster) -> str:
+    """Name the engine: processes here, or a cluster's."""
     return dask.engine if request.param == "dask" else str(request.param)
 
 
 def cell_job(source: str, namespace: dict[str, Any] | None = None) -> CellJob:
+    """Return a cell as a job."""
     found = {"__name__": "__main__", **(namespace or {})}
     return CellJob(Cell.of(source), source, source, found)
 
@@ -59,6 +62,7 @@ def opened(
     plan: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Sweep:
+    """Return a sweep of the session, not yet run."""
     made = Plan(stage="train", **(plan or {}))
     return open_sweep(
         session,
@@ -77,8 +81,8 @@ def test_trials_run_on_workers_and_say_so(session: Session, engine: str) -> None
     )
     records = list(sweep.run())
 
-    assert {1: 2.0, 2: 4.0, 3: 6.0, 4: 8.0} == {r.params["x"]: r.reported["loss"] for r in records}
-    assert [1, 2, 3, 4] == sorted(record.trial for record in records)
+    assert {r.params["x"]: r.reported["loss"] for r in records} == {1: 2.0, 2: 4.0, 3: 6.0, 4: 8.0}
+    assert sorted(record.trial for record in records) == [1, 2, 3, 4]
     assert {"complete"} == {record.state for record in records}
     assert {job.source} == {record.source for record in records}
     assert session.records == records
@@ -104,7 +108,7 @@ def test_prints_come_back_with_their_trial(session: Session, engine: str) -> Non
     callbacks = {"on_output": lambda turn, text: heard.update({turn.label: text})}
     list(opened(session, job, {"x": [1, 2]}, engine, callbacks).run())
 
-    assert {"trial 1: x=1": "out 1\nerr\n[1]\n", "trial 2: x=2": "out 2\nerr\n[2]\n"} == heard
+    assert heard == {"trial 1: x=1": "out 1\nerr\n[1]\n", "trial 2: x=2": "out 2\nerr\n[2]\n"}
 
 
 def test_the_namespace_goes_along(session: Session, engine: str) -> None:
@@ -124,7 +128,7 @@ def test_the_namespace_goes_along(session: Session, engine: str) -> None:
     assert {0.5: [2.0, expected, 0.5], 2.0: [8.0, expected, 2.0]} == {
         record.params["lr"]: record.reported["loss"] for record in records
     }
-    assert (0.0, 3) == (namespace["data"][0], namespace["k"])
+    assert (namespace["data"][0], namespace["k"]) == (0.0, 3)
 
 
 def test_functions_and_their_closures_go_along(session: Session, engine: str) -> None:
@@ -137,25 +141,26 @@ def test_functions_and_their_closures_go_along(session: Session, engine: str) ->
     job = FunctionJob(work, {"entries": lambda value: int(value["loss"]) * 10})
     records = list(opened(session, job, {"x": [1, 2]}, engine).run())
 
-    assert {1: (3.0, 30), 2: (4.0, 40)} == {
-        r.params["x"]: (r.reported["loss"], r.reported["entries"]) for r in records
+    assert {r.params["x"]: (r.reported["loss"], r.reported["entries"]) for r in records} == {
+        1: (3.0, 30),
+        2: (4.0, 40),
     }
 
 
 def test_failures_in_workers_are_rows(session: Session, engine: str) -> None:
     """An error, an exit and an interrupt within a worker cost their trial, not the worker."""
-    source = "import sys\nif x == 1:\n    1 / 0\nif x == 2:\n    sys.exit(3)\nif x == 3:\n    raise KeyboardInterrupt\n"
+    source = "import sys\nif x == 1: 1 / 0\nif x == 2: sys.exit(3)\nif x == 3: raise KeyboardInterrupt\n"
     heard: list[str] = []
     callbacks = {"on_output": lambda _, text: heard.append(text)}
     records = list(opened(session, cell_job(source), {"x": [0, 1, 2, 3, 4]}, engine, callbacks).run())
 
-    assert {
+    assert {record.params["x"]: (record.state, record.error) for record in records} == {
         0: ("complete", None),
         1: ("failed", "ZeroDivisionError: division by zero"),
         2: ("failed", "SystemExit: 3"),
         3: ("interrupted", "KeyboardInterrupt"),
         4: ("complete", None),
-    } == {record.params["x"]: (record.state, record.error) for record in records}
+    }
     [trace] = heard
     assert "1 / 0" in trace
     assert "e2e_magic" not in trace
@@ -168,7 +173,7 @@ def test_fail_fast_raises_the_workers_error(session: Session, engine: str) -> No
         list(sweep.run())
 
     assert "failed" in [record.state for record in session.records]
-    assert 0 == sweep.progress.running
+    assert sweep.progress.running == 0
 
 
 def test_a_killed_worker_costs_its_trial_and_is_retried(
@@ -181,9 +186,9 @@ def test_a_killed_worker_costs_its_trial_and_is_retried(
 
     complete = [record.params["x"] for record in records if record.state == "complete"]
     failed = [record for record in records if record.state != "complete"]
-    assert [1, 2, 3, 4, 5] == sorted(complete)
-    assert [(2, "failed", "WorkerDied: the worker process ended in the middle of this trial")] == [
-        (record.params["x"], record.state, record.error) for record in failed
+    assert sorted(complete) == [1, 2, 3, 4, 5]
+    assert [(record.params["x"], record.state, record.error) for record in failed] == [
+        (2, "failed", "WorkerDied: the worker process ended in the middle of this trial")
     ]
     assert len({record.trial for record in records}) == 6
     assert [
@@ -199,10 +204,10 @@ def test_a_trial_that_always_kills_its_worker_is_given_up(session: Session) -> N
     sweep = opened(session, job, {"x": [1, 2, 3]}, "local:2", {"warn": warned.append})
     records = list(sweep.run())
 
-    assert [1, 3] == sorted(r.params["x"] for r in records if r.state == "complete")
-    assert [2, 2] == [r.params["x"] for r in records if r.state == "failed"]
+    assert sorted(r.params["x"] for r in records if r.state == "complete") == [1, 3]
+    assert [r.params["x"] for r in records if r.state == "failed"] == [2, 2]
     assert warned[-1].endswith("it is not tried again. The row says failed, and the sweep goes on")
-    assert (3, 1, 0) == (sweep.progress.done, sweep.progress.failed, sweep.progress.running)
+    assert (sweep.progress.done, sweep.progress.failed, sweep.progress.running) == (3, 1, 0)
 
 
 def test_abort_ends_a_running_trial(session: Session, tmp_path: Path) -> None:
@@ -219,21 +224,21 @@ def test_abort_ends_a_running_trial(session: Session, tmp_path: Path) -> None:
     records = list(opened(session, job, {"x": [0, 1, 2]}, "local:2", {"abort": abort}).run())
     took = time.monotonic() - asked[0]
 
-    assert {0: "complete", 1: "interrupted", 2: "interrupted"} == {r.params["x"]: r.state for r in records}
+    assert {r.params["x"]: r.state for r in records} == {0: "complete", 1: "interrupted", 2: "interrupted"}
     assert took < 1.0
     assert records[-1].error == "KeyboardInterrupt: the sweep was stopped"
 
 
 def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session) -> None:
-    """Interrupted in the foreground: the rows so far and those of the running trials stay; no process does."""
+    """Interrupted in the foreground: finished and running trials have rows, and no process stays."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     sweep = opened(session, cell_job("import time\ntime.sleep(x)"), {"x": [0, 60]}, "local:2")
+    running = sweep.run()
+    next(running)
     with pytest.raises(KeyboardInterrupt):
-        for _ in sweep.run():
-            raise KeyboardInterrupt
+        running.throw(KeyboardInterrupt)
 
-    del sweep
-    assert {0: "complete", 60: "interrupted"} == {r.params["x"]: r.state for r in session.records}
+    assert {r.params["x"]: r.state for r in session.records} == {0: "complete", 60: "interrupted"}
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
@@ -274,9 +279,9 @@ def test_a_large_array_is_sent_once(session: Session, engine: str, monkeypatch: 
     before = _received(engine)
     records = list(opened(session, job, {"x": list(range(12))}, engine, plan={"metrics": "cpu"}).run())
 
-    assert [2.0] * 12 == [record.reported["loss"] for record in records]
+    assert [record.reported["loss"] for record in records] == [2.0] * 12
     if engine.startswith("local"):
-        assert [200] == [size // 10**6 for size in written]
+        assert [size // 10**6 for size in written] == [200]
         assert set(packed) == {0}  # with a trial goes only where the file is
     else:
         assert len(packed) <= 2
@@ -350,8 +355,8 @@ def test_one_worker_is_another_process_and_not_concurrent(session: Session) -> N
     job = cell_job("import os\nx\n{'num_entries': os.getpid()}")
     records = list(opened(session, job, {"x": [1, 2]}, "local:1").run())
 
-    assert [False, False] == [record.concurrent for record in records]
-    assert 1 == len({record.reported["entries"] for record in records} - {os.getpid()})
+    assert [record.concurrent for record in records] == [False, False]
+    assert len({record.reported["entries"] for record in records} - {os.getpid()}) == 1
 
 
 def test_tpe_on_workers_is_reproducible(session: Session) -> None:
@@ -367,21 +372,21 @@ def test_tpe_on_workers_is_reproducible(session: Session) -> None:
 
 @pytest.mark.parametrize("backend", ["threading:2", "multiprocessing:2"])
 def test_any_backend_of_joblib(session: Session, backend: str) -> None:
-    """joblib's other backends run trials too; threads of one process are measured one at a time."""
+    """Joblib's other backends run trials too; threads of one process are measured one at a time."""
     heard: list[str] = []
     callbacks = {"on_output": lambda turn, text: heard.append(turn.label + text)}
     job = cell_job("print(x)\nif x == 2:\n    1 / 0\n{'loss': x}")
     sweep = opened(session, job, {"x": [1, 2, 3]}, backend, callbacks)
     records = list(sweep.run())
 
-    assert {1: "complete", 2: "failed", 3: "complete"} == {r.params["x"]: r.state for r in records}
+    assert {r.params["x"]: r.state for r in records} == {1: "complete", 2: "failed", 3: "complete"}
     assert {not backend.startswith("threading")} == {r.concurrent for r in records}
-    assert 3 == len(heard)
-    assert 0 == sweep.progress.running
+    assert len(heard) == 3
+    assert sweep.progress.running == 0
 
 
 def test_a_backend_that_is_not_installed_is_named(session: Session) -> None:
-    """ray and spark come with packages of their own."""
+    """Ray and spark come with packages of their own."""
     with pytest.raises(ImportError) as caught:
         list(opened(session, cell_job("x"), {"x": [1]}, "spark").run())
 
@@ -412,5 +417,5 @@ def test_threads_of_a_dask_worker_take_turns(session: Session, tmp_path: Path) -
         callbacks = {"on_output": lambda turn, text: heard.update({turn.params["x"]: text})}
         records = list(opened(session, job, {"x": [1, 2, 3]}, started.engine, callbacks).run())
 
-    assert {1: "1\n", 2: "2\n", 3: "3\n"} == heard
-    assert [False] * 3 == [record.concurrent for record in records]
+    assert heard == {1: "1\n", 2: "2\n", 3: "3\n"}
+    assert [record.concurrent for record in records] == [False] * 3

@@ -24,7 +24,10 @@ def dumps(value: Any) -> list[Any]:
     Exception
         Whatever an object raises that can't be pickled.
     """
-    import cloudpickle
+    try:
+        import cloudpickle
+    except ImportError:  # joblib up to 1.5 carries it along
+        from joblib.externals import cloudpickle
 
     apart: list[Any] = []
 

@@ -87,6 +87,10 @@ def _word(line: str, start: int, end: int) -> Word:
     return Word(text, start)
 
 
+class HelpAsked(Exception):  # noqa: N818 - it is no error: the words after %e2e were --help
+    """Carries the help of a subcommand to who shows it."""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are `UsageError` in words, so that a typo fails the cell."""
 
@@ -100,13 +104,22 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{self.prog}: {message}. See {self.prog}? for all options")
+        where = f"{self.prog} --help" if self.prog.startswith("%e2e ") else f"{self.prog}?"
+        raise UsageError(f"{self.prog}: {message}. See {where} for all options")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise UsageError(message or f"{self.prog} ended with {status}")
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse words; what is not known is an error that names the nearest option."""
+        """Parse words; what is not known is an error that names the nearest option.
+
+        Raises
+        ------
+        HelpAsked
+            For ``--help`` after a word of ``%e2e``.
+        """
+        if self.prog.startswith("%e2e ") and {"-h", "--help"} & set(words):
+            raise HelpAsked(self.format_help())
         found, rest = self.parse_known_args(list(words))
         if rest:
             word = rest[0]

@@ -11,14 +11,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from e2e_magic.charts import style
-from e2e_magic.jupyter.sweep_ledger import Entry, Ledger
+from e2e_magic.jupyter.sweep_ledger import Column, Ledger, text_of
 from e2e_magic.space import Axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis as MplAxis
     from matplotlib.figure import Figure
 
 WIDTH_PX, HEIGHT_PX = 364, 230
@@ -26,45 +27,46 @@ WIDTH_PX, HEIGHT_PX = 364, 230
 _LEFT, _RIGHT, _BOTTOM, _TOP = 68, 12, 44, 30
 _MOST_COLOURS = 6
 _LOG_FROM = 30.0
+_MOST_POINTS = 1500
+_DOTS: dict[str, Any] = {
+    "linestyle": "", "marker": "o", "markersize": 3.5, "alpha": 0.55, "markeredgewidth": 0
+}  # fmt: skip
+_Point = tuple[float, float]
 
 
 def by_parameter(ledger: Ledger, axes: Sequence[Axis]) -> Figure | None:
-    """Draw the target against the first axis, a colour per value of the second.
+    """Draw the target against the first axis, a colour per value of another.
 
     Returns
     -------
     Figure or None
         None as long as nothing can be drawn.
     """
-    entries = ledger.ranked()
-    if not entries or not axes or ledger.goal.name is None:
+    points = ledger.points()
+    if not points or not axes or ledger.goal.name is None:
         return None
-    first, colours = axes[0], _coloured(entries, axes[1:])
-    figure, ax = _framed(first.name, style.label(ledger.goal.name))
-    place, names = _places(entries, first)
+    column, colours = ledger.column(axes[0].names), _coloured(ledger, axes[1:])
+    figure, ax = _framed(axes[0].name, style.label(ledger.goal.name))
+    place, names = _places(column, axes[0])
     groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for entry in entries:
-        key = "" if colours is None else _text(entry.record.params.get(colours))
-        value = ledger.value(entry)
-        if value is not None:
-            groups[key].append((place[_text(_of(entry, first))], value))
+    for number, value in points:
+        key = "" if colours is None else colours.texts[number]
+        groups[key].append((place[column.texts[number]], value))
     handles = []
-    for n, (_, points) in enumerate(groups.items()):
+    for n, group in enumerate(groups.values()):
         colour = style.PALETTE[n % len(style.PALETTE)]
-        ax.plot(*zip(*points, strict=True), "o", color=colour, markersize=3.5, alpha=0.55, markeredgewidth=0)
-        middles = _medians(points)
-        handles.append(ax.plot(*zip(*middles, strict=True), "-", color=colour, linewidth=1.6)[0])
-    if names is None and _logarithmic(list(place.values()), first.kind):
-        ax.set_xscale("log")
-        ax.xaxis.set_minor_locator(NullLocator())
-    elif names is None:
-        whole = all(number.is_integer() for number in place.values())
-        style.plain_ticks(ax.xaxis, 5, integer=whole)
-    _scales(ax, [value for points in groups.values() for _, value in points])
+        ax.plot(*zip(*_thinned(group, _MOST_POINTS // len(groups)), strict=True), color=colour, **_DOTS)
+        handles.append(ax.plot(*zip(*_medians(group), strict=True), "-", color=colour, linewidth=1.6)[0])
     if names is not None:
         style.name_ticks(ax.xaxis, list(range(len(names))), names, most=max(4, 44 // max(len(names), 1)))
+    elif axes[0].kind in ("geometric", "loguniform") and min(place.values()) > 0:
+        ax.set_xscale("log")
+        _plain_powers(ax.xaxis)
+    else:
+        style.plain_ticks(ax.xaxis, 5, integer=all(number.is_integer() for number in place.values()))
+    _scale(ax, [value for _, value in points])
     if colours is not None:
-        title = f"{colours} = "
+        title = f"{colours.names[0]} = "
         texts = [f"{title if not n else ''}{name}" for n, name in enumerate(groups)]
         style.legend(ax, handles, texts, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(groups))
     return figure
@@ -72,17 +74,19 @@ def by_parameter(ledger: Ledger, axes: Sequence[Axis]) -> Figure | None:
 
 def over_trials(ledger: Ledger) -> Figure | None:
     """Draw the target of each trial in their order, and the best so far."""
-    entries = ledger.ranked()
-    if not entries or ledger.goal.name is None:
+    values = [value for _, value in ledger.points()]
+    if not values or ledger.goal.name is None:
         return None
     figure, ax = _framed("trials, in their order", style.label(ledger.goal.name))
-    values = [value for entry in entries if (value := ledger.value(entry)) is not None]
-    numbers = range(1, len(values) + 1)
-    points = ax.plot(numbers, values, "o", color=style.INK, markersize=3.5, alpha=0.55, markeredgewidth=0)[0]
-    best = ax.step(numbers, ledger.best_so_far[: len(values)], where="post", color=style.BLUE, linewidth=1.8)[
-        0
-    ]
-    _scales(ax, values)
+    numbered = list(enumerate(values, start=1))
+    points = ax.plot(*zip(*_thinned(numbered, _MOST_POINTS), strict=True), color=style.INK, **_DOTS)[0]
+    steps = [numbered[0]]
+    for number, value in numbered:
+        if ledger.goal.cost(value) < ledger.goal.cost(steps[-1][1]):
+            steps.append((number, value))
+    steps.append((len(values), steps[-1][1]))
+    best = ax.step(*zip(*steps, strict=True), where="post", color=style.BLUE, linewidth=1.8)[0]
+    _scale(ax, values)
     style.plain_ticks(ax.xaxis, 5, integer=True)
     legend = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
     style.legend(ax, [best, points], ["best so far", "a trial"], **legend)
@@ -108,44 +112,45 @@ def _framed(x: str, y: str) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _scales(ax: Axes, values: Sequence[float]) -> None:
-    if values and min(values) > 0 and max(values) / min(values) >= _LOG_FROM:
+def _scale(ax: Axes, values: Sequence[float]) -> None:
+    if min(values) > 0 and max(values) / min(values) >= _LOG_FROM:
         ax.set_yscale("log")
-        ax.yaxis.set_minor_locator(NullLocator())
+        _plain_powers(ax.yaxis)
     else:
         style.plain_ticks(ax.yaxis, 5)
 
 
-def _logarithmic(places: Sequence[float], kind: str) -> bool:
-    return kind in ("geometric", "loguniform") and min(places) > 0
+def _plain_powers(axis: MplAxis) -> None:
+    """Write a logarithmic axis' ticks plainly: setting formulas would take 300 ms."""
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def _of(entry: Entry, axis: Axis) -> Any:
-    values = [entry.record.params.get(name) for name in axis.names]
-    return values[0] if len(values) == 1 else tuple(values)
-
-
-def _places(entries: Sequence[Entry], axis: Axis) -> tuple[dict[str, float], list[str] | None]:
+def _places(column: Column, axis: Axis) -> tuple[dict[str, float], list[str] | None]:
     """Return where each value stands on the axis, and the values' names where they are no numbers."""
-    found = {_text(value): value for value in (_of(entry, axis) for entry in entries)}
+    found = column.values
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in found.values()):
         numbers = {text: float(value) for text, value in found.items()}
         if all(math.isfinite(number) for number in numbers.values()):
             return numbers, None
-    listed = [_text(value) for value in axis.values]
-    order = {text: n for n, text in enumerate(dict.fromkeys([*listed, *found]))}
+    order = dict.fromkeys([*map(text_of, axis.values), *found])
     names = [text for text in order if text in found]
     return {text: float(n) for n, text in enumerate(names)}, names
 
 
-def _coloured(entries: Sequence[Entry], axes: Sequence[Axis]) -> str | None:
+def _coloured(ledger: Ledger, axes: Sequence[Axis]) -> Column | None:
     """Return the parameter whose values are few enough to be told apart by colour."""
     for axis in axes:
         for name in axis.names:
-            few = len({_text(entry.record.params.get(name)) for entry in entries})
-            if 1 < few <= _MOST_COLOURS:
-                return name
+            column = ledger.column((name,))
+            if 1 < len(column.values) <= _MOST_COLOURS:
+                return column
     return None
+
+
+def _thinned(points: Sequence[_Point], most: int) -> Sequence[_Point]:
+    """Take so many of the points, evenly: more would lie on top of each other."""
+    return points[:: max(1, -(-len(points) // max(most, 1)))]
 
 
 def _medians(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -158,9 +163,3 @@ def _medians(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
         half = len(ys) // 2
         found.append((x, ys[half] if len(ys) % 2 else (ys[half - 1] + ys[half]) / 2))
     return found
-
-
-def _text(value: Any) -> str:
-    return (
-        f"{value:.6g}" if isinstance(value, float) else repr(value) if not isinstance(value, str) else value
-    )

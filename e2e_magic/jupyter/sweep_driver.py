@@ -132,7 +132,8 @@ class Driver:
                 with captured(self._shell, self._take), interruptible():
                     if next(trials, None) is None:
                         break
-                self._between()
+                with interruptible():
+                    self._between()
         except asyncio.CancelledError:
             self._ended(KeyboardInterrupt())
             raise

@@ -10,7 +10,7 @@ import bisect
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from e2e_magic.derived import derive
 from e2e_magic.record import Record
@@ -29,6 +29,25 @@ class Entry:
     values: Mapping[str, Any]
 
 
+class Column:
+    """What the trials' parameters of some names are, as text, and the values behind each text."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.texts: list[str] = []
+        self.values: dict[str, Any] = {}
+
+    def follow(self, entries: Sequence[Entry]) -> Self:
+        """Take in the entries that are new."""
+        for entry in entries[len(self.texts) :]:
+            values = tuple(entry.record.params.get(name) for name in self.names)
+            value = values[0] if len(values) == 1 else values
+            text = text_of(value)
+            self.values.setdefault(text, value)
+            self.texts.append(text)
+        return self
+
+
 class Ledger:
     """The trials of a panel, best first. Any thread may add, any may read.
 
@@ -42,7 +61,8 @@ class Ledger:
         self.goal = goal
         self.entries: list[Entry] = []
         self.columns: list[str] = []
-        self.best_so_far: list[float] = []  # of the complete trials, in their order
+        self._points: list[tuple[int, float]] = []
+        self._columns: dict[tuple[str, ...], Column] = {}
         self._lock = threading.RLock()
         self._ranked: list[tuple[float, int]] = []
         self._early: list[Entry] = []
@@ -73,7 +93,7 @@ class Ledger:
             self._again()
 
     def _again(self) -> None:
-        self._ranked, self.best_so_far, self._for = [], [], self.goal.name
+        self._ranked, self._points, self._for = [], [], self.goal.name
         for number in range(len(self.entries)):
             self._rank(number)
 
@@ -88,7 +108,7 @@ class Ledger:
         if value is None:
             return
         bisect.insort(self._ranked, (goal.cost(value), number))
-        self.best_so_far.append(goal.cost(self._ranked[0][0]) if goal.maximize else self._ranked[0][0])
+        self._points.append((number, value))
 
     def value(self, entry: Entry) -> float | None:
         """Return the target's value of a complete trial; None where there is none."""
@@ -113,10 +133,22 @@ class Ledger:
             early = sum(entry.record.state == state for entry in self._early)
             return len(self.entries) - len(self._early) if state == "complete" else early
 
-    def ranked(self) -> Sequence[Entry]:
-        """Return the complete trials that have the target, in the order in which they ended."""
+    def points(self) -> list[tuple[int, float]]:
+        """Return the place among the entries and the target of each complete trial that has one."""
         with self._lock:
-            return [self.entries[n] for n in sorted(number for _, number in self._ranked)]
+            return list(self._points)
+
+    def column(self, names: tuple[str, ...]) -> Column:
+        """Return the parameters of these names, for each entry."""
+        with self._lock:
+            return self._columns.setdefault(names, Column(names)).follow(self.entries)
+
+
+def text_of(value: Any) -> str:
+    """Write a parameter's value for a chart or a table."""
+    if isinstance(value, str):
+        return value
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
 def within(space: Space, params: Mapping[str, Any]) -> bool:

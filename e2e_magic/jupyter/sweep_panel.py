@@ -59,9 +59,12 @@ class SweepPanel:
         self._shell = shell
         self._session = session
         self._lock = threading.RLock()
+        self._painting = threading.Lock()
+        self._closed = False
         self._log = TrialLog()
         self._static = StaticOutput(shell)
         self._driver = Driver(shell, _loop(), hear=self._log.hear, between=self._look, ended=self._ended)
+        self._before = session.finished(offer.stage, offer.cell)
         self._sweep: Sweep | None = None
         self._ledger: Ledger | None = None
         self._axes: tuple[Axis, ...] = ()
@@ -126,7 +129,10 @@ class SweepPanel:
     def close(self) -> None:
         """Stop, leave no thread or process, and let nothing be pressed any more."""
         self._driver.close()
-        self._quiet.wait(_CLOSE_S)
+        with self._lock:
+            self._closed = True
+            if self.running:  # a task on the kernel's loop, which waits for us: it will find itself cancelled
+                self._over(KeyboardInterrupt())
         for thread in (self._loading, self._watching):
             if thread is not None and thread is not threading.current_thread():
                 thread.join(_CLOSE_S)
@@ -182,12 +188,16 @@ class SweepPanel:
         self.view.complain("")
         self.view.count(f"{plan.total:,} trial{several}: {plan.described()}")
         self.view.line(self._line)
-        self.view.enable(run=True, stop=False, resume=self._resumable())
+        self.view.enable(run=True, stop=False, resume=self._resumable(plan))
 
-    def _resumable(self) -> bool:
+    def _resumable(self, plan: SweepPlan) -> bool:
+        """Tell whether some of the trials are done, here or in the store, and perhaps not all."""
+        if self._complete and self._ran == self._line:
+            return False
         ledger = self._ledger
-        began = ledger is not None and ledger.count("complete") > 0
-        return began and not (self._complete and self._ran == self._line)
+        if ledger is not None:
+            return ledger.count("complete") > 0
+        return any(within(plan.space, record.params) for record in self._before)
 
     def _read(self) -> tuple[SweepPlan, CellJob]:
         """Return the plan and the job that the widgets stand for; the line follows."""
@@ -267,15 +277,16 @@ class SweepPanel:
 
     def _look(self) -> None:
         """Show what is new."""
-        sweep = self._sweep
-        if sweep is None or not self.running:
-            return
-        self.view.progress(sweep.progress)
-        self.view.log(self._log)
-        if self._pages.due():
-            began = time.monotonic()
-            self._static.update(self._page())
-            self._pages.done(began)
+        with self._painting:  # the last page is the one that stays
+            sweep = self._sweep
+            if sweep is None or not self.running:
+                return
+            self.view.progress(sweep.progress)
+            self.view.log(self._log)
+            if self._pages.due():
+                began = time.monotonic()
+                self._static.update(self._page())
+                self._pages.done(began)
 
     def _page(self) -> dict[str, str]:
         if self._ledger is None:
@@ -285,7 +296,8 @@ class SweepPanel:
     def _ended(self, error: BaseException | None) -> None:
         """Take note that the sweep has ended; called by the driver."""
         with self._lock:
-            self._over(error)
+            if not self._closed:
+                self._over(error)
 
     def _over(self, error: BaseException | None) -> None:
         sweep, self.running = self._sweep, False
@@ -295,12 +307,15 @@ class SweepPanel:
         self._settings.lock(False)
         self.view.log(self._log)
         if sweep is not None:
-            self.view.progress(sweep.progress)
-            self._static.update(self._page())
+            interrupted = sum(record.state == "interrupted" for record in sweep.records)
+            self.view.progress(sweep.progress, interrupted)
             self._say_end(sweep, error)
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self.view.complain(in_words(error))
-        self.view.enable(run=True, stop=False, resume=self._resumable())
+        self.view.enable(run=True, stop=False, resume=sweep is not None and self._resumable(sweep.plan))
+        if sweep is not None:
+            with self._painting:
+                self._static.update(self._page())
 
     def _say_end(self, sweep: Sweep, error: BaseException | None) -> None:
         last = sweep.records[-1] if sweep.records else None

@@ -153,11 +153,9 @@ class SweepView:
         detail = f": {escape(text)}" if text else ""
         self._state.value = f'<span data-state="{word}"><b>{word}</b>{detail}</span>'
 
-    def progress(self, progress: Progress | None) -> None:
-        """Show how far it is and how long the rest takes."""
-        if progress is None:
-            return
-        ended = progress.done + progress.skipped
+    def progress(self, progress: Progress, interrupted: int = 0) -> None:
+        """Show how far it is and how long the rest takes; what was interrupted isn't done."""
+        ended = progress.done + progress.skipped - interrupted
         self._bar.max, self._bar.value = max(progress.total, 1), ended
         self._bar.style = {
             "bar_color": _COLOURS["failed" if progress.failed else "running" if progress.left else "done"]
@@ -166,6 +164,8 @@ class SweepView:
         if progress.skipped:
             parts.append(f"{progress.skipped:,} of them before")
         parts.append(f"{progress.failed:,} failed")
+        if interrupted:
+            parts.append(f"{interrupted:,} interrupted")
         left = progress.left_s
         if left is not None and progress.left and progress.running:
             parts.append(f"about {quantity(left, 's')} left")

@@ -174,9 +174,10 @@ class Decoder:
     def _shared(self, texts: Sequence[str]) -> list[Any]:
         """Read JSON texts of which most are equal."""
         parsed = self._parsed
-        fresh = [text for text in dict.fromkeys(texts) if text not in parsed]
-        if len(fresh) > len(texts) // 2:
+        fresh = [text for text in set(texts[:_FEW]) if text not in parsed]
+        if len(fresh) > len(texts[:_FEW]) // 2:  # they hardly repeat: don't look for it
             return packing.read_all(texts)
+        fresh = [text for text in set(texts) if text not in parsed]
         parsed.update(zip(fresh, packing.read_all(fresh), strict=True))
         return [parsed[text] for text in texts]
 
@@ -212,3 +213,5 @@ def _escaped(text: str | None) -> str | None:
 
 
 _NO_SERIES: Mapping[str, Series] = {}
+# Of so many texts it is told whether the others repeat.
+_FEW = 100

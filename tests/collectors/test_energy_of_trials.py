@@ -221,7 +221,7 @@ def test_the_magic_takes_both_settings(shell: Any, session: Session, machine: Ma
 
     result = shell.run_cell("%e2e run light --carbon much")
     assert str(result.error_in_exec) == (
-        "%e2e run: argument --carbon: expected a number, got 'much'. See %e2e run? for all options"
+        "%e2e run: argument --carbon: expected a number, got 'much'. See %e2e run --help for all options"
     )
     assert session.run.name == "heavy"
 

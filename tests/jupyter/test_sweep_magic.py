@@ -14,20 +14,21 @@ TRAIN = "print('lr', lr)\nseen = lr\n{'loss': lr * b}"
 
 
 def usage(shell: Any, cell: str) -> str:
+    """Run a cell that must be refused, and return what is said."""
     with pytest.raises(UsageError) as caught:
         shell.run_cell(cell).raise_error()
     return str(caught.value)
 
 
 def test_a_cell_is_swept(shell: Any, session: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """Parameters are variables of the cell; each trial's prints stand below its name; the value is the result."""
+    """Parameters are variables of the cell; prints stand below their trial; the value is the result."""
     shell.user_ns.update(lr="mine")
     value = shell.run_cell(f"%%e2esweep train lr=0.1,0.2 b=[2] -m cpu -o kept\n{TRAIN}").result
 
     assert value is shell.user_ns["kept"]
-    assert {"lr": 0.1, "b": 2} == value.best
-    assert [0.1, 0.2] == value.frame["param_lr"].tolist()
-    assert ("mine", 0.2) == (shell.user_ns["lr"], shell.user_ns["seen"])
+    assert value.best == {"lr": 0.1, "b": 2}
+    assert value.frame["param_lr"].tolist() == [0.1, 0.2]
+    assert (shell.user_ns["lr"], shell.user_ns["seen"]) == ("mine", 0.2)
     assert "b" not in shell.user_ns
     assert capsys.readouterr().out.startswith(
         "trial 1: lr=0.1, b=2\nlr 0.1\ntrial 2: lr=0.2, b=2\nlr 0.2\nOut["
@@ -43,8 +44,8 @@ def test_values_are_evaluated_in_the_users_namespace(shell: Any, session: Any) -
         "{'loss': w * lr * a * b}"
     ).raise_error()
 
-    assert 12 == len(session.records)
-    assert {"w": 1, "lr": 0.1, "a": 3, "b": 5} == session.records[0].params
+    assert len(session.records) == 12
+    assert session.records[0].params == {"w": 1, "lr": 0.1, "a": 3, "b": 5}
     assert {float} == {type(record.params["lr"]) for record in session.records}
 
 
@@ -53,7 +54,7 @@ def test_a_quiet_sweep_shows_only_what_trials_print(
 ) -> None:
     """With -q the result is in the variable only."""
     assert shell.run_cell("%%e2esweep t x=1,2 -q -o kept -m cpu\nx").result is None
-    assert "" == capsys.readouterr().out
+    assert capsys.readouterr().out == ""
     assert 2 == len(shell.user_ns["kept"].frame) == len(session.records)
 
 
@@ -127,7 +128,7 @@ def test_parameters_read_in_other_ways(shell: Any, session: Any, cell: str) -> N
     shell.run_cell("def use_lr():\n    return lr * 2")
     shell.run_cell(f"%%e2esweep t lr=1,2 -m cpu -q\n{cell}").raise_error()
 
-    assert ["complete"] * 2 == [record.state for record in session.records]
+    assert [record.state for record in session.records] == ["complete"] * 2
 
 
 def test_failed_trials_are_said_and_the_sweep_goes_on(
@@ -136,8 +137,8 @@ def test_failed_trials_are_said_and_the_sweep_goes_on(
     """A failed trial is a line, a row, and no failure of the cell."""
     shell.run_cell("%%e2esweep t x=0,1 -m cpu -q\n1 / x").raise_error()
 
-    assert ["failed", "complete"] == [record.state for record in session.records]
-    assert "e2e_magic: trial 1: x=0 failed: ZeroDivisionError: division by zero\n" == capsys.readouterr().err
+    assert [record.state for record in session.records] == ["failed", "complete"]
+    assert capsys.readouterr().err == "e2e_magic: trial 1: x=0 failed: ZeroDivisionError: division by zero\n"
 
 
 def test_fail_fast_fails_the_cell_with_the_users_error(
@@ -161,7 +162,7 @@ def test_an_interrupt_shows_the_rows_and_goes_on(
     outcome = shell.run_cell("%%e2esweep t x=1,2,3 -m cpu\nif x == 2:\n    raise KeyboardInterrupt\nx")
 
     assert isinstance(outcome.error_in_exec or outcome.error_before_exec, KeyboardInterrupt)
-    assert ["complete", "interrupted"] == [record.state for record in session.records]
+    assert [record.state for record in session.records] == ["complete", "interrupted"]
     assert "t: 2 of 3 trials (1 interrupted)" in capsys.readouterr().out
 
 
@@ -191,8 +192,8 @@ def test_a_cell_that_awaits_is_swept(shell: Any, session: Any) -> None:
     outcome = asyncio.run(shell.run_cell_async(body, transformed_cell=shell.transform_cell(body)))
     outcome.raise_error()
 
-    assert [1.0, 2.0] == shell.user_ns["kept"].frame["loss"].tolist()
-    assert ["complete"] * 2 == [record.state for record in session.records]
+    assert shell.user_ns["kept"].frame["loss"].tolist() == [1.0, 2.0]
+    assert [record.state for record in session.records] == ["complete"] * 2
 
 
 def test_a_sweep_on_workers(shell: Any, session: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -203,7 +204,7 @@ def test_a_sweep_on_workers(shell: Any, session: Any, capsys: pytest.CaptureFixt
     ).raise_error()
     shown = capsys.readouterr().out
 
-    assert {1: 10, 2: 40} == {r.params["x"]: r.reported["loss"] for r in session.records}
+    assert {r.params["x"]: r.reported["loss"] for r in session.records} == {1: 10, 2: 40}
     assert "trial 1: x=1\nx is 1\n" in shown
     assert "trial 2: x=2\nx is 2\n" in shown
 
@@ -212,8 +213,8 @@ def test_expressions_see_the_parameters(shell: Any, session: Any) -> None:
     """EXPR options are evaluated while the parameters are in place."""
     shell.run_cell("%%e2esweep t x=1,2 -m cpu -q -n x*100 --loss y\ny = x / 2").raise_error()
 
-    assert [100, 200] == [record.reported["entries"] for record in session.records]
-    assert [0.5, 1.0] == [record.reported["loss"] for record in session.records]
+    assert [record.reported["entries"] for record in session.records] == [100, 200]
+    assert [record.reported["loss"] for record in session.records] == [0.5, 1.0]
 
 
 def test_help_is_shown_and_nothing_runs(shell: Any, session: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -230,5 +231,5 @@ def test_parameters_stand_anywhere_on_the_line() -> None:
         "a=1,2 train -n total==3 'layers=[(8,), (8, 8)]' --target loss \"(x, y)=zip([1], [2])\" -q"
     )
 
-    assert ["a=1,2", "layers=[(8,), (8, 8)]", "(x, y)=zip([1], [2])"] == options.parameters
-    assert ("train", "loss", True) == (options.stage, options.target, options.quiet)
+    assert options.parameters == ["a=1,2", "layers=[(8,), (8, 8)]", "(x, y)=zip([1], [2])"]
+    assert (options.stage, options.target, options.quiet) == ("train", "loss", True)

@@ -42,6 +42,8 @@ class PanelPage:
             self._take(message)
             idle = message["msg_type"] == "status" and message["content"]["execution_state"] == "idle"
             if idle and message["parent_header"].get("msg_id") == request:
+                if self.text.startswith("UsageError"):  # IPython writes this one to the error stream
+                    self.error = self.text.strip()
                 return
         raise TimeoutError(code)
 

@@ -7,7 +7,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ for n in range(50):
 
 
 @pytest.fixture
-def beside(fresh_kernel: Any, tmp_path: Path) -> Iterator[Any]:
+def beside(fresh_kernel: Any) -> Any:
     """Give a kernel that keeps its trials in the default store of its directory."""
     assert fresh_kernel.execute("import os; os.environ.pop('E2E_MAGIC_STORE'); os.getcwd()").status == "ok"
-    yield fresh_kernel
+    return fresh_kernel
 
 
 def test_trials_are_kept_beside_the_notebook(beside: Any, tmp_path: Path) -> None:

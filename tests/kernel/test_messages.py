@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from IPython.core.error import UsageError
 
+from e2e_magic.jupyter.words import SUBCOMMANDS
+
 
 @pytest.fixture(autouse=True)
 def _loaded(kernel: Any) -> Iterator[None]:
@@ -376,6 +378,12 @@ class TestErrors:
         )
         assert value(kernel, "float(e2e.results(run='test')['entries'].iloc[-1])") == 10.0
 
+    def test_each_subcommand_explains_itself(self, shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+        """``--help`` after a word shows its usage and does nothing."""
+        for word in SUBCOMMANDS:
+            assert shell.run_line_magic("e2e", f"{word} --help") is None
+            assert f"usage: %e2e {word}" in capsys.readouterr().out
+
     @pytest.mark.parametrize(
         ("line", "sentence"),
         [
@@ -383,9 +391,12 @@ class TestErrors:
                 "resluts",
                 "%e2e: there is no subcommand 'resluts' (did you mean results?); "
                 "allowed are results, samples, epochs, trials, confusions, runs, metrics, run, "
-                "pipeline, export, auto",
+                "pipeline, compare, influence, pareto, panel, export, report, import, store, baseline, auto",
             ),
-            ("auto maybe", "%e2e auto: expected on or off, got 'maybe'. See %e2e auto? for all options"),
+            (
+                "auto maybe",
+                "%e2e auto: expected on or off, got 'maybe'. See %e2e auto --help for all options",
+            ),
             (
                 "results --stage nowhere",
                 "stage: there is no stage 'nowhere'; measured are prepare",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -50,6 +51,10 @@ def postgresql(need: Callable[..., None]) -> Iterator[str]:
     say(str(programs / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "tester", "-E", "UTF8")
     control = [str(programs / "pg_ctl"), "-D", str(folder / "data"), "-l", str(folder / "log")]
     say(*control, "-w", "-o", options, "start")
+    # It is nobody's child, and must not outlive tests that are killed.
+    stop = shlex.join([*user, *control, "-m", "immediate", "stop"])
+    watch = f"while kill -0 {os.getpid()}; do sleep 1; done; {stop}; rm -rf {shlex.quote(str(folder))}"
+    subprocess.run(["sh", "-c", f"({watch}) </dev/null >/dev/null 2>&1 &"], check=True)
     yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
     say(*control, "-m", "immediate", "stop")
     shutil.rmtree(folder)

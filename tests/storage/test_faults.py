@@ -175,7 +175,8 @@ def test_a_folder_that_may_not_be_written(folder: Path, as_nobody: Callable[[Any
 
     assert said == (
         f"StoreError: the store {folder / 'e2ebench.db'} can't be opened: "
-        "the file can't be opened or made there; check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH"
+        "the file can't be opened or made there; "
+        "check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH"
     )
     assert list(folder.iterdir()) == []
 

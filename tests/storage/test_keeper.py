@@ -59,7 +59,8 @@ def test_a_failure_is_said_once_and_made_good_later(keeper: Keeper, tmp_path: Pa
 
     assert said == [
         f"the store {tmp_path / 'later' / 'e2ebench.db'} can't be opened: "
-        "the file can't be opened or made there; check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH. "
+        "the file can't be opened or made there; "
+        "check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH. "
         "Meanwhile trials are kept in memory; they are written as soon as it works"
     ]
     assert [r.trial for r in keeper.unsaved] == [1, 2, 3]

@@ -9,10 +9,10 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from e2e_magic.jupyter.arguments import split
+from e2e_magic.jupyter.arguments import HelpAsked, split
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.words import comparing, energy, files, frames, kept, panel, running, sweeps
-from e2e_magic.jupyter.words.line import Line, Subcommand
+from e2e_magic.jupyter.words.line import Line, Subcommand, say
 from e2e_magic.plan import nearest
 from e2e_magic.session import Session
 
@@ -69,7 +69,11 @@ def act(text: str, session: Session, auto: Auto, shell: InteractiveShell) -> Any
             f"%e2e: there is no subcommand {name!r}{nearest(name, SUBCOMMANDS)}; "
             f"allowed are {', '.join(SUBCOMMANDS)}"
         )
-    return SUBCOMMANDS[name].act(Line(rest, session, auto, shell))
+    try:
+        return SUBCOMMANDS[name].act(Line(rest, session, auto, shell))
+    except HelpAsked as asked:
+        say(str(asked))
+        return None
 
 
 def overview() -> str:
@@ -81,6 +85,7 @@ def overview() -> str:
             "e2e_magic: what each stage of a pipeline costs and gains.",
             "",
             "  %%e2ebench [STAGE]  measures a cell; %e2ebench STATEMENT measures a statement",
+            "  %%e2esweep STAGE NAME=VALUES  runs a cell once per combination; --panel: with sliders",
             "",
             *lines,
         ]
@@ -95,5 +100,6 @@ def _overview_html() -> str:
     )
     return (
         "<div><b>e2e_magic</b>: <code>%%e2ebench [STAGE]</code> measures a cell, "
-        f"<code>%e2ebench STATEMENT</code> a statement.<table>{rows}</table></div>"
+        "<code>%e2ebench STATEMENT</code> a statement; <code>%%e2esweep STAGE NAME=VALUES</code> runs a cell "
+        f"once per combination, with <code>--panel</code> by sliders.<table>{rows}</table></div>"
     )

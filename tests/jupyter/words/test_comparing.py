@@ -83,7 +83,7 @@ def test_the_guard_fails_the_cell(two_runs: Any, shell: Any) -> None:  # noqa: A
         ("compare --panel --fail-over 1%", "compare: --panel shows, --fail-over guards: take one of them"),
         (
             "pareto accuracy",
-            "%e2e pareto: the following arguments are required: Y. See %e2e pareto? for all options",
+            "%e2e pareto: the following arguments are required: Y. See %e2e pareto --help for all options",
         ),
         (
             "influence -y acuracy",

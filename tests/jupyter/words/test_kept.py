@@ -119,7 +119,7 @@ def test_where_nobody_can_answer_it_says_how(
     assert str(caught.value) == (
         "%e2e runs: nobody can answer here; to delete run first "
         f"({row['id']}, {row['started_at']:%Y-%m-%d %H:%M} UTC) with 1 trial, add --yes. "
-        "See %e2e runs? for all options"
+        "See %e2e runs --help for all options"
     )
 
     shell.run_line_magic("e2e", "runs --delete first --yes")

@@ -1,0 +1,97 @@
+"""How long the sweep panel's table and charts take to update with 10,000 finished trials.
+
+Run by itself: ``python tests/benchmarks/bench_panel.py``. `run` measures in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+TRIALS = 10_000
+ROUNDS = 7
+
+
+def records(count: int) -> list[Any]:
+    """Make the trials of a sweep over three parameters, one in a hundred failed."""
+    from e2e_magic.record import Record
+
+    start = datetime(2026, 8, 1, tzinfo=UTC)
+    return [
+        Record(
+            run="ab12cd",
+            stage="train",
+            trial=n + 1,
+            repeat=1,
+            state="failed" if n % 100 == 99 else "complete",
+            error="ValueError: loss is nan" if n % 100 == 99 else None,
+            started_at=start + timedelta(seconds=n),
+            sweep="s1",
+            params={"lr": 10 ** (n % 50 / 12 - 4), "batch_size": 2 ** (n % 6), "layers": (8, n % 4)},
+            readings={"wall_time_s": 1 + n * 1e-5, "cpu_time_s": 1.0, "peak_rss_mib": 100.0, "samples": 10},
+            reported={"loss": 1 / (1 + n % 977), "accuracy": n % 977 / 977},
+            host="bench",
+        )
+        for n in range(count)
+    ]
+
+
+def _row(what: str, value: float, unit: str, target: str = "") -> dict[str, Any]:
+    return {"what": what, "value": value, "unit": unit, "target": target}
+
+
+def measured() -> list[dict[str, Any]]:
+    """Measure in this process: the fastest and the middle of some rounds."""
+    from e2e_magic.jupyter.sweep_ledger import Ledger
+    from e2e_magic.jupyter.sweep_page import load_charts, page
+    from e2e_magic.schedule import Goal
+    from e2e_magic.space import Space
+
+    load_charts()
+    axes = Space.parse("lr=geomspace(1e-4,1,50) batch_size=[1,2,4,8,16,32] layers=[(8, 0), (8, 1)]").axes
+    trials = records(TRIALS + ROUNDS)
+    ledger = Ledger(Goal("loss", None, {"loss": "lower"}))
+    began = time.perf_counter()
+    for record in trials[:TRIALS]:
+        ledger.add(record)
+    added = time.perf_counter() - began
+    took = []
+    for record in trials[TRIALS:]:  # one more trial has come each time, as in a sweep
+        began = time.perf_counter()
+        ledger.add(record)
+        made = page("train", ledger, axes, TRIALS)
+        took.append(time.perf_counter() - began)
+    title = f"panel, {TRIALS:,} trials:"
+    return [
+        _row(f"{title} table and both charts anew", statistics.median(took), "s", "<= 0.5"),
+        _row(f"{title} the slowest of {ROUNDS} updates", max(took), "s", "<= 0.5"),
+        _row(f"{title} taking one trial in", added / TRIALS * 1e6, "µs"),
+        _row(f"{title} size of the page", len(made["text/html"]) / 1024, "KiB"),
+    ]
+
+
+def run() -> list[dict[str, Any]]:
+    """Measure in a process of its own and return the rows: what, value, unit, target."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--json"], capture_output=True, text=True, check=True, timeout=300
+    )
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
+def main() -> None:
+    """Print the table, or the rows as JSON for `run`."""
+    if "--json" in sys.argv:
+        sys.stdout.write(json.dumps(measured()))
+        return
+    for row in run():
+        print(f"{row['what']:<66} {row['value']:>8.3g} {row['unit']:<4} {row['target']}")
+
+
+if __name__ == "__main__":
+    main()
