@@ -30,6 +30,8 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
 )
 CONNECT_S = 10.0
+# How often, and how far apart, it is looked whether loky has let go of its semaphores.
+_TRIES, _BETWEEN_S = 10, 0.05
 LOOK_EVERY_S = 2.0
 # A cluster without any worker for so long is given up.
 WITHOUT_WORKERS_S = 30.0
@@ -163,11 +165,28 @@ def trackers() -> list[Any]:
 
 
 def end_trackers(others: Sequence[Any]) -> None:
-    """End those that were started since: left alone they would stay until this process ends."""
-    gc.collect()  # semaphores say goodbye to their tracker when they are forgotten
+    """End those that were started since: left alone they would stay until this process ends.
+
+    A semaphore that is forgotten later would start its tracker anew, to say goodbye to it: where one lives
+    on (in the frames of an error, say), the trackers stay.
+    """
+    for _ in range(_TRIES):
+        gc.collect()
+        if not _semaphores():
+            break
+        time.sleep(_BETWEEN_S)
+    else:
+        return
     for tracker in trackers():
         if tracker not in others:
             tracker._stop()
+
+
+def _semaphores() -> bool:
+    """Tell whether a semaphore of loky's lives."""
+    from joblib.externals.loky.backend.synchronize import SemLock
+
+    return any(issubclass(type(thing), SemLock) for thing in gc.get_objects())
 
 
 def _roomy(size: int) -> str | None:

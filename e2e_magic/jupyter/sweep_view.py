@@ -158,7 +158,9 @@ class SweepView:
         ended = progress.done + progress.skipped - interrupted
         self._bar.max, self._bar.value = max(progress.total, 1), ended
         self._bar.style = {
-            "bar_color": _COLOURS["failed" if progress.failed else "running" if progress.left else "done"]
+            "bar_color": _COLOURS[
+                "failed" if progress.failed else "done" if ended == progress.total else "running"
+            ]
         }
         parts = [f"<b>{ended:,}</b> of {progress.total:,} done"]
         if progress.skipped:

@@ -4,7 +4,7 @@ from typing import Any
 
 import ipywidgets as widgets
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.jupyter.sweep_controls import Control
@@ -163,6 +163,7 @@ def test_locked_nothing_can_be_changed() -> None:
 numbers = st.floats(1e-6, 1e6)
 
 
+@settings(deadline=None)
 @given(
     low=numbers,
     high=numbers,

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.jupyter.arguments import split
@@ -35,6 +35,7 @@ def test_what_is_left_at_its_default_is_not_written() -> None:
     assert magic_line("%%e2esweep", "train", ["lr=1,2"], options, sweep_parser()) == "%%e2esweep train lr=1,2"
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="ascii", exclude_categories=["Cc"]), min_size=1))
 def test_a_quoted_word_is_one_word(word: str) -> None:
     """Whatever can be written as one word comes back as it was."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.jupyter import sweep_charts
@@ -53,6 +53,7 @@ def lines_of(ax: Any) -> list[tuple[list[float], list[float]]]:
 
 
 class TestLedger:
+    @settings(deadline=None)
     @given(
         st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6), st.just(float("nan"))), max_size=40),
         st.booleans(),

@@ -144,6 +144,21 @@ def test_in_this_kernel_an_interrupt_ends_the_trial(page: Any, fresh_kernel: Any
     assert said(page, "'n' in globals()") is False
 
 
+def test_on_workers_stop_ends_what_runs(page: Any) -> None:
+    """With workers, trials run side by side; Stop ends them in their middle and leaves no process."""
+    page.set("e2e-where", index=2)
+    page.until(lambda: "--engine local:2" in page.widget("e2e-line")["value"])
+    page.press("e2e-run")
+    page.until(lambda: "2 of 3 done" in done(page), timeout=60)
+    page.press("e2e-stop")
+    page.until(lambda: page.state == "interrupted")
+    rows = said(page, "sorted((r.params['n'], r.state, r.concurrent) for r in e2e.session.current().records)")
+
+    assert rows == [[1, "complete", True], [2, "interrupted", True], [3, "complete", True]]
+    assert "n 3" in str(page.widget("e2e-output"))
+    assert said(page, "[p.pid for p in __import__('psutil').Process().children(recursive=True)]") == []
+
+
 def test_unload_ends_a_running_sweep(page: Any, fresh_kernel: Any) -> None:
     """%unload_ext amid a trial leaves no process and no thread; the rows stay."""
     page.press("e2e-run")

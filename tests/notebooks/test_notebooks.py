@@ -85,3 +85,47 @@ def test_the_stock_pipeline_is_honest(tmp_path: Path, need: Any) -> None:
     loss = re.search(r"loss\s+([\d.]+)(?:\s+\(best ([\d.]+)\))?", train)
     assert loss is not None
     assert float(loss[1]) < 1.3
+
+
+def test_the_tools_are_compared_with_words_and_intervals(tmp_path: Path, need: Any) -> None:
+    """Four tools, five repeats each: verdicts, three charts, a table and a guard that lets it pass."""
+    for name in ("torch", "xgboost", "lightgbm"):
+        need(importlib.util.find_spec(name), f"{name} (pip install 'e2e-magic[pipelines]')")
+    book = _run(FOLDER / "compare_tools.ipynb", tmp_path)
+    said = next(text for text in _outputs(book, "text/plain") if text.startswith("compared with scikit-learn"))
+
+    assert "pytorch" in said
+    assert "less accuracy" in said
+    assert re.search(r"pytorch [^\n]*more peak_rss_mib", said)
+    assert sum("data:image/png" in page and "e2e-card" not in page for page in _outputs(book, "text/html")) >= 3
+
+    import pandas as pd
+
+    exported = pd.read_csv(tmp_path / "compare_tools.csv")
+    train = exported[exported["stage"] == "train"]
+    assert train.groupby("run").size().to_dict() == dict.fromkeys(
+        ("lightgbm", "pytorch", "scikit-learn", "xgboost"), 5
+    )
+    assert train["time_to_accuracy_s"].notna().all()
+    assert (train["accuracy"] > 0.88).all()
+
+
+def test_the_sweeps_run_here_in_processes_and_on_a_cluster(tmp_path: Path) -> None:
+    """Each sweep has all its rows; the panel's ran at once; side by side is marked."""
+    book = _run(FOLDER / "sweeps.ipynb", tmp_path)
+    texts = _outputs(book, "text/plain")
+
+    import pandas as pd
+
+    trials = pd.read_csv(tmp_path / "sweeps.csv")
+    assert trials.groupby("stage").size().to_dict() == {"train": 18, "tune": 4, "local": 9, "cluster": 6}
+    assert (trials["state"] == "complete").all()
+    assert trials.groupby("stage")["concurrent"].all().to_dict() == {
+        "train": False,
+        "tune": False,
+        "local": True,
+        "cluster": True,
+    }
+    assert trials.loc[trials["stage"] == "train", "accuracy"].max() > 0.93
+    assert any("are beaten by none" in text for text in texts)
+    assert any("lr explains" in text for text in texts)
