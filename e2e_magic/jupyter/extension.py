@@ -7,7 +7,7 @@ import sys
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.jupyter.magics import E2EMagics
-from e2e_magic.jupyter.sweep_offer import forget
+from e2e_magic.jupyter.panel.offer import forget
 from e2e_magic.jupyter.transform import MAGICS, make_transformer
 from e2e_magic.sampler import close_sampler
 
@@ -31,7 +31,7 @@ def unload(shell: InteractiveShell) -> None:
     magics = getattr(shell, _NAME, None)
     if magics is None:
         return
-    if (panels := sys.modules.get("e2e_magic.jupyter.open_panels")) is not None:
+    if (panels := sys.modules.get("e2e_magic.jupyter.panel.opened")) is not None:
         panels.close_panels()
     forget()
     magics.auto.switch(False)

@@ -18,6 +18,7 @@ from e2e_magic.collectors.base import registered
 from e2e_magic.jupyter import arguments, words
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.live import LiveCard, ProgressLine
+from e2e_magic.jupyter.panel.offer import remember
 from e2e_magic.jupyter.running import (
     awaited,
     check_awaited,
@@ -29,7 +30,6 @@ from e2e_magic.jupyter.running import (
     users_traceback,
 )
 from e2e_magic.jupyter.sweep_arguments import sweep_parser
-from e2e_magic.jupyter.sweep_offer import remember
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.record import Record
 from e2e_magic.result import Result

@@ -15,6 +15,7 @@ from IPython.display import display
 from e2e_magic.free_names import OPAQUE, cell_reads, reachable
 from e2e_magic.jobs import CellJob, check_reads
 from e2e_magic.jupyter.arguments import given_expressions
+from e2e_magic.jupyter.panel.offer import Offer, remember
 from e2e_magic.jupyter.running import (
     awaited,
     check_awaited,
@@ -23,7 +24,6 @@ from e2e_magic.jupyter.running import (
     users_traceback,
 )
 from e2e_magic.jupyter.sweep_arguments import read, sweep_parser, sweep_plan_of
-from e2e_magic.jupyter.sweep_offer import Offer, remember
 from e2e_magic.jupyter.sweep_output import TrialOutput, progress_of
 from e2e_magic.plan import PlanError
 from e2e_magic.record import Record
@@ -57,7 +57,7 @@ def offered(shell: InteractiveShell, session: Session, options: argparse.Namespa
 
     if not shows_widgets(shell):
         return False
-    from e2e_magic.jupyter.open_panels import open_panel
+    from e2e_magic.jupyter.panel.opened import open_panel
 
     if options.parameters:  # what is wrong with the line is said as for any other
         prepared(shell, options, cell)

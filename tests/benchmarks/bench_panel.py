@@ -47,8 +47,8 @@ def _row(what: str, value: float, unit: str, target: str = "") -> dict[str, Any]
 
 def measured() -> list[dict[str, Any]]:
     """Measure in this process: the fastest and the middle of some rounds."""
-    from e2e_magic.jupyter.sweep_ledger import Ledger
-    from e2e_magic.jupyter.sweep_page import load_charts, page
+    from e2e_magic.jupyter.panel.ledger import Ledger
+    from e2e_magic.jupyter.panel.page import load_charts, page
     from e2e_magic.schedule import Goal
     from e2e_magic.space import Space
 

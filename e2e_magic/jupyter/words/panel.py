@@ -13,7 +13,7 @@ def panel(line: Line) -> None:
     parser.add_argument("stage", metavar="STAGE", nargs="?", help="of this stage")
     stage = parser.read(line.words).stage
     from e2e_magic.jupyter.frontend import shows_widgets
-    from e2e_magic.jupyter.sweep_offer import remembered
+    from e2e_magic.jupyter.panel.offer import remembered
 
     offer = remembered(stage)
     if not shows_widgets(line.shell):
@@ -21,7 +21,7 @@ def panel(line: Line) -> None:
             "panel: nobody shows widgets here (a terminal, nbclient or papermill); "
             f"use %%e2esweep {offer.stage} NAME=VALUES"
         )
-    from e2e_magic.jupyter.open_panels import open_panel
+    from e2e_magic.jupyter.panel.opened import open_panel
 
     line.auto.leave_out()
     open_panel(line.shell, line.session, offer)

@@ -13,18 +13,18 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from e2e_magic.jobs import CellJob
+from e2e_magic.jupyter.panel.controls import Control
+from e2e_magic.jupyter.panel.driver import Driver
+from e2e_magic.jupyter.panel.ledger import Ledger, within
+from e2e_magic.jupyter.panel.line import changed, magic_line
+from e2e_magic.jupyter.panel.log import TrialLog
+from e2e_magic.jupyter.panel.offer import Offer, in_words, value_of
+from e2e_magic.jupyter.panel.page import load_charts, page
+from e2e_magic.jupyter.panel.settings import KERNEL, Settings
+from e2e_magic.jupyter.panel.view import Painter, SweepView
 from e2e_magic.jupyter.static_output import StaticOutput
 from e2e_magic.jupyter.sweep_arguments import sweep_parser, values_in
-from e2e_magic.jupyter.sweep_controls import Control
-from e2e_magic.jupyter.sweep_driver import Driver
-from e2e_magic.jupyter.sweep_ledger import Ledger, within
-from e2e_magic.jupyter.sweep_line import changed, magic_line
-from e2e_magic.jupyter.sweep_log import TrialLog
 from e2e_magic.jupyter.sweep_magic import prepared
-from e2e_magic.jupyter.sweep_offer import Offer, in_words, value_of
-from e2e_magic.jupyter.sweep_page import load_charts, page
-from e2e_magic.jupyter.sweep_settings import KERNEL, Settings
-from e2e_magic.jupyter.sweep_view import Painter, SweepView
 from e2e_magic.record import Record
 from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Turn

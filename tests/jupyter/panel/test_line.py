@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.jupyter.arguments import split
+from e2e_magic.jupyter.panel.line import changed, magic_line, quoted
 from e2e_magic.jupyter.sweep_arguments import read, sweep_parser
-from e2e_magic.jupyter.sweep_line import changed, magic_line, quoted
 
 LINES = [
     "train lr=0.1,0.2",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2e_magic.jupyter.sweep_controls import Control
+from e2e_magic.jupyter.panel.controls import Control
 from e2e_magic.space import HELPERS, Space, SpaceError
 
 

@@ -16,9 +16,9 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.isolated import Isolated
 from e2e_magic.isolated_sweep import IsolatedSweep
-from e2e_magic.jupyter.isolated_shell import PREPARE
-from e2e_magic.jupyter.sweep_capture import captured, interruptible
-from e2e_magic.jupyter.sweep_settings import ISOLATED, KERNEL
+from e2e_magic.jupyter.panel.capture import captured, interruptible
+from e2e_magic.jupyter.panel.isolated_shell import PREPARE
+from e2e_magic.jupyter.panel.settings import ISOLATED, KERNEL
 from e2e_magic.plan import PlanError
 from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Turn

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2e_magic.jupyter import sweep_charts
-from e2e_magic.jupyter.sweep_ledger import Ledger, within
-from e2e_magic.jupyter.sweep_page import BEST, page, summary, table
+from e2e_magic.jupyter.panel import charts
+from e2e_magic.jupyter.panel.ledger import Ledger, within
+from e2e_magic.jupyter.panel.page import BEST, page, summary, table
 from e2e_magic.record import Record
 from e2e_magic.schedule import Goal
 from e2e_magic.space import Space
@@ -124,7 +124,7 @@ class TestCharts:
                 )
             )
         )
-        figure = sweep_charts.by_parameter(made, space.axes)
+        figure = charts.by_parameter(made, space.axes)
         assert figure is not None
         [ax] = figure.axes
         xs = [pytest.approx(v) for v in (0.001, 0.01, 0.1)]
@@ -144,7 +144,7 @@ class TestCharts:
             (True, [(1, 3.0), (2, 4.0), (4, 4.0)]),
         ):
             made = ledger_of(*(record(n + 1, loss=v, x=n) for n, v in enumerate(losses)), maximize=maximize)
-            figure = sweep_charts.over_trials(made)
+            figure = charts.over_trials(made)
             assert figure is not None
 
             assert lines_of(figure.axes[0]) == [tuple(map(list, zip(*best, strict=True)))]
@@ -156,7 +156,7 @@ class TestCharts:
         """Texts, tuples, None and odd names stand on the axis as words."""
         space = Space.of({"act": values})
         made = ledger_of(*(record(n + 1, loss=1.0 + n, act=v) for n, v in enumerate(values)))
-        figure = sweep_charts.by_parameter(made, space.axes)
+        figure = charts.by_parameter(made, space.axes)
         assert figure is not None
         figure.canvas.draw()
 
@@ -175,8 +175,8 @@ class TestCharts:
         """No trial, none complete, none with the target."""
         made = ledger_of(*records)
 
-        assert sweep_charts.by_parameter(made, Space.parse(["lr=0.1,0.2"]).axes) is None
-        assert sweep_charts.over_trials(made) is None
+        assert charts.by_parameter(made, Space.parse(["lr=0.1,0.2"]).axes) is None
+        assert charts.over_trials(made) is None
 
 
 class TestPage:

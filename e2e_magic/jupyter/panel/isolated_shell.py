@@ -18,7 +18,7 @@ from traitlets.config import Config
 if TYPE_CHECKING:
     from e2e_magic.isolated.child import Mouth
 
-PREPARE = "e2e_magic.jupyter.isolated_shell:prepare"
+PREPARE = "e2e_magic.jupyter.panel.isolated_shell:prepare"
 
 
 class _Publisher(DisplayPublisher):

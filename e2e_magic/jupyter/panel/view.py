@@ -10,8 +10,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from e2e_magic.jupyter.sweep_log import TrialLog
-from e2e_magic.jupyter.sweep_settings import labelled
+from e2e_magic.jupyter.panel.log import TrialLog
+from e2e_magic.jupyter.panel.settings import labelled
 from e2e_magic.quantities import quantity
 from e2e_magic.schedule import Progress
 

@@ -6,8 +6,8 @@ import atexit
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jupyter.sweep_offer import Offer
-from e2e_magic.jupyter.sweep_panel import SweepPanel
+from e2e_magic.jupyter.panel.offer import Offer
+from e2e_magic.jupyter.panel.panel import SweepPanel
 from e2e_magic.session import Session
 
 # One panel a stage: where its cell is run again, the one before has no page to be seen on.

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from e2e_magic.jupyter.panel.log import MOST_TEXT, MOST_TRIALS, TrialLog
+from e2e_magic.jupyter.panel.settings import ENGINE, ISOLATED, KERNEL, Settings
 from e2e_magic.jupyter.sweep_arguments import read
-from e2e_magic.jupyter.sweep_log import MOST_TEXT, MOST_TRIALS, TrialLog
-from e2e_magic.jupyter.sweep_settings import ENGINE, ISOLATED, KERNEL, Settings
 from e2e_magic.schedule import Turn
 
 TARGETS = ["loss", "accuracy", "wall_time_s"]

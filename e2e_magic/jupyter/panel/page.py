@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from e2e_magic.charts.wording import unit_of, words
-from e2e_magic.jupyter.sweep_ledger import Entry, Ledger
+from e2e_magic.jupyter.panel.ledger import Entry, Ledger
 from e2e_magic.quantities import digits, quantity
 from e2e_magic.space import Axis
 
@@ -93,19 +93,19 @@ def plain(said: str, ledger: Ledger) -> str:
 def load_charts() -> None:
     """Import what draws, and let it find its fonts."""
     from e2e_magic.charts.style import png
-    from e2e_magic.jupyter import sweep_charts
+    from e2e_magic.jupyter.panel import charts
 
-    png(sweep_charts.empty())
+    png(charts.empty())
 
 
 def _pictures(ledger: Ledger, axes: Sequence[Axis]) -> list[str]:
     from e2e_magic.charts.style import png, size_px
-    from e2e_magic.jupyter import sweep_charts
+    from e2e_magic.jupyter.panel import charts
 
     found = []
     for name, figure in (
-        ("target by parameter", sweep_charts.by_parameter(ledger, axes)),
-        ("best so far", sweep_charts.over_trials(ledger)),
+        ("target by parameter", charts.by_parameter(ledger, axes)),
+        ("best so far", charts.over_trials(ledger)),
     ):
         if figure is None:
             continue

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.ticker import FuncFormatter, NullLocator
 
 from e2e_magic.charts import style
-from e2e_magic.jupyter.sweep_ledger import Column, Ledger, text_of
+from e2e_magic.jupyter.panel.ledger import Column, Ledger, text_of
 from e2e_magic.space import Axis
 
 if TYPE_CHECKING:
