@@ -175,11 +175,12 @@ class Result:
         return _figure_of(charts.timeline(samples, width_px=CHART_WIDTH_PX))
 
     def _draw_learning(self, curves: Sequence[str]) -> Figure:
-        from e2e_magic import charts
+        from e2e_magic import charts, frames
         from e2e_magic.charts.style import figure
 
         drawn = figure(CHART_WIDTH_PX, CURVE_HEIGHT_PX * len(curves))
-        epochs = self.epochs
+        # The card shows the last repeat: a legend of all would hide so small a chart.
+        epochs = frames.epochs(self.records[-1:], self._names)
         for axes, y in zip(drawn.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True):
             charts.learning(epochs, y=y, target=self._target(y), ax=axes)
         return drawn
@@ -235,6 +236,5 @@ def _figure_of(axes: Any) -> Figure:
 
 def _is_curve(record: Record, name: str) -> bool:
     listed = record.reported.get(name)
-    return (name in record.events.values and len(record.events) > 1) or (
-        isinstance(listed, list) and len(listed) > 1
-    )
+    logged = {name, f"val_{name}"} & set(record.events.values)  # boosting logs the validation's only
+    return (bool(logged) and len(record.events) > 1) or (isinstance(listed, list) and len(listed) > 1)

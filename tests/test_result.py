@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import e2e_magic as e2e
+from e2e_magic.result import Result
 
 
 @pytest.fixture
@@ -53,3 +54,32 @@ def test_an_unknown_chart_names_the_nearest(trained: Any) -> None:
         "plot: there is no chart 'lost' (did you mean loss?); "
         "allowed are samples, loss, accuracy, confusion, latency, energy"
     )
+
+
+class TestCurvesOnTheCard:
+    def test_a_curve_of_the_validation_alone_is_drawn(self, session: Any) -> None:  # noqa: ARG002 - a fresh one
+        """XGBoost and LightGBM log ``val_loss`` only: the card has its chart all the same."""
+        with e2e.measure("train", metrics=()) as trial:
+            for n in range(5):
+                e2e.log(val_loss=1 / (n + 1))
+
+        assert len(trial.images()) == 1
+
+    def test_of_repeats_the_last_is_drawn(self, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002
+        """So small a chart has no room for a legend of five."""
+        from e2e_magic import charts
+
+        seen = []
+        monkeypatch.setattr(
+            charts, "learning", lambda epochs, **_: seen.append(epochs["trial"].unique().tolist())
+        )
+
+        @e2e.measure("train", metrics=(), repeat=3)
+        def train() -> None:
+            for n in range(5):
+                e2e.log(loss=1 / (n + 1))
+
+        train()
+        Result(session.records).images()
+
+        assert seen == [[3]]

@@ -29,7 +29,7 @@ p, ul { margin: .4em 0; } a { color: LinkText; }
 table { border-collapse: collapse; font-size: .87em; font-variant-numeric: tabular-nums; margin: .4em 0; }
 th, td { text-align: left; vertical-align: top; padding: .2em .8em .2em 0; max-width: 26em;
   border-bottom: 1px solid rgba(128,128,128,.25); }
-th { font-weight: 600; } td.number, th.number { text-align: right; }
+th { font-weight: 600; } td.number, th.number { text-align: right; overflow-wrap: normal; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1em 1.2em; margin: .4em 0;
   font-size: .92em; }
 dt { opacity: .72; } dd { margin: 0; }
