@@ -24,8 +24,7 @@ _COLUMNS = (
 
 # Of those, what a table in a page has room for.
 _SHOWN = (
-    "stage", "metric", "run", "n_baseline", "n", "median_baseline", "median", "ratio", "ratio_low",
-    "ratio_high", "p_value", "verdict",
+    "stage", "metric", "run", "n", "median_baseline", "median", "ratio", "ratio_low", "ratio_high", "verdict",
 )  # fmt: skip
 
 

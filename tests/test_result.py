@@ -65,7 +65,7 @@ class TestCurvesOnTheCard:
 
         assert len(trial.images()) == 1
 
-    def test_of_repeats_the_last_is_drawn(self, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG002
+    def test_of_repeats_the_last_is_drawn(self, session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """So small a chart has no room for a legend of five."""
         from e2e_magic import charts
 
