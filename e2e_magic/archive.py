@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from e2e_magic.plan import PlanError, nearest
 from e2e_magic.record import Record, Run, State
 from e2e_magic.storage import Keeper, moment
 
 if TYPE_CHECKING:
+    from e2e_magic.derived.blocks import Block
     from e2e_magic.storage import Store
 
 # An error names this many runs or stages at most.
@@ -81,14 +83,33 @@ class Archive:
         series: Series = True,
     ) -> Iterator[Record]:
         """Return an iterator over what `select` returns; those of the store are read as it goes on."""
+        return self._stream(run, stage, everything, since, lambda s: partial(s.iterate, series=series))
+
+    def blocks(
+        self,
+        run: str | None = None,
+        stage: str | None = None,
+        *,
+        everything: bool = False,
+        since: object = None,
+    ) -> Iterator[Record | Block]:
+        """Return what `stream` does for a frame of a row per trial: the store's trials as columns."""
+        return self._stream(run, stage, everything, since, lambda s: s.blocks)
+
+    def _stream(
+        self,
+        run: str | None,
+        stage: str | None,
+        everything: bool,
+        since: object,
+        read: Callable[[Store], Callable[..., Iterator[Any]]],
+    ) -> Iterator[Any]:
         start = None if since is None else moment(since)
         mine = self._matching(run, stage, start)
         if not (everything or self.is_elsewhere(run, stage, since)):
             return iter(mine)
         store = self._keeper.reading()
-        stored: Iterator[Record] = (
-            iter(()) if store is None else store.iterate(run=run, stage=stage, since=start, series=series)
-        )
+        stored = iter(()) if store is None else read(store)(run=run, stage=stage, since=start)
         found = _joined(stored, mine)
         first = next(found, None)
         if first is None:
@@ -235,12 +256,15 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _joined(stored: Iterable[Record], mine: list[Record]) -> Iterator[Record]:
+def _joined(stored: Iterable[Record | Block], mine: list[Record]) -> Iterator[Any]:
     """Yield the store's records, then those of this kernel that it doesn't have."""
     runs = {record.run for record in mine}
-    held = set()
-    for record in stored:
-        if record.run in runs:
-            held.add((record.run, record.stage, record.trial))
-        yield record
+    held: set[tuple[str, str, int]] = set()
+    for one in stored:
+        if not isinstance(one, Record):
+            places = zip(*(one.said[name] for name in ("run", "stage", "trial")), strict=True)
+            held.update(place for place in places if place[0] in runs)
+        elif one.run in runs:
+            held.add((one.run, one.stage, one.trial))
+        yield one
     yield from (r for r in mine if (r.run, r.stage, r.trial) not in held)

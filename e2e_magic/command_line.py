@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from e2e_magic.plan import PlanError, nearest
+from e2e_magic.plan import PlanError, nearest, split_names
 from e2e_magic.session import FRAMES, Session
 from e2e_magic.storage import StoreError
 
@@ -83,7 +83,7 @@ def _parser() -> _Parser:
     compare = command("compare", _compare, "compare runs, stage by stage: faster, slower, or can't tell")
     compare.add_argument("run", metavar="RUN", nargs="*", help="names or ids; all runs when left out")
     compare.add_argument("--stage", metavar="STAGE", help="only this stage")
-    compare.add_argument("--metric", metavar="METRIC", help="only this metric, such as wall_time_s")
+    compare.add_argument("--metric", metavar="LIST", help="only these metrics, comma-separated")
     compare.add_argument("--baseline", metavar="RUN", help="compare with this run instead of the first")
     compare.add_argument(
         "--fail-over", metavar="SHARE", help="exit with 1 if a metric is worse by more, such as 10%%"
@@ -157,19 +157,18 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from e2e_magic.comparing import RegressionError, compare, share_of
+    from e2e_magic.analysing import compared
+    from e2e_magic.comparing import RegressionError, share_of
 
     share = None if options.fail_over is None else share_of(options.fail_over)
     with _opened(options.store) as session:
-        results = session.frame("results", all=True)
-        names = session.names(all=True)
-        found = compare(
-            results,
-            lambda: session.frame("epochs", all=True),
-            [names.get(word, word) for word in options.run],
+        found = compared(
+            session,
+            options.run,
             stage=options.stage,
-            metric=options.metric,
-            baseline=names.get(options.baseline, options.baseline),
+            metric=split_names(options.metric) if options.metric else None,
+            baseline=options.baseline,
+            all=True,
         )
         _say(repr(found))
     if share is None:

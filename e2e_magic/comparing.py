@@ -9,6 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from e2e_magic.derived.sentences import sentences, worse_by
+from e2e_magic.legible import legible
 from e2e_magic.plan import PlanError, nearest
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Comparison:
         """
         share = share_of(fail_over)
         if not len(self.frame):
-            raise RegressionError(f"compare: there is nothing to compare with {self.baseline}")
+            raise RegressionError(f"compare: there is nothing to compare with {legible(self.baseline)}")
         judged = [row for row in self.frame.itertuples() if row.better in ("lower", "higher")]
         if not judged:
             names = ", ".join(dict.fromkeys(self.frame["metric"]))
@@ -156,11 +157,11 @@ class Comparison:
         said = []
         if worse:
             said.append(
-                f"worse than the baseline {self.baseline} by more than {100 * share:g} %: "
+                f"worse than the baseline {legible(self.baseline)} by more than {100 * share:g} %: "
                 + "; ".join(sentences(worse))
             )
         if unsure:
-            said.append(f"it can't be told whether this is no worse than {self.baseline}: ")
+            said.append(f"it can't be told whether this is no worse than {legible(self.baseline)}: ")
             said[-1] += "; ".join(sentences(unsure))
         if said:
             raise RegressionError("compare: " + ". And ".join(said))
@@ -173,7 +174,7 @@ class Comparison:
         said = self.sentences() or ["nothing was measured in both: see results()"]
         if len(said) > MOST_LINES:
             said = [*said[:MOST_LINES], f"and {len(said) - MOST_LINES} more: see .frame"]
-        return "\n".join([f"compared with {self.baseline}:", *(f"  {line}" for line in (*said, *self.notes))])
+        return "\n".join([f"compared with {legible(self.baseline)}:", *(f"  {line}" for line in (*said, *self.notes))])
 
     def _repr_html_(self) -> str:
         return self.html()
@@ -223,7 +224,8 @@ def compare(
     runs : sequence of str
         Names of runs; all of them when empty.
     stage, metric : str or sequence of str, optional
-        Only these; by default every stage, and of the eight usual metrics those with values.
+        Only these; by default every stage, and of the usual metrics (`frames.ratios.METRICS`) those with
+        values.
     baseline : str, optional
         The run to compare with; the first one named, else the first of all.
 
@@ -240,10 +242,10 @@ def compare(
         baseline = chosen[0]
     others = [name for name in chosen if name != baseline]
     if baseline is None or not others:
-        have = f"only {known[0]} has trials" if len(known) == 1 else "no run has trials"
-        have = (
-            have if len(known) < 2 else f"named is only {chosen[0]}, there are {', '.join(map(str, known))}"
-        )
+        told = [legible(str(name)) for name in known]
+        have = f"only {told[0]} has trials" if len(told) == 1 else "no run has trials"
+        if len(told) > 1:
+            have = f"named is only {legible(str(chosen[0]))}, there are {', '.join(told)}"
         raise PlanError(f"compare: two runs are needed, but {have}; %e2e run NAME starts the next one")
     stages = _words("stage", stage, dict.fromkeys(results["stage"].astype(object)))
     metrics = _metrics(results, metric)
@@ -283,8 +285,8 @@ def _known(what: str, name: object, known: Iterable[object], shown: Iterable[obj
     if str(name) not in names:
         told = [str(one) for one in shown] or names
         raise PlanError(
-            f"compare: there is no {what} {name!r}{nearest(str(name), names)}; "
-            f"there are {', '.join(told) or 'none yet: measure a cell first'}"
+            f"compare: there is no {what} {legible(str(name))!r}{nearest(str(name), names)}; "
+            f"there are {', '.join(map(legible, told)) or 'none yet: measure a cell first'}"
         )
 
 

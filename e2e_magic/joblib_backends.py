@@ -13,7 +13,8 @@ from typing import Any
 from e2e_magic.pools import end_trackers, trackers
 from e2e_magic.record import Record
 from e2e_magic.remote_trial import Outcome, run_remotely
-from e2e_magic.shipping import Parcel, pack
+from e2e_magic.shipping import Parcel, check_values, pack
+from e2e_magic.sweep_plan import EngineMissing
 from e2e_magic.workers import Running, Sweep, take, ticket_of, unfinished, worker_died
 
 # Backends whose workers see this machine's files; to the others the parcel is sent.
@@ -26,6 +27,8 @@ def run_on_joblib(sweep: Sweep) -> Iterator[Record]:
     """Run a sweep on the joblib backend that its plan names; yields as `Sweep.run`."""
     backend = sweep.plan.where.backend
     _register(backend)
+    if backend not in ("threading", "sequential"):
+        check_values(sweep.plan.space)
     parcel = pack(sweep.job, sweep.plan.space.names)
     folder = Path(tempfile.mkdtemp(prefix="e2e-sweep-")) if backend in _HERE else None
     others = trackers()
@@ -49,7 +52,7 @@ def _register(backend: str) -> None:
         getattr(importlib.import_module(module), function)()
     except ImportError as error:
         package = module.split(".")[0]
-        raise ImportError(
+        raise EngineMissing(
             f"engine: {backend} needs the package {package} ({error}): pip install {package}"
         ) from None
 

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from e2e_magic.plan import PlanError
 from e2e_magic.remote_trial import Ticket, run_remotely
 from e2e_magic.shipping import Parcel
+from e2e_magic.sweep_plan import EngineMissing
 from e2e_magic.watch import Watch, begin_worker
 
 # What limits the threads of the numerical libraries, which would get in each other's way.
@@ -202,7 +203,7 @@ def import_distributed() -> Any:
     try:
         import distributed
     except ImportError:
-        raise ImportError(
+        raise EngineMissing(
             'engine: dask://HOST:PORT needs Dask: pip install "e2e-magic[dask]", or use local:N'
         ) from None
     return distributed
@@ -267,7 +268,6 @@ class DaskPool:
             if workers and message["worker"] not in workers:
                 self._again.add(message["turn"])
             workers.add(message["worker"])
-        self._woken.set()
 
     def submit(self, ticket: Ticket) -> Any:
         from dataclasses import replace

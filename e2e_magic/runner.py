@@ -235,6 +235,7 @@ class Sweep:
             self.finish(turn, record)
             return
         self.progress.running -= 1
+        self.progress.retried += 1
         self._keep(record)
         self.records.append(record)
         if self._on_record is not None:

@@ -16,8 +16,9 @@ from e2e_magic.record import Better, Record, encode
 from e2e_magic.search import make_search
 from e2e_magic.sweep_plan import SweepPlan
 
-# What a sweep is about, where nobody says.
 _NOTHING: Mapping[str, Any] = {}
+# The error of a trial whose worker didn't survive it; and what a sweep is about, where nobody says.
+DIED = "WorkerDied: the worker process ended in the middle of this trial"
 _USUAL_TARGETS = ("loss", "accuracy", "wall_time_s")
 
 
@@ -120,6 +121,8 @@ class Progress:
         Trials of the whole sweep, those skipped by ``resume`` included.
     done, failed, skipped, running : int
         Trials that ended (the failed ones too), that failed, that were there before, that run now.
+    retried : int
+        Times that a trial was tried once more, as its worker had died: each has a row of its own.
     best : Record or None
         The best complete trial.
     best_value : float or None
@@ -133,6 +136,7 @@ class Progress:
     failed: int = 0
     skipped: int = 0
     running: int = 0
+    retried: int = 0
     best: Record | None = None
     best_value: float | None = None
     target: str | None = None

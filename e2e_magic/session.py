@@ -231,16 +231,18 @@ class Session:
             chosen = self.archive.runs(run, everything=all, since=since)
             stored = all or self.archive.is_elsewhere(run, since=since)
             return frames.runs(chosen, counts=self.archive.counts(everything=stored, since=since))
+        if name == "results":
+            found = self.archive.blocks(run, stage, everything=all, since=since)
+            return frames.results(found, self.names(all=all or self.archive.is_elsewhere(run, stage, since)))
         series: Series = True if name == "samples" else derived.CURVES
         records = self.archive.stream(run, stage, everything=all, since=since, series=series)
         names = self.names(all=all or self.archive.is_elsewhere(run, stage, since))
-        if name in ("results", "trials"):
-            build: Callable[..., pd.DataFrame] = getattr(frames, name)
+        build: Callable[..., pd.DataFrame] = getattr(frames, name)
+        if name == "trials":
             return build(records, names)
         held = list(records)
         if name == "pipeline":
             return frames.pipeline([r for r in held if run is not None or r.run == self.run.id], names)
-        build = getattr(frames, name)
         return build(held, names)
 
     def _run_now(self, key: str) -> Run | None:

@@ -25,6 +25,7 @@ from e2e_magic.cell import Cell
 from e2e_magic.free_names import OPAQUE, cell_reads, code_reads, reachable
 from e2e_magic.jobs import CellJob, FunctionJob, Job
 from e2e_magic.plan import PlanError
+from e2e_magic.space import Space
 
 # Smaller buffers stay in the pickle.
 _LEAST_BUFFER = 2**16
@@ -111,6 +112,34 @@ def pack(job: Job, params: Iterable[str] = ()) -> Parcel:
         end = start + size
         cuts.append((start, end))
     return Parcel(os.urandom(6).hex(), tuple(cuts), (main, *buffers))
+
+
+def check_values(space: Space) -> None:
+    """Raise `PlanError` for a value of a parameter that can't be sent to another process."""
+    for axis in space.axes:
+        try:
+            _dumps(axis.values)
+            continue
+        except Exception as error:  # whatever the user's objects raise
+            whole = error
+        for value in axis.values:
+            try:
+                _dumps(value)
+            except Exception as error:  # as above
+                raise PlanError(
+                    f"{axis.name}: the value {_short(value)} can't be sent to another process "
+                    f"({type(error).__name__}: {error}); sweep over a name or number and make it from "
+                    "that in the code, or use the engine kernel"
+                ) from None
+        raise PlanError(
+            f"{axis.name}: its values can't be sent to another process ({type(whole).__name__}: {whole}); "
+            "use the engine kernel"
+        )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _dumps(content: Any, callback: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:

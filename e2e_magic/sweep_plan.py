@@ -17,6 +17,10 @@ _LOCAL = re.compile(r"(?:local|loky)(?::(\d+))?$")
 _OTHER = re.compile(r"([A-Za-z_]\w*)(?::(\d+))?$")
 
 
+class EngineMissing(PlanError, ImportError):
+    """The package of an engine isn't installed: names the pip command."""
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Where trials run: read from ``kernel``, ``local:N``, ``dask://HOST:PORT``, ``BACKEND[:N]``.
@@ -48,9 +52,12 @@ class Engine:
                 return cls("local", text, int(local[1]) if local[1] else None)
             if _DASK.match(text):
                 return cls("dask", text)
-            if other and other[1] in (known := _backends()) and other[2] != "0":
+            known = _backends() if other else []
+            if other and other[1] in known and other[2] != "0":
                 return cls("joblib", text, int(other[2]) if other[2] else None, other[1])
-            near = nearest(text.split(":")[0], ["kernel", "local", *known]) if other else ""
+            names = ["kernel", "local", *known]
+            word = text.split(":")[0]
+            near = nearest(word, names) if other and word not in names else ""
         else:
             near = ""
         raise PlanError(

@@ -94,29 +94,41 @@ class SweepResult(Result):
         return summary(self.frame, goal.name or "wall_time_s", maximize=goal.maximize)
 
     def plot(  # type: ignore[override]
-        self, x: str | None = None, y: str | None = None, *, ax: Axes | None = None, **options: Any
+        self,
+        x: str | Sequence[str] | None = None,
+        y: str | None = None,
+        *,
+        ax: Axes | None = None,
+        **options: Any,
     ) -> Axes:
         """Draw the target, or another metric, over the parameters.
 
         Parameters
         ----------
-        x : str, optional
+        x : str or sequence of str, optional
             One parameter: a line over it. All of them when left out: one is a line, two a heat map, more
-            are parallel coordinates.
+            are parallel coordinates. ``"epoch"`` is the epoch: ``["epoch", "batch_size"]``. A quantity that
+            was logged or handed back per epoch (``"loss"``): its curves, laid over each other.
         y : str, optional
             A metric; the target when left out.
         ax : matplotlib Axes, optional
         **options
-            ``kind="surface"`` and others of `charts.influence`.
+            ``kind`` of `charts.influence`: ``line``, ``heatmap``, ``surface``, ``parallel``, ``curves``.
 
         Returns
         -------
         Axes
             As the last value of a cell it shows its picture.
         """
-        from e2e_magic import charts
+        from e2e_magic import charts, frames
 
-        drawn = charts.influence(self.frame, x=x, y=y or self._sweep.schedule.goal.name, ax=ax, **options)
+        # By the runs' ids: two runs may have one name, and epochs must find their trial.
+        epochs = frames.epochs(self.records)
+        if isinstance(x, str) and y is None and x not in self.space.names and x in epochs and x != "epoch":
+            x, y, options = None, x, {"kind": "curves", **options}
+        frame = frames.results(self.records)
+        frame.attrs["metric"] = self._sweep.schedule.goal.name
+        drawn = charts.influence(frame, x=x, y=y, ax=ax, epochs=epochs, **options)
         if ax is None:
             drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
         return drawn
@@ -149,8 +161,13 @@ class SweepResult(Result):
     def _headline(self) -> str:
         progress = self.progress
         states = [record.state for record in self.records]
-        said = f"{self._sweep.plan.plan.stage}: {len(states)} of {progress.total} trials"
-        counts = [f"{states.count(state)} {state}" for state in ("failed", "interrupted") if state in states]
+        # A trial whose worker died and that was tried once more has two rows.
+        ended = len(states) - progress.retried
+        said = f"{self._sweep.plan.plan.stage}: {ended} of {progress.total} trials"
+        failed, interrupted = states.count("failed") - progress.retried, states.count("interrupted")
+        counts = [f"{n} {word}" for n, word in ((failed, "failed"), (interrupted, "interrupted")) if n]
+        if progress.retried:
+            counts.append(f"{progress.retried} tried again as the worker died")
         if progress.skipped:
             counts.append(f"{progress.skipped} complete before")
         if counts:

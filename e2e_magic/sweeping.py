@@ -14,11 +14,12 @@ from e2e_magic.jobs import FunctionJob, Job, check_arguments
 from e2e_magic.plan import Plan, PlanError, nearest
 from e2e_magic.record import Better, Metric, Record
 from e2e_magic.runner import Sweep
-from e2e_magic.schedule import Turn
+from e2e_magic.schedule import DIED, Goal, Turn
 from e2e_magic.session import Session, current
 from e2e_magic.space import Space
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.sweep_result import SweepResult
+from e2e_magic.trial import Identity
 
 
 def open_sweep(session: Session, plan: SweepPlan, job: Job, **callbacks: Any) -> Sweep:
@@ -47,18 +48,33 @@ def open_sweep(session: Session, plan: SweepPlan, job: Job, **callbacks: Any) ->
             f"target: there is no metric {plan.target!r}{nearest(plan.target, declared)}; "
             "%e2e metrics lists them"
         )
+    about = target_of(plan, declared)
+
+    def identify(sweep: str, params: Mapping[str, Any], source: str, concurrent: bool) -> Identity:
+        found = session.identify(stage, sweep, params, source)
+        return replace(found, concurrent=concurrent, settings={**found.settings, **about})
+
     return Sweep(
         plan,
         job,
         classes=classes,
-        identify=lambda sweep, params, source, concurrent: replace(
-            session.identify(stage, sweep, params, source), concurrent=concurrent
-        ),
+        identify=identify,
         keep=partial(session.keep, warn=callbacks.get("warn")),
         finished=session.finished(stage, job.source) if plan.resume else (),
         better=declared,
         **callbacks,
     )
+
+
+def target_of(plan: SweepPlan, declared: Mapping[str, Better | None]) -> dict[str, Any]:
+    """Return what each trial carries raw, so that it is ranked by what its sweep was about.
+
+    ``sweep_target``: the metric and whether more of it is better; empty where the line says neither.
+    """
+    if plan.target is None and plan.maximize is None:
+        return {}
+    maximize = Goal(plan.target, plan.maximize, declared).maximize
+    return {"sweep_target": {"metric": plan.target, "maximize": maximize}}
 
 
 def declared_metrics() -> dict[str, Better | None]:
@@ -230,5 +246,5 @@ def _show(turn: Turn, text: str) -> None:
 
 
 def _say_failed(turn: Turn, record: Record) -> None:
-    if record.state == "failed" and record.error:
+    if record.state == "failed" and record.error and record.error != DIED:
         sys.stderr.write(f"e2e_magic: {turn.label} failed: {record.error.splitlines()[0]}\n")

@@ -14,8 +14,8 @@ from e2e_magic.plan import PlanError
 from e2e_magic.pools import DaskPool, LocalPool, Pool
 from e2e_magic.record import Record, State
 from e2e_magic.remote_trial import Outcome, Ticket, sent_error
-from e2e_magic.schedule import Progress, Schedule, Turn
-from e2e_magic.shipping import ShippingError, pack
+from e2e_magic.schedule import DIED, Progress, Schedule, Turn
+from e2e_magic.shipping import ShippingError, check_values, pack
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.trial import Identity
 
@@ -67,6 +67,7 @@ class Running:
 
 def run_on_workers(sweep: Sweep) -> Iterator[Record]:
     """Run a sweep on the engine that its plan names; yields as `Sweep.run`."""
+    check_values(sweep.plan.space)
     parcel = pack(sweep.job, sweep.plan.space.names)
     engine = sweep.plan.where
     pool: Pool = (
@@ -149,9 +150,9 @@ class _Handing:
                 error = failure_of(running.future)
                 if error is None:
                     del self._running[number]
-                    if running.future.result().record is None:
+                    outcome = running.future.result()  # once: from a cluster it is fetched each time
+                    if outcome.record is None:
                         self._running.clear()  # the others can't be opened either
-                    outcome = running.future.result()
                     take(self._sweep, running, outcome)
                     self._brief = outcome.record.readings["wall_time_s"] < BRIEF_S
                 else:
@@ -195,9 +196,6 @@ class _Handing:
             self._sweep.finish(running.turn, record)
 
 
-DIED = "WorkerDied: the worker process ended in the middle of this trial"
-
-
 def ticket_of(sweep: Sweep, turn: Turn, identity: Identity) -> Ticket:
     """Return what a worker needs besides the parcel."""
     # The parcel has the source and the options; the row gets the source when it is back.
@@ -207,6 +205,8 @@ def ticket_of(sweep: Sweep, turn: Turn, identity: Identity) -> Ticket:
 
 def failure_of(future: Any) -> BaseException | None:
     """Return why a future has no result; None where it has one."""
+    if getattr(future, "status", None) == "finished":  # Dask would ask its event loop for the error
+        return None
     if future.cancelled():
         return CancelledError()
     error: BaseException | None = future.exception()
@@ -277,6 +277,7 @@ def unfinished(sweep: Sweep, running: Running, state: State, error: str) -> Reco
         error=error,
         sweep=identity.sweep,
         params=identity.params,
+        reported=dict(identity.settings),
         missing={"wall_time_s": "nothing came back from the worker"},
         source=identity.source,
         host=platform.node() if sweep.plan.where.kind == "local" else "",

@@ -410,3 +410,23 @@ def test_a_baseline_that_was_kept_guards_a_later_kernel(
 
     assert made.frame["verdict"].tolist() == ["slower"]
     later.close()
+
+
+def test_hostile_names_are_cut_and_harmless_in_words() -> None:
+    """A stage of a megabyte, a run with a terminal's commands: in words, errors and the page alike."""
+    red, long = "\x1b[31mred", "<b>" + "s" * 1_000_000
+    records = trials("a", stage=long) + trials(red, twice(FIVE), stage=long, after=100)
+    made = compared(records)
+
+    assert repr(made).startswith(f"compared with a:\n  <b>{'s' * 116}…: �[31mred is 2x slower")
+    for text in (repr(made), made.html()):
+        assert "\x1b" not in text
+        assert "s" * 1001 not in text
+    assert "<b>s" not in made.html()
+    with pytest.raises(RegressionError) as worse:
+        compared(records, "a", red).check("10%")
+    with pytest.raises(PlanError) as unknown:
+        compared(records, stage="train")
+    for error in (worse, unknown):
+        assert "\x1b" not in str(error.value)
+        assert len(str(error.value)) < 1000

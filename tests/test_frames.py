@@ -291,6 +291,44 @@ class TestTrials:
         assert frames.trials(self.swept(), metric="accuracy", maximize=False)["trial"].tolist()[:2] == [2, 1]
         assert frames.trials(self.swept(), metric="wall_time_s")["trial"].tolist() == [5, 2, 1, 3]
 
+    def test_each_sweep_ranks_by_its_own_target(self) -> None:
+        """The stage that was swept last comes first; a sweep and its resumption are ranked together."""
+
+        def of(stage: str, sweep: str, trial: int, target: Any, **reported: float) -> Record:
+            said = {} if target is None else {"sweep_target": target}
+            return record(trial, stage=stage, sweep=sweep, reported={**reported, **said})
+
+        most = {"metric": "accuracy", "maximize": True}
+        least = {"metric": "accuracy", "maximize": False}
+        some = [
+            of("train", "a", 1, most, accuracy=0.6, loss=0.1),
+            of("train", "a", 2, most, accuracy=0.9, loss=0.2),
+            of("infer", "b", 1, least, accuracy=0.5),
+            of("train", "c", 3, most, accuracy=0.7, loss=0.3),
+            of("infer", "d", 2, None, accuracy=0.4, loss=1.0),
+            of("infer", "b", 3, least, accuracy=0.1),
+        ]
+        frame = frames.trials(some)
+
+        assert frame[["stage", "trial"]].to_numpy().tolist() == [
+            ["infer", 3],
+            ["infer", 1],
+            ["infer", 2],
+            ["train", 2],
+            ["train", 3],
+            ["train", 1],
+        ]
+        assert (frame.attrs["metric"], frame.attrs["maximize"]) == ("accuracy", False)
+        assert frame.attrs["targets"] == {"infer": "accuracy", "train": "accuracy"}
+        assert frames.trials(some, metric="loss")["loss"].dropna().tolist() == [0.1, 0.2, 0.3, 1.0]
+
+    def test_a_target_that_no_trial_has(self) -> None:
+        """Then the usual order ranks: loss, else accuracy, else wall time."""
+        target = {"sweep_target": {"metric": "package_energy_j", "maximize": False}}
+        some = [record(n, sweep="s", reported={**target, "loss": 1.0 / n}) for n in (1, 2, 3)]
+
+        assert frames.trials(some)["trial"].tolist() == [3, 2, 1]
+
     def test_unknown_metric(self) -> None:
         """A misspelt metric names the nearest one."""
         with pytest.raises(ValueError, match=r"^metric: ") as caught:
@@ -610,6 +648,24 @@ class TestTidyFrame:
         assert page is not None
         assert "&lt;b&gt;" in page
         assert "<b>" not in page
+
+    def test_hostile_text_is_cut_and_harmless(self) -> None:
+        """A name of a megabyte or with a terminal's commands spoils no table; a reason is read whole."""
+        plain = pd.DataFrame(
+            {"stage": ["x" * 1_000_000, "\x1b[31mred"], "reason": ["why " * 100, "-"], "\x1b\n": [1.0, 2.0]}
+        )
+        made = frames.TidyFrame.of(plain)
+        text, page = repr(made), made._repr_html_()
+
+        assert page is not None
+        assert "x" * 79 + "…" in text
+        assert "x" * 499 + "…" in page
+        for shown in (text, page):
+            assert "\x1b" not in shown
+            assert "�[31mred" in shown
+            assert ("why " * 100).strip() in shown
+            assert len(shown) < 4000
+        assert made["stage"][0] == "x" * 1_000_000
 
     def test_a_long_frame_shows_both_ends(self) -> None:
         """Of very many rows the first and last are spelled, with a gap between."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.utils.capture import capture_output
 
 import e2e_magic as e2e
 
@@ -129,3 +131,97 @@ def test_training_that_ends_early_keeps_its_epochs(shell: Any, error: str) -> No
         assert logged["loss"].tolist() == [1.0, 0.5]
         assert (row["epochs"], row["loss"], row["epochs_to_accuracy"]) == (2, 0.5, 2)
         assert row["time_to_accuracy_s"] == logged["t_s"].iloc[1]
+
+
+LADDER = [(n % 9 + 1) * 10 ** (n // 9) * 1e-5 for n in range(45)]
+# name: the line's parameters and options, the same for e2e.sweep, trials, the chart's line, what it shows.
+SWEEPS: dict[str, tuple[str, dict[str, Any], int, str, dict[str, Any], tuple[str, ...]]] = {
+    "LossMult": (
+        "epochs=range(1,11)",
+        {"epochs": range(1, 11)},
+        10,
+        "-y loss",
+        {"y": "loss"},
+        ("epochs", "loss"),
+    ),
+    "TimeToAccuracyMult": (
+        "epochs=range(1,11) --target-accuracy 0.7",
+        {"epochs": range(1, 11), "target_accuracy": 0.7},
+        10,
+        "-y accuracy",
+        {"y": "accuracy"},
+        ("epochs", "accuracy"),
+    ),
+    "BatchSizeInfluence": (
+        "batch_size=[2**n for n in range(1,11)]",
+        {"batch_size": [2**n for n in range(1, 11)]},
+        10,
+        "-y loss",
+        {"y": "loss"},
+        ("batch size, logarithmic", "loss"),
+    ),
+    "BatchAndEpochInfluence": (
+        "batch_size=[2**n for n in range(1,11)] epochs=10",
+        {"batch_size": [2**n for n in range(1, 11)], "epochs": 10},
+        10,
+        "-x epoch,batch_size -y loss --kind surface",
+        {"x": ["epoch", "batch_size"], "y": "loss", "kind": "surface"},
+        ("epoch", "batch size", "loss"),
+    ),
+    "BatchAndEpochInfluenceMult": (
+        "epochs=range(1,5) batch_size=[2**n for n in range(1,7)]",
+        {"epochs": range(1, 5), "batch_size": [2**n for n in range(1, 7)]},
+        24,
+        "-y loss --kind surface",
+        {"y": "loss", "kind": "surface"},
+        ("epochs", "batch size", "loss"),
+    ),
+    "LearningRate": (
+        "lr=[(i%9+1)*10**(i//9)*1e-5 for i in range(45)]",
+        {"lr": LADDER},
+        45,
+        "-y loss",
+        {"y": "loss"},
+        ("lr, logarithmic", "loss"),
+    ),
+}
+
+
+def fit(batch_size: int = 16, epochs: int = 3, lr: float = 0.1) -> dict[str, list[float]]:
+    """Pretend to train: loss and accuracy of each epoch, as the seed's functions return them."""
+    losses = [(1 + abs(np.log10(lr) + 2)) * batch_size**0.2 / (n + 1) for n in range(epochs)]
+    return {"loss": losses, "accuracy": [1 - loss / 10 for loss in losses]}
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_the_seeds_sweeps_are_one_line_with_its_chart(shell: Any, name: str) -> None:
+    """As a cell and as e2e.sweep: the same trials, the same numbers, and the chart of the seed."""
+    line, options, count, chart, drawn, labels = SWEEPS[name]
+    shell.user_ns["fit"] = fit
+    names = [key for key in options if key != "target_accuracy"]
+    call = f"fit({', '.join(f'{key}={key}' for key in names)})"
+    words = " ".join(f'"{word}"' if " " in word else word for word in _words(line))
+    shell.run_cell(f"%%e2esweep cell {words} -m cpu -q -o swept\n{call}", store_history=False).raise_error()
+    cell = shell.user_ns["swept"]
+    function = e2e.sweep(fit, stage="function", metrics="cpu", quiet=True, **options)
+    frame = e2e.trials()
+
+    for result in (cell, function):
+        ax = result.plot(**drawn)
+        found = [ax.get_xlabel(), ax.get_ylabel(), *([ax.get_zlabel()] if len(labels) == 3 else [])]
+        assert tuple(found) == labels
+        assert len(result.frame) == count
+        assert len(result.epochs) == result.frame["epochs"].sum()
+    columns = [*(f"param_{key}" for key in names), "loss", "accuracy", "epochs", "epochs_to_accuracy"]
+    parts = [frame[frame["stage"] == stage][columns].reset_index(drop=True) for stage in ("cell", "function")]
+    pd.testing.assert_frame_equal(*parts)
+    if name == "TimeToAccuracyMult":
+        assert cell.frame["epochs_to_accuracy"].dropna().eq(4).sum() == 7
+    with capture_output() as shown:
+        shell.run_cell(f"%e2e influence cell {chart}", store_history=False).raise_error()
+    assert "data:image/png;base64," in shown.outputs[0].data["text/html"]
+
+
+def _words(line: str) -> list[str]:
+    """Take a line apart at the spaces outside of brackets."""
+    return re.findall(r"(?:[^\s\[]|\[[^\]]*\])+", line)

@@ -33,7 +33,7 @@ def plan(**changes: Any) -> SweepPlan:
         (
             {"engine": "local:0"},
             "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
-            "as ray, got 'local:0' (did you mean local?)",
+            "as ray, got 'local:0'",
         ),
         (
             {"engine": "kernal"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,6 +205,28 @@ def test_a_resumed_result_shows_all(session: Session) -> None:
     assert result.frame["param_lr"].tolist() == [0.1, 0.2, 0.3]
     assert len(session.records) == 3
     assert repr(result).startswith("train: 3 of 3 trials (2 complete before); best loss 0.8 at lr=0.1")
+
+
+@pytest.mark.parametrize("engine", ["kernel", "local:1"])
+def test_trials_are_ranked_by_the_sweeps_target(session: Session, tmp_path: Path, engine: str) -> None:
+    """Also by e2e.trials(), and in another session that reads the store."""
+    session.set_store(tmp_path / "kept.db")
+
+    def fit(lr: float) -> dict[str, float]:
+        return {"loss": lr, "accuracy": lr / 2, "num_entries": 10}
+
+    e2e.sweep(fit, lr=[0.1, 0.3, 0.2], target="accuracy", metrics="cpu", engine=engine, quiet=True)
+    ranked = e2e.trials()
+
+    assert ranked["accuracy"].tolist() == [0.15, 0.1, 0.05]
+    assert ranked.attrs["metric"] == "accuracy"
+    session.close()
+    other = Session()
+    other.set_store(tmp_path / "kept.db")
+    assert other.frame("trials", all=True)["accuracy"].tolist() == [0.15, 0.1, 0.05]
+    other.close()
+    e2e.sweep(fit, lr=[0.1, 0.3], maximize=True, stage="other", metrics="cpu", engine=engine, quiet=True)
+    assert e2e.trials(stage="other")["loss"].tolist() == [0.3, 0.1]
 
 
 @pytest.mark.parametrize(

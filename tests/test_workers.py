@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -317,6 +318,32 @@ def test_what_cant_be_sent_is_named(session: Session) -> None:
             )
     con.close()
     assert not session.records
+
+
+@pytest.mark.parametrize("engine", ["local:2", "multiprocessing:2"])
+def test_a_value_that_cant_be_sent_is_named(session: Session, engine: str) -> None:
+    """A parameter's value too is said before the first trial."""
+    with pytest.raises(PlanError) as caught:
+        list(opened(session, cell_job("x"), {"x": [1, (n for n in range(2))]}, engine).run())
+
+    assert str(caught.value).startswith("x: the value <generator object ")
+    assert str(caught.value).endswith(
+        " can't be sent to another process (TypeError: cannot pickle 'generator' object); sweep over a name "
+        "or number and make it from that in the code, or use the engine kernel"
+    )
+    assert not session.records
+
+
+def test_without_dask_its_command_is_named(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine whose package is absent is a wrong plan, and an ImportError as well."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(PlanError) as caught:
+        list(opened(session, cell_job("x"), {"x": [1]}, "dask://127.0.0.1:1").run())
+
+    assert str(caught.value) == (
+        'engine: dask://HOST:PORT needs Dask: pip install "e2e-magic[dask]", or use local:N'
+    )
+    assert isinstance(caught.value, ImportError)
 
 
 def test_magics_in_a_cell_are_refused(session: Session) -> None:

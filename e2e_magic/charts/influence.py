@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-Kind = Literal["line", "heatmap", "surface", "parallel"]
-KINDS: tuple[Kind, ...] = ("line", "heatmap", "surface", "parallel")
+Kind = Literal["line", "heatmap", "surface", "parallel", "curves"]
+KINDS: tuple[Kind, ...] = ("line", "heatmap", "surface", "parallel", "curves")
 EMPTY = "no trials of a sweep: %%e2esweep STAGE NAME=VALUES makes some"
 PREFIX = "param_"
 
@@ -93,6 +93,7 @@ def influence(
     x: str | Sequence[str] | None = None,
     y: str | None = None,
     kind: Kind | None = None,
+    epochs: pd.DataFrame | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw how a metric goes with the parameters of a sweep.
@@ -100,16 +101,22 @@ def influence(
     One parameter: a line through the medians, with the range of the repeats. Two: a heat map of the
     medians, or with ``kind="surface"`` a surface in 3-D. More: parallel axes, a line per setting.
 
+    What was logged per epoch can be drawn too: ``epoch`` among `x` is one more parameter (a surface over
+    epochs and batch size, say), and ``kind="curves"`` lays the curves of all settings over each other.
+
     Parameters
     ----------
     frame : DataFrame
         The trials frame; only complete trials count.
     x : str or sequence of str, optional
-        Parameters, without ``param_``; by default those of which several values were tried.
+        Parameters, without ``param_``; by default those of which several values were tried. ``epoch``,
+        where no parameter has that name, is the epoch; a heat map or surface of one parameter takes it too.
     y : str, optional
         The metric; by default the sweep's own (``frame.attrs["metric"]``), else loss, accuracy or wall time.
-    kind : {"line", "heatmap", "surface", "parallel"}, optional
+    kind : {"line", "heatmap", "surface", "parallel", "curves"}, optional
         By default as the number of parameters asks.
+    epochs : DataFrame, optional
+        The epochs frame of these trials, for charts over epochs.
     ax : Axes, optional
         Where to draw (for a surface a 3-D one); on a new figure, unknown to pyplot, when left out.
 
@@ -119,14 +126,30 @@ def influence(
         For a parameter, metric or kind that there is not, or that doesn't fit the number of parameters.
     """
     if kind is not None and kind not in KINDS:
-        raise ValueError(f"kind: there is no {kind!r}; allowed are {', '.join(KINDS)}")
+        from e2e_magic.plan import nearest
+
+        raise ValueError(
+            f"kind: there is no {kind!r}{nearest(str(kind), KINDS)}; allowed are {', '.join(KINDS)}"
+        )
+    x = [x] if isinstance(x, str) else x
+    if _wants_epochs(frame, x, kind, epochs):
+        from e2e_magic.charts.influence_epochs import EPOCH, over_epochs
+
+        params, _ = chosen(frame, x if x is None else [name for name in x if name != EPOCH], None)
+        if x is None:
+            params = [name for name in params if len(scale(name, frame[PREFIX + name].tolist()).values) > 1]
+        frame, y = over_epochs(frame, epochs, y)
+        if not len(frame):
+            ax = ax or style.figure(560, 300).add_subplot()
+            return style.say(ax, f"no {style.words(y)} per epoch: call log({y}=...) in the cell")
+        x = params if kind == "curves" else [EPOCH, *params] if x is None else x
     params, y = chosen(frame, x, y)
     some = frame[(frame["state"] == "complete").to_numpy(dtype=bool)] if "state" in frame else frame
     values = finite(some[y]) if y is not None else np.empty(0)
     scales = [scale(name, some[PREFIX + name].tolist()) for name in params]
     if x is None and sum(len(one.values) > 1 for one in scales):
         scales = [one for one in scales if len(one.values) > 1]
-    if y is None or not scales or not np.isfinite(values).any():
+    if y is None or not (scales or kind == "curves") or not np.isfinite(values).any():
         ax = ax or style.figure(560, 300).add_subplot()
         return style.say(ax, EMPTY if not params or not len(frame) else f"no {style.words(y or 'metric')}: "
                          "no complete trial has a number")  # fmt: skip
@@ -137,6 +160,10 @@ def influence(
             f"{', '.join(one.name for one in scales)}: name {'it' if needed == 1 else 'them'} with x"
         )
     label = style.label(y, style.unit_of(y, style.units(frame)))
+    if kind == "curves":
+        from e2e_magic.charts.influence_epochs import draw_curves
+
+        return draw_curves(scales, some, y, label, ax)
     places = [one.at(some[PREFIX + one.name].tolist()) for one in scales]
     good = np.isfinite(values) & np.all([np.isfinite(place) for place in places], axis=0)
     values, places = values[good], [place[good] for place in places]
@@ -150,6 +177,18 @@ def influence(
         draw = draw_surface if kind == "surface" else draw_heat
         return draw(scales, places, values, y, label, ax)
     return _line(scales[0], places[0], values, label, ax)
+
+
+def _wants_epochs(
+    frame: pd.DataFrame, x: Sequence[str] | None, kind: Kind | None, epochs: pd.DataFrame | None
+) -> bool:
+    """Tell whether a chart is one over epochs: it says so, or a plane has but one parameter."""
+    if kind == "curves" or ("epoch" in (x or ()) and f"{PREFIX}epoch" not in frame):
+        return True
+    if kind not in ("heatmap", "surface") or x is not None or epochs is None or not len(epochs):
+        return False
+    params, _ = chosen(frame, None, None)
+    return sum(len(scale(name, frame[PREFIX + name].tolist()).values) > 1 for name in params) == 1
 
 
 def chosen(frame: pd.DataFrame, x: str | Sequence[str] | None, y: str | None) -> tuple[list[str], str | None]:
@@ -207,6 +246,14 @@ def _apart(places: NDArray[np.float64], shown: list[int]) -> list[int]:
     return kept[::-1]
 
 
+def _laid_out(of: Scale) -> bool:
+    """Tell whether someone chose the values, as in a ladder or evenly; none drawn at random are so round."""
+    steps = np.diff(of.places)
+    if len(steps) and steps.max() - steps.min() <= 1e-6 * abs(steps).max():
+        return True
+    return not of.words and all(np.isclose(v, float(f"{v:.2g}"), rtol=1e-9, atol=0) for v in of.values)
+
+
 def _line(
     of: Scale, places: NDArray[np.float64], values: NDArray[np.float64], label: str, ax: Axes | None
 ) -> Axes:
@@ -217,7 +264,7 @@ def _line(
     middle = np.array([np.median(some) for some in groups])
     repeats = max(len(some) for some in groups)
     # Values that were drawn at random, each tried once, are no line.
-    single = repeats == 1 and len(at) > 15
+    single = repeats == 1 and len(at) > 15 and not _laid_out(of)
     if not of.words and not single:
         ax.plot(at, middle, color=style.BLUE, linewidth=1.6, marker="")
     if repeats > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from e2e_magic.derived import classification as _classification
 from e2e_magic.derived import convergence as _convergence
@@ -23,6 +24,11 @@ METRICS: tuple[Metric, ...] = (
 
 # The sampled curves that `derive` reads; a store need not load others for it.
 CURVES = _energy.CURVES
+# The readings that it reads; they are numbers.
+READINGS = _rates.READINGS
+# What may be reported by trials that `derive_alike` takes: these are numbers, those equal in all of them.
+NUMBERS = ("entries", "loss", "accuracy")
+SETTINGS = _energy.ASKS
 
 # What a partial two-class table is called in the results frame.
 _BINARY_COLUMNS = {
@@ -58,10 +64,11 @@ class Derived:
 
 def derive(record: Record) -> Derived:
     """Return all derived numbers of one trial. Cheap where nothing was reported."""
-    values = _rates.rates(record)
     reported = record.reported
+    read = {name: float(record.readings[name]) for name in READINGS if name in record.readings}
+    values = _rates.rates(read, reported.get("entries"))
     if not reported and not record.events.t_s:
-        values.update(_energy.from_record(record, values)[0])
+        values.update(_energy.from_readings(read, reported, record.series, values)[0])
         return Derived(values)
     problems: list[str] = []
     if "binary" in reported:
@@ -76,9 +83,36 @@ def derive(record: Record) -> Derived:
         found, too_few = _single_calls.single_calls(record)
         values |= found
         missing = {**missing, **too_few}
-    joules, without = _energy.from_record(record, values)
+    joules, without = _energy.from_readings(read, reported, record.series, values)
     values.update(joules)
     return Derived(values, {**missing, **without} if without else missing, tuple(problems))
+
+
+def derive_alike(
+    read: Mapping[str, Any], numbers: Mapping[str, Any], settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Return what `derive` does, for many trials at once that have neither logs nor `CURVES`.
+
+    Parameters
+    ----------
+    read : mapping of str to array of float
+        Those of `READINGS` that they have, a place per trial; all wall times are above 0.
+    numbers : mapping of str to array
+        Those of `NUMBERS` that they report, likewise; no entries are 0.
+    settings : mapping
+        Those of `SETTINGS` that they report.
+
+    Returns
+    -------
+    values, missing
+        As in `Derived`; the values are arrays, NaN where a trial has none.
+    """
+    values = _rates.rates(read, numbers.get("entries"))
+    for name in ("loss", "accuracy"):
+        if name in numbers:
+            values |= _convergence.of_one(name, numbers[name])
+    joules, missing = _energy.from_readings(read, settings, {}, values)
+    return {**values, **joules}, missing
 
 
 def _plain(value: float) -> float | int:

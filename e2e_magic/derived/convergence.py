@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from typing import Any
 
 from e2e_magic.quantities import digits, quantity
 from e2e_magic.record import Metric, Record
@@ -55,7 +56,7 @@ def convergence(
         if given is None and name == "accuracy":
             given = counted_accuracy
         if not logged and isinstance(given, int | float) and not math.isnan(given):
-            found[name] = found[f"best_{name}"] = float(given)  # one number: the last and the best
+            found |= of_one(name, float(given))
             continue
         curve: Sequence[float]
         if isinstance(given, list):
@@ -85,6 +86,11 @@ def convergence(
         _to_accuracy(record, float(target), found, missing)
     # What was read (an imported time to accuracy, say) needs no reason why it could not be computed.
     return found, {name: why for name, why in missing.items() if name not in record.readings}
+
+
+def of_one(name: str, value: Any) -> dict[str, Any]:
+    """Return what follows from one number, the loss or accuracy of a trial; or from an array, of many."""
+    return {name: value, f"best_{name}": value}
 
 
 _READ = ("loss", "accuracy", "target_accuracy")

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
 from itertools import pairwise
+from operator import add
 from typing import Any
 
 from e2e_magic.record import Metric, Record, Series
@@ -30,8 +32,10 @@ J_PER_KWH = 3.6e6
 CURVES = tuple(f"{part}_power_w" for part in PARTS)
 _POWERS = tuple((part, f"{part}_power_w") for part in PARTS)
 _ENERGIES = tuple((part, f"{part}_energy_j") for part in PARTS)
+# The readings that `from_readings` reads.
+READINGS = ("wall_time_s", "cpu_time_s", *(name for _, name in _ENERGIES))
 # What asks for numbers of energy, in `Record.reported`.
-_ASKS = ("baseline_power", "carbon_g_per_kwh", "estimate_power")
+ASKS = ("baseline_power", "carbon_g_per_kwh", "estimate_power")
 _NO_CURVE = Series.of([], [])
 _ESTIMATED = "it is of measured energy only, and there is none: an estimate would pass for it"
 
@@ -77,8 +81,18 @@ def estimate(
         raise ValueError(f"cores must be at least 1, got {cores}")
     if cpu_time_s is None or wall_time_s is None or cores is None:
         return None
-    busy_s = min(cpu_time_s / cores, wall_time_s)
-    return idle_w * wall_time_s + (full_w - idle_w) * busy_s
+    busy_s = _lower(cpu_time_s / cores, wall_time_s)
+    energy_j: float = idle_w * wall_time_s + (full_w - idle_w) * busy_s
+    return energy_j
+
+
+def _lower(one: Any, other: Any) -> Any:
+    """Return the lower of two numbers, or of each two in two arrays."""
+    if isinstance(one, float):
+        return min(one, other)
+    import numpy as np
+
+    return np.where(other < one, other, one)
 
 
 def net_energy(energy_j: float | None, wall_time_s: float | None, baseline_w: float | None) -> float | None:
@@ -150,10 +164,15 @@ def co2(energy_j: float | None, intensity_g_per_kwh: float | None) -> float | No
     return energy_j / J_PER_KWH * intensity_g_per_kwh
 
 
-def measured(record: Record) -> dict[str, float]:
+def measured(read: Mapping[str, Any]) -> dict[str, Any]:
     """Return the energy of each of `PARTS` that was measured, J. No estimate is in it."""
-    read = record.readings
-    return {part: float(read[name]) for part, name in _ENERGIES if name in read}
+    return {part: read[name] for part, name in _ENERGIES if name in read}
+
+
+def total(joules: Mapping[str, Any]) -> Any:
+    """Return the energy of all parts together, J; None where there are none."""
+    # Not `sum`: newer Pythons round it otherwise for numbers than for arrays.
+    return reduce(add, joules.values()) if joules else None
 
 
 def total_power(curves: Sequence[Series]) -> Series:
@@ -185,12 +204,22 @@ def estimated_power(record: Record) -> Series | None:
     return Series.of(use.t_s, [idle_w + span_w * min(percent / 100 / cores, 1.0) for percent in use.value])
 
 
-def from_record(record: Record, values: Mapping[str, float | int]) -> tuple[dict[str, float], dict[str, str]]:
-    """Return what follows from one trial's energy and what its run says, and why else it does not.
+def from_readings(
+    read: Mapping[str, Any],
+    reported: Mapping[str, Any],
+    series: Mapping[str, Series],
+    values: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what follows from a trial's energy and what its run says, and why else it does not.
 
     Parameters
     ----------
-    record : Record
+    read : mapping
+        The numbers of `READINGS`, floats; or arrays of them, of trials without curves that report the same.
+    reported : mapping
+        As in `Record.reported`.
+    series : mapping of str to Series
+        As in `Record.series`.
     values : mapping
         ``epochs`` and ``time_to_accuracy_s`` of the trial, where there are any.
 
@@ -199,18 +228,16 @@ def from_record(record: Record, values: Mapping[str, float | int]) -> tuple[dict
     numbers, missing
         By column name. Missing has only what was asked for: by a baseline, an intensity, an estimate.
     """
-    joules = measured(record)
-    reported = record.reported
-    asks = any(name in reported for name in _ASKS)
+    joules = measured(read)
+    asks = any(name in reported for name in ASKS)
     if not joules and not asks:
         return {}, {}
-    curves = [record.series[name] for part, name in _POWERS if part in joules and name in record.series]
+    curves = [series[name] for part, name in _POWERS if part in joules and name in series]
     if not curves and not asks and not values.get("epochs"):
         return {}, {}  # many trials: this is quick
-    total_j = sum(joules.values()) if joules else None
-    wall_s = float(record.readings["wall_time_s"]) if "wall_time_s" in record.readings else None
+    total_j, wall_s = total(joules), read.get("wall_time_s")
     power = total_power(curves) if curves and len(curves) == len(joules) else _NO_CURVE
-    found: dict[str, float | None] = {
+    found: dict[str, Any] = {
         "peak_power_w": peak_power(power),
         "energy_per_epoch_j": energy_per(total_j, values.get("epochs")),
         "energy_to_accuracy_j": energy_to_accuracy(power, values.get("time_to_accuracy_s")),
@@ -221,10 +248,8 @@ def from_record(record: Record, values: Mapping[str, float | int]) -> tuple[dict
         missing["energy_to_accuracy_j"] = "there is no curve of all the power that was measured"
     asked = reported.get("estimate_power")
     if isinstance(asked, Mapping):
-        read = record.readings
-        cpu_s = float(read["cpu_time_s"]) if "cpu_time_s" in read else None
         watts = asked["idle_w"], asked["full_w"]
-        found["estimated_energy_j"] = estimate(cpu_s, wall_s, asked["cores"], *watts)
+        found["estimated_energy_j"] = estimate(read.get("cpu_time_s"), wall_s, asked["cores"], *watts)
         if found["estimated_energy_j"] is None:
             missing["estimated_energy_j"] = "it follows from CPU time, which was not measured"
     if "carbon_g_per_kwh" in reported and total_j is None:

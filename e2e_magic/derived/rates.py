@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from e2e_magic.derived.energy import measured
-from e2e_magic.record import Metric, Record
+from collections.abc import Mapping
+from typing import Any
+
+from e2e_magic.derived import energy
+from e2e_magic.record import Metric
 
 METRICS = (
     Metric("cpu_percent", "%", "cpu", None, "CPU time / wall time; 100 is one core"),
@@ -17,32 +20,47 @@ METRICS = (
 )
 
 
-def rates(record: Record) -> dict[str, float | int]:
+# The readings that rates are made of.
+READINGS = (*energy.READINGS, "rss_start_mib", "rss_end_mib")
+
+
+def rates(read: Mapping[str, Any], entries: Any = None) -> dict[str, Any]:
     """Return the rates of one trial; one whose inputs were not measured is not there.
+
+    Parameters
+    ----------
+    read : mapping
+        The numbers of `READINGS`, floats. Or arrays of them, a place for each of many trials: their wall
+        times must all be above 0 then.
+    entries : number, optional
+        Those handled; or an array, without a 0.
 
     Notes
     -----
     ``latency_s`` is wall time / entries and ``throughput_per_s`` its inverse: the mean over the
     whole trial, not a percentile of single calls (``e2e.latency`` times those).
     """
-    read = record.readings
-    found: dict[str, float | int] = {}
-    joules = measured(record)
-    energy = sum(joules.values()) if joules else None
-    wall = float(read.get("wall_time_s", 0.0))
-    if wall > 0:
+    found: dict[str, Any] = {}
+    joules = energy.total(energy.measured(read))
+    wall = read.get("wall_time_s")
+    timed = wall is not None and _each(wall > 0)
+    if timed:
         if "cpu_time_s" in read:
-            found["cpu_percent"] = 100.0 * float(read["cpu_time_s"]) / wall
-        if energy is not None:
-            found["mean_power_w"] = energy / wall
+            found["cpu_percent"] = 100.0 * read["cpu_time_s"] / wall
+        if joules is not None:
+            found["mean_power_w"] = joules / wall
     if "rss_end_mib" in read and "rss_start_mib" in read:
-        found["rss_delta_mib"] = float(read["rss_end_mib"]) - float(read["rss_start_mib"])
-    entries = record.reported.get("entries")
-    if entries:
+        found["rss_delta_mib"] = read["rss_end_mib"] - read["rss_start_mib"]
+    if entries is not None and _each(entries != 0):
         found["entries"] = entries
-        if wall > 0:
+        if timed:
             found["latency_s"] = wall / entries
             found["throughput_per_s"] = entries / wall
-        if energy is not None:
-            found["energy_per_entry_j"] = energy / entries
+        if joules is not None:
+            found["energy_per_entry_j"] = joules / entries
     return found
+
+
+def _each(truth: Any) -> bool:
+    """Tell whether it holds, for a number or for each in an array."""
+    return truth if isinstance(truth, bool) else bool(truth.all())

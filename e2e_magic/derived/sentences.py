@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from e2e_magic.derived.comparison import amount
+from e2e_magic.legible import legible
 from e2e_magic.quantities import digits
 
 
@@ -43,7 +44,7 @@ def _sentence(stage: str, run: str, rows: Sequence[Any]) -> str:
         names = ", ".join(row.metric for row in same)
         needed = same[0].repeats_needed
         parts.append(
-            f"too few repeats of {names}: {run} has {n}, {same[0].baseline} has {n_baseline}; "
+            f"too few repeats of {names}: {run} has {n}, {legible(same[0].baseline)} has {n_baseline}; "
             f"{needed} on each side are needed, as with --repeat {needed}"
         )
     return f"{stage}: {'; '.join(parts)}"
@@ -54,7 +55,7 @@ def sentences(rows: Sequence[Any]) -> list[str]:
     grouped: dict[tuple[str, str], list[Any]] = {}
     for row in rows:
         grouped.setdefault((row.stage, row.run), []).append(row)
-    return [_sentence(stage, run, some) for (stage, run), some in grouped.items()]
+    return [_sentence(legible(stage), legible(run), some) for (stage, run), some in grouped.items()]
 
 
 def worse_by(row: Any) -> float:

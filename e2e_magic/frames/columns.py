@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pandas as pd
 
+from e2e_magic.derived.blocks import EXACT
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -16,8 +18,7 @@ if TYPE_CHECKING:
 _NEW = int(pd.__version__.split(".")[0]) >= 3
 TEXT: Any = "str" if _NEW else "string"
 CATEGORY: Any = "str" if _NEW else object
-EXACT = 2.0**53  # above it not every whole number is a float
-_INT64 = np.iinfo(np.int64)
+_INT64 = range(-(2**63), 2**63)
 
 
 def text(values: Sequence[object]) -> Any:
@@ -106,7 +107,7 @@ def inferred(values: Any) -> Any:
     kinds = {type(value) for value in plain if value is not None}
     if kinds == {bool}:
         return pd.array(plain, dtype="boolean")
-    if kinds == {int} and all(value is None or _INT64.min <= value <= _INT64.max for value in plain):
+    if kinds == {int} and all(value is None or value in _INT64 for value in plain):
         column = integers(plain)
         return column if column.isna().any() else column.to_numpy(dtype=np.int64)
     if kinds <= {int, float}:
@@ -123,7 +124,7 @@ def inferred(values: Any) -> Any:
 
 def frame(columns: Mapping[str, Any], units: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Put columns together, with the units of those that have one."""
-    made = pd.DataFrame(dict(columns))
+    made = pd.DataFrame(dict(columns), copy=False)
     made.attrs["units"] = {name: unit for name, unit in (units or {}).items() if unit}
     return made
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from e2e_magic.derived.comparison import Compared, compared
 from e2e_magic.frames import columns, schema
+from e2e_magic.legible import legible
 from e2e_magic.quantities import digits
 
 # Compared unless a metric is named, where there are values.
@@ -87,19 +88,31 @@ def ratios(
                         **_fields(compared(a, b, name), baseline, other),
                     }
                 )
-    notes = []
+    notes = _left_out(results, (baseline, *runs))
     if alone:
-        notes.append(f"{alone} settings of a sweep were tried in one of two runs only and are left out")
+        one = alone == 1
+        notes.append(
+            f"{alone} setting{'' if one else 's'} of a sweep {'was' if one else 'were'} tried in one of two "
+            f"runs only and {'is' if one else 'are'} left out"
+        )
     hosts = {
         str(name): set(complete.loc[run == name, "host"].dropna().astype(str)) for name in (baseline, *runs)
     }
     if len(set().union(*hosts.values())) > 1:
         notes.append(
             "measured on different hosts ("
-            + "; ".join(f"{name} on {', '.join(sorted(found))}" for name, found in hosts.items() if found)
+            + "; ".join(f"{legible(name)} on {legible(', '.join(sorted(found)))}" for name, found in hosts.items() if found)
             + "): times, memory and energy differ for that alone"
         )
     return _frame(rows, order), notes
+
+
+def _left_out(results: pd.DataFrame, runs: Sequence[str]) -> list[str]:
+    """Say how many trials of each run don't count because they came to no end."""
+    state = results["state"].astype(object)
+    names = results["run"].astype(object)[(state != "complete").to_numpy(dtype=bool)]
+    counted = [f"{count} of {legible(name)}" for name in runs if (count := int((names == name).sum()))]
+    return [f"trials that failed or were interrupted are left out: {', '.join(counted)}"] if counted else []
 
 
 def parameters(frame: pd.DataFrame) -> list[str]:

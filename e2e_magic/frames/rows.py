@@ -1,8 +1,7 @@
-"""A row per trial: the results frame, and the trials of sweeps ranked."""
+"""A row per trial: the results frame."""
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,20 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from e2e_magic.derived.blocks import Block
 from e2e_magic.frames import columns, schema
-from e2e_magic.frames.gathering import gather
+from e2e_magic.frames.gathering import Table, gather
 from e2e_magic.record import STATES, Record
 
 _NO_NAMES: Mapping[str, str] = {}
 
 
-def results(records: Iterable[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
+def results(records: Iterable[Record | Block], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
     """Return a row per trial: identity, parameters, every metric; all columns always there.
 
     Parameters
     ----------
-    records : iterable of Record
-        In the order of the rows. They are gone through once, and none is held.
+    records : iterable of Record or Block
+        In the order of the rows. They are gone through once, and none is held. A store gives blocks.
     names : mapping of str to str
         The runs' names by id; a run that is not in it appears by its id.
 
@@ -49,7 +49,7 @@ def results(records: Iterable[Record], names: Mapping[str, str] = _NO_NAMES) -> 
         made[f"param_{columns.printable(name)}"] = columns.inferred(params.cells(name))
     misfits = []
     for name in schema.CONTRACT:
-        made[name], fits = _column(name, values.cells(name))
+        made[name], fits = _column(name, values)
         if not fits:
             misfits.append(name)
     made["host"] = columns.text([host or None for host in plain["host"]])
@@ -64,16 +64,19 @@ def results(records: Iterable[Record], names: Mapping[str, str] = _NO_NAMES) -> 
     return columns.frame(made, units)
 
 
-def _column(name: str, cells: Any) -> tuple[Any, bool]:
+def _column(name: str, values: Table) -> tuple[Any, bool]:
     """Make a column of the contract, always of its kind, and tell whether all of it fits.
 
     Text that a collector hands back for a number doesn't: it is missing here and stands in a
     ``metric_NAME`` beside.
     """
     if name in schema.TEXTS:
+        cells = values.cells(name)
         if isinstance(cells, np.ndarray):  # no text in it at all
             cells = [None if cell != cell else cell for cell in cells.tolist()]
         return columns.text(cells), True
+    plain = values.numbers(name)
+    cells = values.cells(name) if plain is None else plain
     column = columns.integers(cells) if name in schema.INTEGERS else None
     if column is None:
         column = columns.floats(cells)
@@ -102,54 +105,3 @@ def _others(values: Iterable[str]) -> list[str]:
     read = sorted(values, key=lambda name: (known.get(name, len(known)), name))
     contract = set(schema.CONTRACT)
     return [name for name in dict.fromkeys([*schema.third_party(), *read]) if name not in contract]
-
-
-def trials(
-    records: Iterable[Record],
-    names: Mapping[str, str] = _NO_NAMES,
-    *,
-    metric: str | None = None,
-    maximize: bool | None = None,
-) -> pd.DataFrame:
-    """Return the results of sweeps only, best first.
-
-    Complete trials come before the others, and those without the metric last in each.
-
-    Parameters
-    ----------
-    records : sequence of Record
-        Those outside sweeps are left out.
-    names : mapping of str to str
-        The runs' names by id.
-    metric : str, optional
-        The column that ranks: ``loss``, else ``accuracy``, else ``wall_time_s`` when left out.
-    maximize : bool, optional
-        Whether more is better; as the metric says when left out.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column of numbers.
-    """
-    made = results((record for record in records if record.sweep is not None), names)
-    if metric is None:
-        metric = next((name for name in ("loss", "accuracy") if made[name].notna().any()), "wall_time_s")
-    numbers = [
-        name
-        for name in made.columns[len(schema.IDENTITY) :]
-        if pd.api.types.is_numeric_dtype(made[name].dtype) and name != "concurrent"
-    ]
-    if metric not in numbers:
-        close = difflib.get_close_matches(str(metric), numbers, n=1, cutoff=0.5)
-        raise ValueError(
-            f"metric: expected a column of numbers, got {metric!r}"
-            f"{f' (did you mean {close[0]}?)' if close else ''}; results().columns lists them"
-        )
-    if maximize is None:
-        known = schema.declared().get(metric)
-        maximize = known is not None and known.better == "higher"
-    rank = made[metric].astype("float64").to_numpy()
-    order = np.lexsort((-rank if maximize else rank, (made["state"] != "complete").to_numpy()))
-    ranked = made.iloc[order].reset_index(drop=True)
-    ranked.attrs |= {"metric": metric, "maximize": bool(maximize)}
-    return ranked

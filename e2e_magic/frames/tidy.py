@@ -8,9 +8,15 @@ from typing import Any
 
 import pandas as pd
 
+from e2e_magic.legible import legible
 from e2e_magic.quantities import digits
 
 _ABSENT = "-"
+# Of text in a cell: what is to be read whole, and everything else (names, lists of packages).
+_LONGEST = 1000
+_LONGEST_IN_PAGE = 500
+_LONGEST_IN_TEXT = 80
+_SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 
 
 def compact(frame: pd.DataFrame) -> pd.DataFrame:
@@ -18,7 +24,7 @@ def compact(frame: pd.DataFrame) -> pd.DataFrame:
 
     Whole numbers stay whole; times are to the second, in UTC; what is missing is ``-``.
     """
-    return _spelled(frame, _filled(frame))
+    return _spelled(frame, _filled(frame), _LONGEST_IN_PAGE)
 
 
 def _filled(frame: pd.DataFrame) -> list[int]:
@@ -26,10 +32,14 @@ def _filled(frame: pd.DataFrame) -> list[int]:
     return [n for n in range(frame.shape[1]) if not len(frame) or bool(frame.iloc[:, n].notna().any())]
 
 
-def _spelled(frame: pd.DataFrame, positions: list[int]) -> pd.DataFrame:
-    cells = {n: _spell(frame.iloc[:, n]) for n in positions}
+def _spelled(frame: pd.DataFrame, positions: list[int], longest: int) -> pd.DataFrame:
+    names = [str(name) for name in frame.columns]
+    cells = {
+        n: [legible(text, _LONGEST if names[n] in _SENTENCES else longest) for text in _spell(frame.iloc[:, n])]
+        for n in positions
+    }
     made = pd.DataFrame(cells, index=frame.index, dtype=object)
-    made.columns = frame.columns[positions]
+    made.columns = pd.Index([legible(names[n], longest) for n in positions], dtype=object)
     return made
 
 
@@ -78,7 +88,7 @@ class TidyFrame(pd.DataFrame):
         return pd.DataFrame, (), plain.__getstate__()
 
     def __repr__(self) -> str:
-        shown, half, footer = self._shown()
+        shown, half, footer = self._shown(_LONGEST_IN_TEXT)
         if shown.empty:
             return footer
         return f"{shown.to_string(max_rows=half, line_width=pd.get_option('display.width'))}\n\n{footer}"
@@ -86,12 +96,12 @@ class TidyFrame(pd.DataFrame):
     def _repr_html_(self) -> str | None:
         if not pd.get_option("display.notebook_repr_html"):
             return None
-        shown, half, footer = self._shown()
+        shown, half, footer = self._shown(_LONGEST_IN_PAGE)
         with pd.option_context("display.max_colwidth", None):  # a reason cut short is no reason
             table = shown.to_html(max_rows=half, border=0, notebook=True, show_dimensions=False)
         return f"{table}\n<p>{html.escape(footer)}</p>"
 
-    def _shown(self) -> tuple[pd.DataFrame, int | None, str]:
+    def _shown(self, longest: int) -> tuple[pd.DataFrame, int | None, str]:
         """Return the rows to show, spelled, how many of them at most, and the line below the table."""
         positions = _filled(self)
         most = pd.get_option("display.max_rows")
@@ -104,4 +114,4 @@ class TidyFrame(pd.DataFrame):
         hidden = self.shape[1] - len(positions)
         empty = f" ({hidden} more hold nothing: see .columns)" if hidden else ""
         footer = f"{len(self):,} row{'' if len(self) == 1 else 's'} x {len(positions)} columns{empty}"
-        return _spelled(rows, positions), half, footer
+        return _spelled(rows, positions, longest), half, footer

@@ -44,7 +44,7 @@ def write(path: str | os.PathLike[str], runs: Sequence[Run], records: Sequence[R
     """
     target = Path(path).expanduser().absolute()
     if target.suffix.lower() not in _SUFFIXES:
-        got = f"{target.suffix!r}{nearest(target.suffix, _SUFFIXES)}" if target.suffix else "no suffix"
+        got = f"{target.suffix!r}{nearest(target.suffix, _SUFFIXES[:1])}" if target.suffix else "no suffix"
         raise PlanError(f"path: a report is a page of HTML: expected a name such as report.html, got {got}")
     text = render(runs, records)
     real = Path(os.path.realpath(target))

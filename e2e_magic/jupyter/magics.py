@@ -30,6 +30,7 @@ from e2e_magic.jupyter.running import (
     users_traceback,
 )
 from e2e_magic.jupyter.sweep_arguments import sweep_parser
+from e2e_magic.legible import legible_lines
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.record import Record
 from e2e_magic.result import Result
@@ -92,7 +93,7 @@ class E2EMagics(Magics):
         try:
             return words.act(line, self.session, self.auto, self.shell)
         except (ValueError, OSError, ImportError) as error:
-            raise UsageError(str(error)) from None
+            raise UsageError(legible_lines(str(error))) from None
 
 
 def plan_of(options: argparse.Namespace) -> Plan:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import StringIO
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from IPython.core.displayhook import DisplayHook
@@ -22,6 +22,7 @@ from IPython.utils.capture import RichOutput
 
 from e2e_magic.cell import Cell
 from e2e_magic.jupyter.transform import transformed
+from e2e_magic.runner import Sweep
 
 _CO_COROUTINE = 0x80
 
@@ -134,13 +135,21 @@ def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
         below = below.tb_next
     while below is not None and below.tb_frame.f_code in _MACHINERY:
         below = below.tb_next
-    if below is None and isinstance(error, KeyboardInterrupt):  # while calls were timed, between two of them
+    # An interrupt while calls were timed, between two of them; a worker's error, whose lines are said above.
+    if below is None and (isinstance(error, KeyboardInterrupt) or _of_a_worker(trace)):
         words: list[str] = shell.InteractiveTB.get_exception_only(type(error), error)
         return words
     text: list[str] = shell.InteractiveTB.structured_traceback(
         type(error), error, below or trace, tb_offset=0 if below else None
     )
     return text
+
+
+def _of_a_worker(trace: TracebackType | None) -> bool:
+    """Tell whether an error ended a sweep that ran elsewhere: none of its frames is here."""
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code is Sweep.raise_failure.__code__
 
 
 def silenced(body: str) -> bool:

@@ -28,7 +28,7 @@ from e2e_magic.jupyter.sweep_output import TrialOutput, progress_of
 from e2e_magic.plan import PlanError
 from e2e_magic.record import Record
 from e2e_magic.runner import Sweep
-from e2e_magic.schedule import Turn
+from e2e_magic.schedule import DIED, Turn
 from e2e_magic.session import Session
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.sweep_result import SweepResult
@@ -188,7 +188,8 @@ class _Swept:
             self._shell.user_ns[self._options.out] = self._result
 
     def _on_record(self, turn: Turn, record: Record) -> None:
-        if record.state == "failed" and not self._sweep.plan.fail_fast and record.error:
+        said = (record.error or DIED) == DIED  # a worker's death has been said with what follows
+        if record.state == "failed" and not self._sweep.plan.fail_fast and record.error and not said:
             say_aside(f"{turn.label} failed: {record.error.splitlines()[0]}")
 
 

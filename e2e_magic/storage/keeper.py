@@ -141,6 +141,7 @@ class Keeper:
                     say(f"{why}. Meanwhile trials are kept in memory; they are written as soon as it works")
                 return False
             self._warned = False
+            self._not_before = 0.0  # it works again: the next trial is written at once
         return True
 
     def reading(self) -> Store | None:
@@ -156,7 +157,8 @@ class Keeper:
 
             if not self.unsaved and not exists(url_of(self._wanted())):
                 return None
-        self.flush()
+        if self._clock() >= self._not_before:  # else a reader would wait for a lock again, and again
+            self.flush()
         return self.store
 
     def described(self) -> str:
@@ -169,6 +171,8 @@ class Keeper:
         """
         if not self.on:
             return "trials are kept in this kernel's memory only (:memory:); %e2e store PATH keeps them"
+        if self._store is not None:
+            self.flush()
         store = self.reading()
         if store is None:
             return f"trials are kept in {self.address}, which is made with the first one"

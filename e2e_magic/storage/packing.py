@@ -10,9 +10,12 @@ import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from e2e_magic.record import Events, Series, decode, encode
+
+if TYPE_CHECKING:
+    from e2e_magic.derived.blocks import Group
 
 # PostgreSQL refuses NUL in a text, UTF-8 has no lone surrogates: both are written as a SUBSTITUTE
 # character and four hexadecimal digits, and so is that character itself.
@@ -25,6 +28,7 @@ _SIZE = 8
 # Whole numbers up to here are exact as doubles.
 _EXACT = 2**53
 _FAST = 1  # zlib's quickest level: a trial must not wait for a few bytes
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 NO_EVENTS = Events()
 
 
@@ -47,7 +51,7 @@ def key(text: str) -> str:
 
 def written(value: Any) -> str:
     """Return plain data as JSON text; NaN, infinities, tuples and numpy's scalars survive."""
-    return escape(json.dumps(encode(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+    return escape(_WRITER.encode(encode(value)))
 
 
 def read(text: str) -> Any:
@@ -102,11 +106,7 @@ class Layouts:
         found: list[dict[str, Any]] = []
         start = 0
         for text, rest in zip(measures, rests, strict=True):
-            layout = self._known.get(text)
-            if layout is None:
-                floats, whole = read(text)
-                layout = self._known[text] = ([*floats, *whole], len(floats))
-            names, floating = layout
+            names, floating = self._layout(text)
             middle, end = start + floating, start + len(names)
             mine = values[start:middle]
             if middle < end:
@@ -117,8 +117,52 @@ class Layouts:
             found.append(readings)
             start = end
         if start != len(values):
-            raise ValueError(f"stored readings are damaged ({len(values)} numbers for {start} names)")
+            raise _damaged(len(values), start)
         return found
+
+    def groups(
+        self, measures: Sequence[str], numbers: Sequence[bytes], rests: Sequence[Mapping[str, Any]]
+    ) -> list[Group]:
+        """Return what `readings` does as columns, those of alike trials together.
+
+        Raises
+        ------
+        ValueError
+            If there are not as many numbers as names.
+        """
+        import numpy as np
+
+        from e2e_magic.derived.blocks import Group, column
+
+        alike: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for place, shape in enumerate(zip(measures, map(tuple, rests), strict=True)):
+            alike.setdefault(shape, []).append(place)
+        found = []
+        for (text, others), places in alike.items():
+            names, floating = self._layout(text)
+            raw = b"".join([numbers[place] for place in places])
+            if len(raw) != _SIZE * len(names) * len(places):
+                raise _damaged(len(raw) // _SIZE, len(names) * len(places))
+            table = np.frombuffer(raw, dtype="<f8").reshape(len(places), len(names)).T
+            readings: dict[str, Any] = dict(zip(names, np.ascontiguousarray(table, dtype=float), strict=True))
+            for name in names[floating:]:
+                readings[name] = column([int(value) for value in readings[name].tolist()])
+            for name in others:
+                readings[name] = column([rests[place][name] for place in places])
+            found.append(Group(np.array(places, dtype=np.intp), readings))
+        return found
+
+    def _layout(self, text: str) -> tuple[list[str], int]:
+        """Return the names of numbers, and how many of these are floats."""
+        layout = self._known.get(text)
+        if layout is None:
+            floats, whole = read(text)
+            layout = self._known[text] = ([*floats, *whole], len(floats))
+        return layout
+
+
+def _damaged(numbers: int, names: int) -> ValueError:
+    return ValueError(f"stored readings are damaged ({numbers} numbers for {names} names)")
 
 
 def pack_series(series: Series) -> bytes:

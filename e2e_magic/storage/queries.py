@@ -61,10 +61,12 @@ def stages(connection: sa.Connection, run: str | None) -> sa.Select[Any]:
     return query if run is None else query.where(schema.trials.c.run.in_(_numbers(connection, run)))
 
 
-def trials(connection: sa.Connection, wanted: Wanted) -> sa.Select[Any]:
+def trials(
+    connection: sa.Connection, wanted: Wanted, columns: Sequence[sa.ColumnElement[Any]] = rows.COLUMNS
+) -> sa.Select[Any]:
     """Return the query for trials, in the order of their numbers."""
     trials = schema.trials.c
-    query = sa.select(*rows.COLUMNS).order_by(trials.number)
+    query = sa.select(*columns).order_by(trials.number)
     if wanted.run is not None:
         query = query.where(trials.run.in_(_numbers(connection, wanted.run)))
     if wanted.stage is not None:

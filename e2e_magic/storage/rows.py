@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from e2e_magic.record import Environment, Events, Record, Run, Series
 from e2e_magic.storage import packing, schema
+
+if TYPE_CHECKING:
+    from e2e_magic.derived.blocks import Block
 
 # The order in which `records` takes a row apart.
 _trials = schema.trials.c
@@ -36,6 +41,11 @@ COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     _trials.events,
     _trials.measures,
     _trials.numbers,
+)
+# The same without what no column of a frame is made of: less to read, and the texts are long.
+MEASURED = tuple(
+    {"missing": sa.literal_column("'{}'"), "source": sa.null()}.get(getattr(column, "name", ""), column)
+    for column in COLUMNS
 )
 _ENVIRONMENT = tuple(field.name for field in fields(Environment))
 Curves = Mapping[int, Mapping[str, Series]]
@@ -128,7 +138,7 @@ class Decoder:
     def __init__(self) -> None:
         self.runs: dict[int, str] = {}
         self.sources: dict[str, str] = {}
-        self._texts: dict[str, str] = {}
+        self._texts: dict[str | None, str | None] = {None: None}
         self._parsed: dict[str, Any] = {}
         self._layouts = packing.Layouts()
 
@@ -137,21 +147,14 @@ class Decoder:
         if not rows:
             return []
         cells = list(zip(*rows, strict=True))
-        text, started, place = self._text, datetime.fromisoformat, self.runs
+        said = self._said(cells)
         series: Iterable[Mapping[str, Series]] = (
             [_NO_SERIES] * len(rows) if curves is None else [curves.get(n, _NO_SERIES) for n in cells[0]]
         )
         return list(
             map(
                 Record,
-                [place[number] for number in cells[1]],
-                [text(stage) for stage in cells[2]],
-                cells[3],
-                cells[4],
-                cells[5],
-                [started(moment) for moment in cells[6]],
-                [None if error is None else text(error) for error in cells[7]],
-                [None if sweep is None else text(sweep) for sweep in cells[8]],
+                *(said[name] for name in _FIRST),
                 packing.read_all(cells[9]),
                 self._layouts.readings(cells[18], cells[19], self._shared(cells[10])),
                 series,
@@ -159,17 +162,47 @@ class Decoder:
                 self._shared(cells[11]),
                 self._shared(cells[12]),
                 [None if source is None else self.sources[source] for source in cells[13]],
-                [text(host) for host in cells[14]],
-                [bool(beside) for beside in cells[15]],
+                said["host"],
+                said["concurrent"],
             )
         )
 
-    def _text(self, stored: str) -> str:
-        """Unescape a text; equal ones become one object."""
-        known = self._texts.get(stored)
-        if known is None:
-            known = self._texts[stored] = packing.unescape(stored)
-        return known
+    def block(self, rows: Sequence[Any], curves: Curves) -> Block:
+        """Return the block of these rows, which have the order of `COLUMNS`; there is at least one."""
+        from e2e_magic.derived.blocks import Block
+
+        cells = list(zip(*rows, strict=True))
+        return Block(
+            self._said(cells),
+            packing.read_all(cells[9]),
+            self._shared(cells[11]),
+            self._layouts.groups(cells[18], cells[19], self._shared(cells[10])),
+            [log is not None or number in curves for log, number in zip(cells[17], cells[0], strict=True)],
+            lambda places: self.records([rows[place] for place in places], curves),
+        )
+
+    def _said(self, cells: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        """Return what trials say of themselves, by the names of a record's attributes."""
+        return {
+            "run": list(map(self.runs.__getitem__, cells[1])),
+            "stage": self._same(cells[2]),
+            "trial": cells[3],
+            "repeat": cells[4],
+            "state": cells[5],
+            "started_at": list(map(datetime.fromisoformat, cells[6])),
+            "error": self._same(cells[7]),
+            "sweep": self._same(cells[8]),
+            "host": self._same(cells[14]),
+            "concurrent": list(map(bool, cells[15])),
+        }
+
+    def _same(self, texts: Sequence[str | None]) -> list[str | None]:
+        """Unescape texts, of which some are None; equal ones become one object."""
+        known = self._texts
+        for text in set(texts):
+            if text is not None and text not in known:
+                known[text] = packing.unescape(text)
+        return list(map(known.__getitem__, texts))
 
     def _shared(self, texts: Sequence[str]) -> list[Any]:
         """Read JSON texts of which most are equal."""
@@ -208,10 +241,24 @@ def has_any(wanted: Iterable[str] | None) -> Callable[[str], bool]:
     return test
 
 
+@contextmanager
+def collector_at_rest() -> Iterator[None]:
+    """Keep Python's garbage collector from walking a million new objects again and again: they all stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def _escaped(text: str | None) -> str | None:
     return None if text is None else packing.escape(text)
 
 
+# The order in which `Record` takes them.
+_FIRST = ("run", "stage", "trial", "repeat", "state", "started_at", "error", "sweep")
 _NO_SERIES: Mapping[str, Series] = {}
 # Of so many texts it is told whether the others repeat.
 _FEW = 100

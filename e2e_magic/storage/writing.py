@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -12,12 +13,27 @@ from sqlalchemy.exc import IntegrityError
 from e2e_magic.record import Record
 from e2e_magic.storage import packing, rows, schema
 
+# Statements that are made once: SQLAlchemy takes longer to make one than SQLite to obey it.
+_INSERT_TRIAL = schema.trials.insert()
+_INSERT_CURVES = schema.curves.insert()
+_THERE = sa.select(schema.trials.c.trial).where(
+    schema.trials.c.run == sa.bindparam("in_run"),
+    schema.trials.c.stage_key == sa.bindparam("of_stage"),
+    schema.trials.c.trial.between(sa.bindparam("least"), sa.bindparam("most")),
+)
+
+
+@cache
+def _absent(dialect: str, table: sa.Table) -> sa.Insert:
+    """Return the statement that inserts a row unless there is one of its key."""
+    found: sa.Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table).on_conflict_do_nothing()
+    return found
+
 
 def _insert_absent(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
     """Insert a row unless there is one of its key; two writers may do so at the same time."""
     if connection.dialect.name in ("sqlite", "postgresql"):
-        dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
-        connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
+        connection.execute(_absent(connection.dialect.name, table), dict(values))
         return
     if connection.execute(sa.select(table.c.key).where(table.c.key == values["key"])).first() is None:
         try:
@@ -67,28 +83,25 @@ def put_trials(connection: sa.Connection, records: Sequence[Record], runs: Seque
         for curve in rows.curve_rows(record, number)
     ]
     if curves:
-        connection.execute(schema.curves.insert(), curves)
+        connection.execute(_INSERT_CURVES, curves)
     return len(new)
 
 
 def _there(connection: sa.Connection, wanted: Collection[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
     """Return those trials (run, stage, number) that are in the tables."""
-    trials, found = schema.trials.c, []
+    found = []
     for run, stage in {(run, stage) for run, stage, _ in wanted}:
         counts = [trial for r, s, trial in wanted if (r, s) == (run, stage)]
-        query = sa.select(trials.trial).where(
-            trials.run == run, trials.stage_key == stage, trials.trial.between(min(counts), max(counts))
-        )
-        known = set(connection.execute(query).scalars())
+        between = {"in_run": run, "of_stage": stage, "least": min(counts), "most": max(counts)}
+        known = set(connection.execute(_THERE, between).scalars())
         found += [(run, stage, trial) for trial in counts if trial in known]
     return found
 
 
 def _insert_trials(connection: sa.Connection, new: Sequence[Mapping[str, Any]]) -> list[int]:
     """Insert rows and return their numbers, in the same order."""
-    insert = schema.trials.insert()
     if len(new) > 1 and connection.dialect.insert_executemany_returning_sort_by_parameter_order:
-        returning = insert.returning(schema.trials.c.number, sort_by_parameter_order=True)
+        returning = _INSERT_TRIAL.returning(schema.trials.c.number, sort_by_parameter_order=True)
         return list(connection.execute(returning, list(new)).scalars())
-    results = [connection.execute(insert.values(**row)) for row in new]
+    results = [connection.execute(_INSERT_TRIAL, dict(row)) for row in new]
     return [next(iter(result.inserted_primary_key or ())) for result in results]

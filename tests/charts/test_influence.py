@@ -147,6 +147,96 @@ def test_a_surface() -> None:
         influence(trials(a=[1, 2], b=[1]), x=["a", "b"], kind="surface")
 
 
+def logged(repeats: int = 1, epochs: int = 3, **params: list[Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make a trials frame and its epochs: the loss is the first parameter / epoch + repeat / 100."""
+    frame = trials(repeats=repeats, **params)
+    frame["trial"] = range(1, len(frame) + 1)
+    first = next(iter(params))
+    rows = [
+        {
+            "run": "a",
+            "stage": "train",
+            "trial": row["trial"],
+            "epoch": epoch,
+            "t_s": float("nan"),
+            "loss": row[f"param_{first}"] / epoch + (n % repeats) / 100,
+        }
+        for n, row in enumerate(frame.to_dict("records"))
+        for epoch in range(1, epochs + 1)
+    ]
+    return frame, pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("x", [None, ["epoch", "batch_size"]])
+def test_epochs_and_a_parameter_are_a_surface(x: list[str] | None) -> None:
+    """The seed's BatchAndEpochInfluence: the loss of each epoch over epochs and log batch size."""
+    frame, epochs = logged(batch_size=[2, 4, 8, 16])
+    ax = influence(frame, x=x, epochs=epochs, kind="surface")
+    heat = influence(frame, x=x, epochs=epochs, kind="heatmap")
+
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_zlabel()) == ("epoch", "batch size", "loss")
+    assert len(ax.collections) == 2
+    assert heat.images[0].get_array().tolist() == [[size / n for n in (1, 2, 3)] for size in (2, 4, 8, 16)]
+
+
+def test_curves_of_each_value_lie_over_each_other() -> None:
+    """A median per setting, named in the legend, with the range of its repeats."""
+    frame, epochs = logged(repeats=3, lr=[1.0, 2.0], act=["relu", "tanh"])
+    ax = influence(frame, epochs=epochs, kind="curves")
+    lines = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in ax.lines}
+
+    assert lines == {
+        f"lr {lr}, act {act}": pytest.approx([lr / n + 0.01 for n in (1, 2, 3)])
+        for lr in (1, 2)
+        for act in ("relu", "tanh")
+    }
+    assert ax.get_title(loc="left") == "median, and range of the repeats"
+    assert len(ax.collections) == 4
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(lines)
+    only = influence(frame, x="lr", epochs=epochs, kind="curves")
+    assert [line.get_label() for line in only.lines] == ["lr 1", "lr 2"]
+
+
+def test_many_values_are_told_apart_by_a_scale_of_colours() -> None:
+    """More than six curves have a bar beside them instead of a legend."""
+    frame, epochs = logged(lr=np.geomspace(1e-4, 1, 9).tolist())
+    ax = influence(frame, epochs=epochs, kind="curves")
+
+    assert len(ax.lines) == 9
+    assert len({str(line.get_color()) for line in ax.lines}) == 9
+    assert ax.get_legend() is None
+    assert ax.figure.axes[1].get_ylabel() == "lr"
+    words, logs = logged(lr=[1.0], act=list("abcdefgh"))
+    named = influence(words, epochs=logs, kind="curves").get_legend().get_texts()
+    assert [text.get_text() for text in named][-1] == "act f, and 2 more"
+
+
+def test_what_is_not_per_epoch_is_said() -> None:
+    """No epochs, a quantity that nobody logged, a kind that there is not."""
+    frame, epochs = logged(lr=[1, 2])
+
+    with pytest.raises(ValueError, match=r"^epochs: curves need what was logged per epoch: hand over "
+                       r"epochs=result.epochs$"):  # fmt: skip
+        influence(frame, kind="curves")
+    with pytest.raises(ValueError, match=r"^y: no 'los' was logged per epoch \(did you mean loss\?\); "
+                       r"there are loss$"):  # fmt: skip
+        influence(frame, epochs=epochs, kind="curves", y="los")
+    with pytest.raises(ValueError, match=r"^kind: there is no 'surfac' \(did you mean surface\?\); allowed"):
+        influence(frame, kind="surfac")  # type: ignore[arg-type]
+    said = influence(frame, epochs=epochs.iloc[:0], kind="curves")
+    assert [text.get_text() for text in said.texts] == ["no loss per epoch: ", "call log(loss=...) in the cell"]
+
+
+def test_a_ladder_of_values_is_a_line() -> None:
+    """The seed's 45 learning rates are joined; so many drawn at random are not."""
+    ladder = [(n % 9 + 1) * 10 ** (n // 9) * 1e-5 for n in range(45)]
+    drawn = np.random.default_rng(0).uniform(0, 1, 45).tolist()
+
+    assert len(influence(trials(lambda lr: lr, lr=ladder)).lines) == 2
+    assert len(influence(trials(lambda lr: lr, lr=np.geomspace(1e-5, 1, 45).tolist())).lines) == 2
+    assert len(influence(trials(lambda lr: lr, lr=drawn)).lines) == 1
+
+
 def test_more_parameters_are_parallel_axes() -> None:
     """A line per setting over an axis per parameter and the metric; the best one is red and on top."""
     frame = trials(lambda a, b, c: a + b + c, repeats=2, a=[1, 2, 3], b=[1, 2], c=[1, 2])

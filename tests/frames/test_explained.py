@@ -78,8 +78,8 @@ def test_influence_of_what_is_named() -> None:
     trials = frames.trials(sweep(GRID, by_rate) + sweep({"lr": [1, 2]}, lambda lr: (lr, 0.5), stage="infer"))
     found = frames.influence(trials, x="lr", y="wall_time_s")
 
-    assert found[["stage", "param"]].to_numpy().tolist() == [["train", "lr"], ["infer", "lr"]]
-    assert found["reason"].tolist()[1] == "too few trials: 2, at least 4 are needed"
+    assert found[["stage", "param"]].to_numpy().tolist() == [["infer", "lr"], ["train", "lr"]]
+    assert found["reason"].tolist()[0] == "too few trials: 2, at least 4 are needed"
     assert "infer, spread of wall_time_s: lr: too few trials" in found.attrs["summary"]
 
 

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
+from IPython.utils.capture import capture_output
 
 from e2e_magic.jupyter.sweep_arguments import read
 
@@ -233,3 +237,91 @@ def test_parameters_stand_anywhere_on_the_line() -> None:
 
     assert options.parameters == ["a=1,2", "layers=[(8,), (8, 8)]", "(x, y)=zip([1], [2])"]
     assert (options.stage, options.target, options.quiet) == ("train", "loss", True)
+
+
+def test_an_engine_without_its_package_is_a_usage_error(
+    shell: Any, session: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that names the pip command, and no traceback."""
+    for module in ("distributed", "ray", "ray.util.joblib"):
+        monkeypatch.setitem(sys.modules, module, None)
+    shell.run_cell("%%e2esweep train x=1,2 --engine dask://127.0.0.1:1\nx", store_history=False)
+    shell.run_cell("%%e2esweep train x=1,2 --engine ray\nx", store_history=False)
+    lines = (said := capsys.readouterr()).err.splitlines() or said.out.splitlines()
+
+    assert lines[0] == (
+        'UsageError: engine: dask://HOST:PORT needs Dask: pip install "e2e-magic[dask]", or use local:N'
+    )
+    assert lines[1].startswith("UsageError: engine: ray needs the package ray (")
+    assert lines[1].endswith("): pip install ray")
+    assert len(lines) == 2
+    assert not session.records
+
+
+def test_a_workers_error_shows_none_of_our_frames(
+    shell: Any, session: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --fail-fast: the lines of the user's where they happened, and the error at the end."""
+    shell.run_cell(
+        "%%e2esweep train x=1,2 -m cpu --engine local:1 --fail-fast\nif x == 2:\n    raise ValueError('no')",
+        store_history=False,
+    )
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+
+    assert "e2e_magic/" not in text.replace("\\", "/")
+    assert "run_cell_magic" not in text
+    assert "raise ValueError('no')" in text
+    assert text.rstrip().endswith("ValueError: no")
+    assert [record.state for record in session.records] == ["complete", "failed"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_worker_that_died_is_said_once(
+    shell: Any, session: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trial that was tried once more has two rows and counts once."""
+    shell.user_ns["flag"] = str(tmp_path / "flag")
+    shell.run_cell(
+        "%%e2esweep train x=1,2,3 -m cpu --engine local:1 -o r\n"
+        "import os, signal\n"
+        "if x == 2 and not os.path.exists(flag):\n"
+        "    open(flag, 'w').close()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "{'loss': x}",
+        store_history=False,
+    )
+    shown = capsys.readouterr()
+
+    assert shown.err.splitlines() == [
+        "e2e_magic: trial 2: x=2: its worker process died (killed, or out of memory); it is tried once more. "
+        "The row says failed, and the sweep goes on"
+    ]
+    assert repr(shell.user_ns["r"]).splitlines()[0] == (
+        "train: 3 of 3 trials (1 tried again as the worker died); best loss 1 at x=1"
+    )
+    assert len(session.records) == 4
+
+
+def test_influence_over_epochs(shell: Any, session: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """The seed's surface over epochs and batch size, and curves laid over each other, on one line each."""
+    shell.run_cell(
+        "%%e2esweep train batch_size=2,4,8,16 -m cpu -q\n"
+        "{'loss': [batch_size / n for n in range(1, 6)], 'other': 1}",
+        store_history=False,
+    )
+    for line in (
+        "%e2e influence train -x epoch,batch_size --kind surface",
+        "%e2e influence train --kind heatmap",
+        "%e2e influence train -y loss --kind curves",
+    ):
+        with capture_output() as shown:
+            assert shell.run_cell(line, store_history=False).success
+        assert "data:image/png;base64," in shown.outputs[0].data["text/html"], line
+    capsys.readouterr()
+    shell.run_cell("%e2e influence train -x epoch,batch_sise --kind surface", store_history=False)
+    said = capsys.readouterr()
+
+    assert "UsageError: there is no parameter 'batch_sise'" in said.err + said.out
+    assert "(did you mean batch_size?)" in said.err + said.out
+    assert len(session.records) == 4

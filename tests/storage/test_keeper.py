@@ -104,6 +104,33 @@ def test_after_a_long_wait_it_rests(keeper: Keeper, monkeypatch: pytest.MonkeyPa
     assert len(keeper.unsaved) == 7
 
 
+def test_it_rests_no_longer_than_needed(
+    keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it rests reading doesn't wait for the writer; once writing works, trials wait for nothing."""
+    now, held = [0.0], [True]
+    opened = keeper._opened
+
+    def slow(address: str) -> Any:
+        if held[0]:
+            now[0] += 5.0
+            raise StoreError("locked")
+        return opened(address)
+
+    monkeypatch.setattr(keeper, "_clock", lambda: now[0])
+    monkeypatch.setattr(keeper, "_opened", slow)
+    keeper.keep([record(1)], lambda _: None)
+    held[0] = False
+    (tmp_path / "later").mkdir()
+    assert keeper.reading() is not None
+    assert (now[0], len(keeper.unsaved)) == (5.0, 1)
+
+    assert keeper.described().endswith(": 1 run, 1 trial")
+    keeper.keep([record(2)])
+
+    assert (now[0], keeper.unsaved) == (5.0, [])
+
+
 def test_a_trial_that_can_be_no_row_holds_nobody_up(keeper: Keeper, tmp_path: Path) -> None:
     """It is said, stays in memory, and those beside it are written."""
     (tmp_path / "later").mkdir()

@@ -40,9 +40,11 @@ SUBCOMMANDS = {
         comparing.compare,
     ),
     "influence": Subcommand(
-        "influence [STAGE] [-x PARAM] [-y METRIC]", "what a sweep's parameters explain", sweeps.influence
+        "influence [STAGE] [-x PARAM] [-y METRIC] [--all]",
+        "what a sweep's parameters explain",
+        sweeps.influence,
     ),
-    "pareto": Subcommand("pareto X Y", "the settings of a sweep that nothing beats", sweeps.pareto),
+    "pareto": Subcommand("pareto X Y [--all]", "the settings of a sweep that nothing beats", sweeps.pareto),
     "panel": Subcommand("panel [STAGE]", "sweep a measured cell with sliders, Stop and Resume", panel.panel),
     "export": Subcommand(
         "export PATH [--frame NAME]", "write a frame or its chart; export mlflow logs to MLflow", files.export

@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from e2e_magic.jupyter.auto import Auto
+from e2e_magic.legible import legible_lines
 from e2e_magic.session import Session
 
 
@@ -34,4 +35,4 @@ class Subcommand:
 
 def say(text: str) -> None:
     """Show a sentence as plain text, in the order of the cell's output."""
-    display({"text/plain": text}, raw=True)
+    display({"text/plain": legible_lines(text)}, raw=True)

@@ -1,0 +1,147 @@
+"""Which runs are meant: names that several have, ids, this kernel's and the store's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.utils.capture import capture_output
+
+import e2e_magic as e2e
+from e2e_magic.comparing import RegressionError
+from e2e_magic.record import Record, Run
+from e2e_magic.session import Session
+from e2e_magic.storage import Store
+
+NOW = datetime.now(UTC)
+FIRST = Run("aaa111", "candidate", NOW - timedelta(days=2))
+SECOND = Run("bbb222", "candidate", NOW - timedelta(days=1))
+RELEASE = Run("ccc333", "release", NOW - timedelta(days=3))
+
+
+def trials(run: Run, wall: float, count: int = 6, **fields: Any) -> list[Record]:
+    """Make trials of about this wall time."""
+    given: dict[str, Any] = {"stage": "train", "state": "complete", **fields}
+    return [
+        Record(
+            run=run.id,
+            trial=n,
+            repeat=n,
+            started_at=run.started_at + timedelta(seconds=n),
+            readings={"wall_time_s": wall * (1 + n / 1000)},
+            **given,
+        )
+        for n in range(1, count + 1)
+    ]
+
+
+@pytest.fixture
+def stored(session: Session, tmp_path: Path) -> Session:
+    """Give a session whose store holds two runs of one name and a release."""
+    path = tmp_path / "e2ebench.db"
+    with Store(str(path)) as store:
+        for run, wall in ((FIRST, 1.0), (SECOND, 2.0), (RELEASE, 1.0)):
+            store.append(trials(run, wall), [run])
+    session.set_store(path)
+    return session
+
+
+def test_runs_of_one_name_are_taken_together_and_said(stored: Session) -> None:
+    """Whoever pools is told so, with the ids that tell them apart."""
+    del stored
+    made = e2e.compare("release", "candidate", metric="wall_time_s")
+
+    assert made.frame["n"].tolist() == [12]
+    assert made.notes == ("2 runs are named candidate and are taken together: aaa111, bbb222",)
+    assert repr(made).endswith("\n  2 runs are named candidate and are taken together: aaa111, bbb222")
+
+
+def test_ids_tell_runs_of_one_name_apart(stored: Session) -> None:
+    """Each stands alone, and its name says which it is; what has a name of its own keeps that."""
+    del stored
+    made = e2e.compare("aaa111", "bbb222", "ccc333", metric="wall_time_s")
+
+    assert made.baseline == "candidate (aaa111)"
+    assert made.runs == ("candidate (bbb222)", "release")
+    assert made.frame["verdict"].tolist() == ["slower", "no difference seen"]
+    assert made.notes == ()
+
+
+def test_a_guard_judges_this_kernels_run_only(stored: Session) -> None:
+    """Older runs of its name, that were fast, don't hide that it is slow now."""
+    now = stored.start_run("candidate")
+    stored.records += trials(replace(now, started_at=NOW), 3.0)
+
+    with pytest.raises(RegressionError, match="candidate is 3x slower in wall_time_s"):
+        e2e.compare(baseline="release", fail_over="10%", metric="wall_time_s")
+    with pytest.raises(RegressionError, match="candidate is 3x slower in wall_time_s"):
+        e2e.compare("candidate", baseline="release", fail_over="10%", metric="wall_time_s")
+    everything = e2e.compare("release", "candidate", metric="wall_time_s", all=True)
+    earlier = e2e.compare("candidate", baseline="bbb222", metric="wall_time_s")
+
+    assert everything.frame["n"].tolist() == [18]
+    assert earlier.baseline == "candidate (bbb222)"
+    assert earlier.frame["n"].tolist() == [6]
+
+
+def test_what_failed_is_left_out_and_said(session: Session) -> None:
+    """Three of a run's trials came to no end: the reader knows why there are fewer."""
+    for name, states in (("a", ["complete"]), ("b", ["complete", "failed", "interrupted"])):
+        run = session.start_run(name)
+        for k, state in enumerate(states):
+            made = trials(run, 1.0, 6 if state == "complete" else k, state=state)
+            session.records += [replace(record, trial=10 * k + record.trial) for record in made]
+
+    found = e2e.compare("a", "b")
+
+    assert found.frame["n"].tolist() == [6]
+    assert found.notes == ("trials that failed or were interrupted are left out: 3 of b",)
+
+
+@pytest.fixture
+def swept(stored: Session) -> Session:
+    """Give a session whose store, and nothing else, has a sweep."""
+    run = Run("ddd444", "swept", NOW - timedelta(hours=2))
+    made = [
+        replace(record, sweep="s", params={"lr": rate}, reported={"accuracy": 0.9 - rate})
+        for rate, record in zip((0.1, 0.2, 0.3, 0.1, 0.2, 0.3), trials(run, 1.0), strict=True)
+    ]
+    assert stored.store is not None
+    stored.store.append(made, [run])
+    return stored
+
+
+@pytest.mark.parametrize("where", [{"all": True}, {"run": "swept"}, {"run": "ddd444"}, {"since": "3h"}])
+def test_sweeps_of_the_store_are_explained(swept: Session, where: dict[str, Any]) -> None:
+    """By influence and pareto alike; without a word about the store only this kernel's count."""
+    del swept
+    explained = e2e.influence(y="accuracy", **where)
+    settled = e2e.pareto("wall_time_s", "accuracy", **where)
+
+    assert explained["param"].tolist() == ["lr"]
+    assert explained["share"].tolist() == [pytest.approx(1.0)]
+    assert settled["param_lr"].tolist()[0] == 0.1
+    assert len(e2e.influence()) == len(e2e.pareto("wall_time_s", "accuracy")) == 0
+    assert len(e2e.influence(run="release")) == 0
+
+
+@pytest.mark.parametrize("words", ["--all", "--run swept", "--since 3h", "train --all"])
+def test_sweeps_of_the_store_are_shown(swept: Session, shell: Any, words: str) -> None:
+    """As a line says it, with the chart."""
+    del swept
+    with capture_output() as shown:
+        explained = shell.run_line_magic("e2e", f"influence -y accuracy {words}")
+        settled = shell.run_line_magic(
+            "e2e", f"pareto wall_time_s accuracy {words.replace('train', '--stage train')}"
+        )
+
+    assert explained["param"].tolist() == ["lr"]
+    assert len(settled) == 3
+    assert [output.data["text/plain"] for output in shown.outputs] == [
+        "train, spread of accuracy: lr explains 100 % (100 to 100 %, 40 % by chance alone)",
+        settled.attrs["summary"],
+    ]
+    assert all("image/png" in output.data["text/html"] for output in shown.outputs)
