@@ -123,7 +123,9 @@ def compared(
     for name in (made.baseline, *made.runs):
         ids = [run.id for run in known if labels[run.id] == name and run.id in counted]
         if len(ids) > 1:
-            made.notes += (f"{len(ids)} runs are named {legible(name)} and are taken together: {_listed(ids)}",)
+            made.notes += (
+                f"{len(ids)} runs are named {legible(name)} and are taken together: {_listed(ids)}",
+            )
     return made
 
 

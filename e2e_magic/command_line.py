@@ -209,7 +209,14 @@ def _import(options: argparse.Namespace) -> int:
     with Store(options.store) as store:
         new = store.append(found.records, found.runs)
     known = len(found.records) - new
-    _say(found.summary + (f" ({known} of the trials were in the store already)" if known else ""))
+    _say(
+        found.summary
+        + (
+            f" ({known} of the trials {'was' if known == 1 else 'were'} in the store already)"
+            if known
+            else ""
+        )
+    )
     if len(found.unread):
         _say(_table(found.unread))
     return FINE

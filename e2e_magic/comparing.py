@@ -174,7 +174,9 @@ class Comparison:
         said = self.sentences() or ["nothing was measured in both: see results()"]
         if len(said) > MOST_LINES:
             said = [*said[:MOST_LINES], f"and {len(said) - MOST_LINES} more: see .frame"]
-        return "\n".join([f"compared with {legible(self.baseline)}:", *(f"  {line}" for line in (*said, *self.notes))])
+        return "\n".join(
+            [f"compared with {legible(self.baseline)}:", *(f"  {line}" for line in (*said, *self.notes))]
+        )
 
     def _repr_html_(self) -> str:
         return self.html()

@@ -108,7 +108,7 @@ def test_import_reads_the_seeds_suite_into_a_store(said: Any, tmp_path: Path) ->
     assert status == 0
     assert out.startswith("1 run with 1 trial; 1 measurement could not be read\n")
     assert "a pickle" in out
-    assert "(1 of the trials were in the store already)" in said("import", store, suite)[1]
+    assert "(1 of the trials was in the store already)" in said("import", store, suite)[1]
     with Store(str(store)) as kept:
         assert [record.stage for record in kept.records()] == ["train"]
 

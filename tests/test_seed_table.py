@@ -145,8 +145,8 @@ SWEEPS: dict[str, tuple[str, dict[str, Any], int, str, dict[str, Any], tuple[str
         ("epochs", "loss"),
     ),
     "TimeToAccuracyMult": (
-        "epochs=range(1,11) --target-accuracy 0.7",
-        {"epochs": range(1, 11), "target_accuracy": 0.7},
+        "epochs=range(1,11) --target-accuracy 0.9",
+        {"epochs": range(1, 11), "target_accuracy": 0.9},
         10,
         "-y accuracy",
         {"y": "accuracy"},

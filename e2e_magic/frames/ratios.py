@@ -101,7 +101,11 @@ def ratios(
     if len(set().union(*hosts.values())) > 1:
         notes.append(
             "measured on different hosts ("
-            + "; ".join(f"{legible(name)} on {legible(', '.join(sorted(found)))}" for name, found in hosts.items() if found)
+            + "; ".join(
+                f"{legible(name)} on {legible(', '.join(sorted(found)))}"
+                for name, found in hosts.items()
+                if found
+            )
             + "): times, memory and energy differ for that alone"
         )
     return _frame(rows, order), notes

@@ -35,11 +35,14 @@ def _filled(frame: pd.DataFrame) -> list[int]:
 def _spelled(frame: pd.DataFrame, positions: list[int], longest: int) -> pd.DataFrame:
     names = [str(name) for name in frame.columns]
     cells = {
-        n: [legible(text, _LONGEST if names[n] in _SENTENCES else longest) for text in _spell(frame.iloc[:, n])]
+        n: [
+            legible(text, _LONGEST if names[n] in _SENTENCES else longest)
+            for text in _spell(frame.iloc[:, n])
+        ]
         for n in positions
     }
     made = pd.DataFrame(cells, index=frame.index, dtype=object)
-    made.columns = pd.Index([legible(names[n], longest) for n in positions], dtype=object)
+    made.columns = frame.columns[positions]
     return made
 
 
@@ -114,4 +117,6 @@ class TidyFrame(pd.DataFrame):
         hidden = self.shape[1] - len(positions)
         empty = f" ({hidden} more hold nothing: see .columns)" if hidden else ""
         footer = f"{len(self):,} row{'' if len(self) == 1 else 's'} x {len(positions)} columns{empty}"
-        return _spelled(rows, positions, longest), half, footer
+        shown = _spelled(rows, positions, longest)
+        shown.columns = pd.Index([legible(str(name), longest) for name in shown.columns], dtype=object)
+        return shown, half, footer

@@ -128,7 +128,7 @@ class Parser(argparse.ArgumentParser):
                 long = [name for name in options if name.startswith("--")]
                 self.error(
                     f"there is no option {word.split('=')[0]}{nearest(word.split('=')[0], options)}; "
-                    f"allowed are {', '.join(long)}"
+                    f"{'allowed are ' + ', '.join(long) if long else 'it takes none'}"
                 )
             self.error(f'can\'t place the word {word!r}; a text of several words goes in quotes, "like this"')
         return found
