@@ -171,7 +171,10 @@ def end_trackers(others: Sequence[Any]) -> None:
     A semaphore that is forgotten later would start its tracker anew, to say goodbye to it: where one lives
     on (in the frames of an error, say), the trackers stay.
     """
+    from multiprocessing import active_children
+
     for _ in range(_TRIES):
+        active_children()  # which lets go of those that have ended and that nobody waited for
         gc.collect()
         if not _semaphores():
             break

@@ -17,7 +17,7 @@ _LOCAL = re.compile(r"(?:local|loky)(?::(\d+))?$")
 _OTHER = re.compile(r"([A-Za-z_]\w*)(?::(\d+))?$")
 
 
-class EngineMissing(PlanError, ImportError):
+class EngineMissing(PlanError, ImportError):  # noqa: N818 - it is what happened
     """The package of an engine isn't installed: names the pip command."""
 
 

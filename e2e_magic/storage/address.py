@@ -40,6 +40,8 @@ def url_of(text: str) -> sa.URL:
                 "postgresql+psycopg://user@host/name, or :memory: for none"
             )
         return sa.URL.create("sqlite", database=os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - links stay
+    if text.startswith("postgres://"):  # what hosts hand out, and SQLAlchemy knows no more
+        text = f"postgresql{text[len('postgres') :]}"
     try:
         url = sa.make_url(text)
     except (ArgumentError, ValueError):

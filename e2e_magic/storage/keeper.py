@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,8 @@ class Keeper:
         began = self._clock()
         with self._lock:
             try:
+                import_module("e2e_magic.storage.database")  # once, and no slowness of the store's
+                began = self._clock()
                 store = self.store
                 if store is not None:
                     self._write(store, say)

@@ -91,3 +91,8 @@ def test_a_store_that_must_be_there_is_not_made(tmp_path: Path) -> None:
 
     assert str(caught.value) == f"there is no store {tmp_path / 'typo.db'}; check the path"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_short_name_of_postgresql_is_known() -> None:
+    """Hosts hand out ``postgres://`` URLs, which SQLAlchemy no longer takes."""
+    assert shown(url_of("postgres://me:secret@db.example/team")) == "postgresql+psycopg://me:***@db.example/team"
