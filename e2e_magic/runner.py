@@ -115,12 +115,12 @@ class Sweep:
         __tracebackhide__ = True
         self.progress.began = time.monotonic()
         if self.plan.where.kind == "joblib":
-            from e2e_magic.joblib_backends import run_on_joblib
+            from e2e_magic.engines.joblib_backends import run_on_joblib
 
             yield from run_on_joblib(self)
             return
         if self.plan.where.kind != "kernel":
-            from e2e_magic.workers import run_on_workers
+            from e2e_magic.engines.workers import run_on_workers
 
             yield from run_on_workers(self)
             return

@@ -13,7 +13,7 @@ from typing import Any
 
 from e2e_magic import derived
 from e2e_magic.record import Better, Record, encode
-from e2e_magic.search import make_search
+from e2e_magic.space.search import make_search
 from e2e_magic.sweep_plan import SweepPlan
 
 _NOTHING: Mapping[str, Any] = {}

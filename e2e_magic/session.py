@@ -128,7 +128,7 @@ class Session:
         self.keeper.keep([record], warn)
 
     def identify(self, stage: str, sweep: str, params: Mapping[str, Any], source: str | None) -> Identity:
-        """Number the next trial of a stage in the current run and say whose it is: a sweep's."""
+        """Give the next trial of a sweep its number in the current run and say whose it is."""
         run = self.run.id
         return Identity(run, self._next(run, stage), sweep, params, source, settings=self.carried(run))
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from e2e_magic.plan import Plan, PlanError, nearest
-from e2e_magic.search import DEFAULT_TRIALS, SEARCHES, import_optuna
 from e2e_magic.space import Space
+from e2e_magic.space.search import DEFAULT_TRIALS, SEARCHES, import_optuna
 
 _DASK = re.compile(r"dask://\S+:\d+$")
 # joblib's name for processes of this machine means the same.

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from e2e_magic.free_names import OPAQUE, cell_reads, reachable
+from e2e_magic.engines.free_names import OPAQUE, cell_reads, reachable
 from e2e_magic.jobs import CellJob, check_reads
 from e2e_magic.jupyter.arguments import given_expressions
 from e2e_magic.jupyter.panel.offer import Offer, remember

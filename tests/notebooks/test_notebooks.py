@@ -92,12 +92,16 @@ def test_the_tools_are_compared_with_words_and_intervals(tmp_path: Path, need: A
     for name in ("torch", "xgboost", "lightgbm"):
         need(importlib.util.find_spec(name), f"{name} (pip install 'e2e-magic[pipelines]')")
     book = _run(FOLDER / "compare_tools.ipynb", tmp_path)
-    said = next(text for text in _outputs(book, "text/plain") if text.startswith("compared with scikit-learn"))
+    said = next(
+        text for text in _outputs(book, "text/plain") if text.startswith("compared with scikit-learn")
+    )
 
     assert "pytorch" in said
     assert "less accuracy" in said
     assert re.search(r"pytorch [^\n]*more peak_rss_mib", said)
-    assert sum("data:image/png" in page and "e2e-card" not in page for page in _outputs(book, "text/html")) >= 3
+    assert (
+        sum("data:image/png" in page and "e2e-card" not in page for page in _outputs(book, "text/html")) >= 3
+    )
 
     import pandas as pd
 

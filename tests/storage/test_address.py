@@ -95,4 +95,6 @@ def test_a_store_that_must_be_there_is_not_made(tmp_path: Path) -> None:
 
 def test_the_short_name_of_postgresql_is_known() -> None:
     """Hosts hand out ``postgres://`` URLs, which SQLAlchemy no longer takes."""
-    assert shown(url_of("postgres://me:secret@db.example/team")) == "postgresql+psycopg://me:***@db.example/team"
+    assert (
+        shown(url_of("postgres://me:secret@db.example/team")) == "postgresql+psycopg://me:***@db.example/team"
+    )

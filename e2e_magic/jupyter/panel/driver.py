@@ -15,7 +15,7 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.isolated import Isolated
-from e2e_magic.isolated_sweep import IsolatedSweep
+from e2e_magic.isolated.sweeping import IsolatedSweep
 from e2e_magic.jupyter.panel.capture import captured, interruptible
 from e2e_magic.jupyter.panel.isolated_shell import PREPARE
 from e2e_magic.jupyter.panel.settings import ISOLATED, KERNEL

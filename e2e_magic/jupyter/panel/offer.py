@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.free_names import cell_reads
+from e2e_magic.engines.free_names import cell_reads
 from e2e_magic.jupyter.sweep_arguments import read
 from e2e_magic.plan import PlanError, nearest
 

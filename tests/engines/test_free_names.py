@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from e2e_magic.free_names import cell_reads, reachable
+from e2e_magic.engines.free_names import cell_reads, reachable
 
 
 @pytest.mark.parametrize(

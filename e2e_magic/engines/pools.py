@@ -14,11 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from e2e_magic.engines.remote_trial import Ticket, run_remotely
+from e2e_magic.engines.shipping import Parcel
+from e2e_magic.engines.watch import Watch, begin_worker
 from e2e_magic.plan import PlanError
-from e2e_magic.remote_trial import Ticket, run_remotely
-from e2e_magic.shipping import Parcel
 from e2e_magic.sweep_plan import EngineMissing
-from e2e_magic.watch import Watch, begin_worker
 
 # What limits the threads of the numerical libraries, which would get in each other's way.
 _THREADS = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2e_magic.search import make_search
 from e2e_magic.space import Space, loguniform, randint, uniform
+from e2e_magic.space.search import make_search
 
 SPACE = Space.of(
     {

@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from e2e_magic.cell import Cell
+from e2e_magic.engines.shipping import Parcel, ShippingError
 from e2e_magic.jobs import CellJob, FunctionJob
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.runner import Sweep
 from e2e_magic.session import Session
-from e2e_magic.shipping import Parcel, ShippingError
 from e2e_magic.space import Space, uniform
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.sweeping import open_sweep
@@ -423,7 +423,7 @@ def test_a_backend_that_is_not_installed_is_named(session: Session) -> None:
 
 def test_no_scheduler_is_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no Dask scheduler answers, the error says how to start one."""
-    from e2e_magic import pools
+    from e2e_magic.engines import pools
 
     pytest.importorskip("distributed")
     monkeypatch.setattr(pools, "CONNECT_S", 0.5)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from e2e_magic.engines.pools import DaskPool, LocalPool, Pool
+from e2e_magic.engines.remote_trial import Outcome, Ticket, sent_error
+from e2e_magic.engines.shipping import ShippingError, check_values, pack
 from e2e_magic.jobs import Job
 from e2e_magic.plan import PlanError
-from e2e_magic.pools import DaskPool, LocalPool, Pool
 from e2e_magic.record import Record, State
-from e2e_magic.remote_trial import Outcome, Ticket, sent_error
 from e2e_magic.schedule import DIED, Progress, Schedule, Turn
-from e2e_magic.shipping import ShippingError, check_values, pack
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.trial import Identity
 

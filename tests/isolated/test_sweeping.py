@@ -10,7 +10,7 @@ import pytest
 
 from e2e_magic.cell import Cell
 from e2e_magic.isolated import Isolated
-from e2e_magic.isolated_sweep import IsolatedSweep
+from e2e_magic.isolated.sweeping import IsolatedSweep
 from e2e_magic.jobs import CellJob
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.runner import Sweep

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from e2e_magic.axes import Axis, Distribution, SpaceError, choice, loguniform, plain, randint, uniform
+from e2e_magic.space.axes import Axis, Distribution, SpaceError, choice, loguniform, plain, randint, uniform
 
 __all__ = [
     "HELPERS",

@@ -22,7 +22,7 @@ from types import CodeType, FunctionType
 from typing import Any, BinaryIO, cast
 
 from e2e_magic.cell import Cell
-from e2e_magic.free_names import OPAQUE, cell_reads, code_reads, reachable
+from e2e_magic.engines.free_names import OPAQUE, cell_reads, code_reads, reachable
 from e2e_magic.jobs import CellJob, FunctionJob, Job
 from e2e_magic.plan import PlanError
 from e2e_magic.space import Space

@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from e2e_magic.collectors.base import Unavailable, registered
+from e2e_magic.engines.shipping import Opened, Parcel, ShippingError, cloudpickle
+from e2e_magic.engines.watch import announce
 from e2e_magic.jobs import seed_all
 from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Record
 from e2e_magic.schedule import Turn
-from e2e_magic.shipping import Opened, Parcel, ShippingError, cloudpickle
 from e2e_magic.trial import Classes, Identity, Trial
-from e2e_magic.watch import announce
 
 # What a trial prints is sent back up to this length, its end.
 MOST_OUTPUT = 100_000

@@ -13,13 +13,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from e2e_magic.engines.remote_trial import Outcome, Ticket, run_remotely
+from e2e_magic.engines.shipping import Parcel, pack
+from e2e_magic.engines.workers import Running, take, ticket_of, unfinished, worker_died
 from e2e_magic.isolated import Isolated, IsolatedLost
 from e2e_magic.record import Record
-from e2e_magic.remote_trial import Outcome, Ticket, run_remotely
 from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Turn
-from e2e_magic.shipping import Parcel, pack
-from e2e_magic.workers import Running, take, ticket_of, unfinished, worker_died
 
 # An interrupted trial has this long to hand over what it measured; then its process is ended.
 GRACE_S = 0.25

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from e2e_magic.pools import end_trackers, trackers
+from e2e_magic.engines.pools import end_trackers, trackers
+from e2e_magic.engines.remote_trial import Outcome, run_remotely
+from e2e_magic.engines.shipping import Parcel, check_values, pack
+from e2e_magic.engines.workers import Running, Sweep, take, ticket_of, unfinished, worker_died
 from e2e_magic.record import Record
-from e2e_magic.remote_trial import Outcome, run_remotely
-from e2e_magic.shipping import Parcel, check_values, pack
 from e2e_magic.sweep_plan import EngineMissing
-from e2e_magic.workers import Running, Sweep, take, ticket_of, unfinished, worker_died
 
 # Backends whose workers see this machine's files; to the others the parcel is sent.
 _HERE = ("multiprocessing", "threading", "sequential")
