@@ -147,7 +147,7 @@ def _announce_to_dask(topic: str, turn: Turn) -> None:
 
 def _below(error: Exception) -> Exception:
     """Leave our own frames out of the traceback that the user sees."""
-    here = os.path.dirname(__file__)  # noqa: PTH120 - compared as text with a frame's file
+    here = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - compared as text with a frame's file
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename.startswith(here):
         trace = trace.tb_next
