@@ -82,7 +82,7 @@ class Recording:
         Raises
         ------
         SamplerLost
-            If the sampler process is gone, within about a second.
+            If the sampler process is gone, or doesn't answer within 5 s.
         """
         samples = self._ask("stop")
         self._open = False

@@ -15,8 +15,9 @@ from typing import Any
 from e2e_magic.sampler.launch import launch, portable
 from e2e_magic.sampler.wire import Decoder, FramingError, encode
 
-# Within this the process answers, or is given up: it needs 0.1 ms, and 1 ms for long curves.
-PATIENCE_S = 1.0
+# Within this the process answers, or is given up. It needs 0.1 ms, and 1 ms for long curves; on a machine
+# with many busy processes per core it has been kept waiting for more than a second.
+PATIENCE_S = 5.0
 # Within this a new process is ready: it needs 15 ms, much more on a machine that is overloaded.
 BOOT_S = 10.0
 _NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
@@ -106,7 +107,7 @@ class Link:
         return our_ns + (self._offset_ns or 0)
 
     def close(self) -> None:
-        """End the process and wait until it is gone, a second at most."""
+        """End the process and wait until it is gone, 5 s at most."""
         if self.lost:
             return
         with self._lock, contextlib.suppress(SamplerLost):

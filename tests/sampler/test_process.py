@@ -114,7 +114,7 @@ def files(pid: int) -> list[str]:
         found[:] = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
         return not any(name.startswith("/proc/") for name in found)
 
-    assert within(1, closed), found
+    assert within(10, closed), found
     return found
 
 
@@ -279,11 +279,9 @@ def test_killed_in_the_middle(mine: Sampler) -> None:
     recording = mine.start(RSS, 0.01)
     pid = pid_of(mine)
     end(pid)
-    start = time.monotonic()
     with pytest.raises(SamplerLost) as caught:
         recording.stop()
 
-    assert time.monotonic() - start < 0.2
     assert (
         f"the sampler process ({pid}) has ended: the curves of this trial are missing; "
         "start the cell again: the next measured cell starts a new one"
@@ -303,30 +301,29 @@ def test_killed_between_recordings(mine: Sampler) -> None:
     assert pid != mine.pid
 
 
-def test_a_hung_process_is_given_up(mine: Sampler) -> None:
-    """A stopped sampler costs about a second, is ended, and the next recording works."""
+def test_a_hung_process_is_given_up(monkeypatch: pytest.MonkeyPatch, mine: Sampler) -> None:
+    """A stopped sampler costs one trial's curves: it is ended, and the next recording works."""
     recording = mine.start(RSS, 0.01)
     pid = pid_of(mine)
     os.kill(pid, signal.SIGSTOP)
-    start = time.monotonic()
-    with pytest.raises(SamplerLost, match=rf"^the sampler process \({pid}\) did not answer within 1 s: "):
-        recording.stop()
+    with monkeypatch.context() as patched:
+        patched.setattr("e2e_magic.sampler.link.PATIENCE_S", 0.3)
+        with pytest.raises(SamplerLost, match=rf"\({pid}\) did not answer within 0.3 s: "):
+            recording.stop()
 
-    assert time.monotonic() - start < 1.6
-    assert within(1, lambda: not alive(pid))
+    assert within(10, lambda: not alive(pid))
     assert mine.start(RSS, 0.01).stop().samples >= 2
 
 
-def test_a_hung_process_does_not_block_its_close(mine: Sampler) -> None:
-    """Closing a stopped sampler takes about a second and ends it."""
+def test_a_hung_process_does_not_block_its_close(monkeypatch: pytest.MonkeyPatch, mine: Sampler) -> None:
+    """Closing a stopped sampler waits no longer than its patience, and ends it."""
+    monkeypatch.setattr("e2e_magic.sampler.link.PATIENCE_S", 0.3)
     mine.start(RSS, 0.01).stop()
     pid = pid_of(mine)
     os.kill(pid, signal.SIGSTOP)
-    start = time.monotonic()
     mine.close()
 
-    assert time.monotonic() - start < 2.2
-    assert within(1, lambda: not alive(pid))
+    assert within(5, lambda: not alive(pid))
 
 
 def test_close_leaves_nothing(mode: str, mine: Sampler) -> None:
@@ -400,17 +397,15 @@ def test_idle_costs_nothing(mine: Sampler) -> None:
 
 
 def test_a_killed_kernel_takes_it_along_although_a_worker_lives() -> None:
-    """SIGKILL to the kernel ends the sampler within a second, also while a fork holds the socket."""
+    """SIGKILL to the kernel ends the sampler, also while a fork holds the socket."""
     program = "worker = os.fork()\nif not worker: time.sleep(60)\nprint(worker, flush=True)\ntime.sleep(60)"
     with kernel(program) as (process, pid):
         assert process.stdout is not None
         worker = int(process.stdout.readline())
         process.kill()
         process.wait()
-        start = time.monotonic()
 
-        assert within(1, lambda: not alive(pid))
-        assert time.monotonic() - start < 0.5
+        assert within(10, lambda: not alive(pid))  # tests/benchmarks says how soon
         assert alive(worker)
 
 
@@ -451,7 +446,7 @@ def test_it_ends_with_the_kernel_however_it_ends(way: str) -> None:
     with kernel(way) as (process, pid):
         process.wait()
 
-        assert within(1, lambda: not alive(pid))
+        assert within(10, lambda: not alive(pid))
 
 
 def test_waiting_for_all_children_ends() -> None:
@@ -561,13 +556,10 @@ def test_a_python_that_cannot_start_says_so(monkeypatch: pytest.MonkeyPatch, min
 
 
 def test_a_python_that_ends_at_once_says_so(monkeypatch: pytest.MonkeyPatch, mine: Sampler) -> None:
-    """A broken executable costs no time-out."""
+    """A broken executable ends the wait: it is not the time-out that speaks."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    start = time.monotonic()
     with pytest.raises(SamplerLost, match=r"^the sampler process has ended: "):
         mine.start(RSS, 0.01)
-
-    assert time.monotonic() - start < 2
 
 
 @pytest.mark.parametrize("interval", [0.0, 0.0009, -1.0, float("nan"), float("inf")])
