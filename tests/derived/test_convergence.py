@@ -128,6 +128,11 @@ TO_ACCURACY = ("epochs_to_accuracy", "time_to_accuracy_s")
             "the accuracies go up to 93, percent it seems, but the target 0.8 is a share: "
             "say --target-accuracy 80",
         ),
+        (
+            record({"target_accuracy": 80.0}, accuracy=[0.5, 0.93]),
+            "the accuracies go up to 0.93, shares it seems, but the target 80 is percent: "
+            "say --target-accuracy 0.8",
+        ),
     ],
 )
 def test_why_there_is_no_time_to_accuracy(trial: Record, why: str) -> None:
