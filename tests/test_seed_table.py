@@ -1,4 +1,4 @@
-"""Each row of the README's table, read out of it: on a cell and on a function, as the seed's contract has it."""
+"""Each row of the README's table, read from it: on a cell and on a function, as the seed has it."""
 
 from __future__ import annotations
 
