@@ -85,7 +85,7 @@ class Result:
 
         if not self.records:
             raise ValueError(_NONE_YET)
-        return frames.classification(self.records[-1])
+        return frames.ReportFrame.of(frames.classification(self.records[-1]))
 
     @property
     def latency(self) -> pd.DataFrame:

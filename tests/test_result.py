@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -29,6 +30,20 @@ def test_it_has_its_frames(trained: Any) -> None:
     assert trained.confusions["count"].sum() == 3
     assert {"rss_mib", "cpu_percent_now"} <= set(trained.samples["metric"])
     assert "support" in trained.classification.columns
+
+
+def test_the_classification_report_is_styled(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars behind the shares and the overall numbers as its caption; a plain table where jinja2 is absent."""
+    page = trained.classification._repr_html_()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "pandas.io.formats.style", raising=False)
+    plain = trained.classification._repr_html_()
+
+    assert "linear-gradient" in page
+    assert "accuracy 0.667, balanced accuracy 0.750, mcc 0.500" in page
+    assert "linear-gradient" not in plain
+    assert "weighted" in plain
+    assert "0.667" in repr(trained.classification)
 
 
 @pytest.mark.filterwarnings("ignore::e2e_magic.MeasurementWarning")
