@@ -203,7 +203,8 @@ def _to_accuracy(
     if first is None:
         known = key is not None and math.isfinite(events.t_s[-1])
         within = f" in {quantity(events.t_s[-1], 's')}" if known else ""
-        why = f"the target {digits(target)} was not reached{within}; the best accuracy was {digits(best)}"
+        what = "accuracy" if key is None else key.replace("_", " ")
+        why = f"the target {digits(target)} was not reached{within}; the best {what} was {digits(best)}"
         missing.update(dict.fromkeys(_TO_ACCURACY, why))
         return
     if key is None:

@@ -74,6 +74,23 @@ def test_target(epochs: Make, y: str, values: list[float], target: float, x: str
         assert ([place], [values[1]]) == (list(marks[0].get_xdata()), list(marks[0].get_ydata()))
 
 
+def test_the_target_is_met_by_the_validation(epochs: Make) -> None:
+    """Where there is one, as time to accuracy is; the name in the legend says whose it is."""
+    frame = epochs(accuracy=[0.5, 0.95, 0.99], val_accuracy=[0.4, 0.8, 0.92])
+    other = frame.assign(run="other", val_accuracy=np.nan)
+    one = learning(frame, y="accuracy", target=0.9)
+    two = learning(pd.concat([frame, other]), y="accuracy", target=0.9)
+
+    assert names(one) == ["accuracy", "val accuracy: target reached at epoch 3", "target 0.9"]
+    assert [line.get_xdata().tolist() for line in one.lines if line.get_marker() == "D"] == [[3]]
+    first, second = names(two)[:2]
+    assert first.endswith(": target reached at epoch 3 (val accuracy)")
+    assert second == "other: target reached at epoch 2"
+    marks = [line for line in two.lines if line.get_marker() == "D"]
+    assert [mark.get_xdata().tolist() for mark in marks] == [[3], [2]]
+    assert [mark.get_color() for mark in marks] == [line.get_color() for line in two.lines[:2]]
+
+
 def test_runs_are_named(epochs: Make) -> None:
     """Several runs are laid over each other, each in its colour with its name as it stands."""
     ax = learning(pd.concat([epochs(run=name, loss=[1.0, 0.5]) for name in ("mlp", "_$boost$")]))

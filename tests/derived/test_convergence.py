@@ -120,6 +120,10 @@ TO_ACCURACY = ("epochs_to_accuracy", "time_to_accuracy_s")
             "the target 0.8 was not reached in 2 s; the best accuracy was 0.5",
         ),
         (
+            record({"target_accuracy": 0.8}, accuracy=[0.5, 0.9], val_accuracy=[0.4, 0.6]),
+            "the target 0.8 was not reached in 2 s; the best val accuracy was 0.6",
+        ),
+        (
             record({"target_accuracy": 0.8, "accuracy": 0.9}),
             "needs an accuracy per epoch: e2e.log(accuracy=..) inside the code, or a list for --accuracy",
         ),
