@@ -20,6 +20,7 @@ EMPTY = "no confusion matrix: hand back 'confusion_matrix', or use --confusion o
 ANNOTATED = 20  # classes up to which each cell bears its numbers
 _TICKS = 25
 _NAMED = 3  # mistakes that are told in words where cells are too small for theirs
+_WIDEST = 60  # letters of those words
 _COUNTED = 10  # classes above which a 0 isn't written
 # As shares of the greatest value: faint, so that grey text stands on it on a white and a dark page
 # alike; then solid, with white or black text. Without text one colour that grows solid is enough.
@@ -140,6 +141,8 @@ def _confused(table: Matrix) -> str:
     pairs = [(*divmod(int(at), len(wrong)), float(wrong.flat[at])) for at in order]
     names = [style.shorten(str(name), 14) for name in table.classes]
     told = [f"{names[i]} as {names[j]} ({style.number(count)})" for i, j, count in pairs if count > 0]
+    while len(told) > 1 and sum(map(len, told)) > _WIDEST:
+        told.pop()
     return f"most often wrong: {', '.join(told)}" if told else ""
 
 

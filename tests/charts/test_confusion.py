@@ -52,6 +52,10 @@ def test_the_most_frequent_mistakes_of_many_classes_are_told() -> None:
     frame = pd.DataFrame(cells, columns=["true", "predicted", "count"])
 
     assert confusion(frame).get_title(loc="left") == "most often wrong: 4 as 2 (30), 7 as 9 (12), 3 as 5 (9)"
+    long = frame.assign(**{side: "class number " + frame[side].astype(str) for side in ("true", "predicted")})
+    assert confusion(long).get_title(loc="left") == (
+        "most often wrong: class number 4 as class number 2 (30)"
+    )
     assert confusion(frame[frame["true"] == frame["predicted"]]).get_title(loc="left") == ""
 
 
