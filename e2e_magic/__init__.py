@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from e2e_magic.analysing import compare, influence, pareto
+    from e2e_magic.analysing import compare, curves, influence, pareto
     from e2e_magic.comparing import RegressionError
     from e2e_magic.events import log
     from e2e_magic.integrations import track
@@ -48,6 +48,7 @@ __all__ = [
     "baseline",
     "compare",
     "confusions",
+    "curves",
     "epochs",
     "export",
     "import_umlaut",
@@ -77,6 +78,7 @@ _HOMES = {
     "RegressionError": "comparing",
     "StoreError": "storage",
     "compare": "analysing",
+    "curves": "analysing",
     "influence": "analysing",
     "baseline": "measuring",
     "latency": "serving",

@@ -1,12 +1,14 @@
-"""The Python side of ``%e2e compare``, ``influence`` and ``pareto``: what the frames of a session say."""
+"""The Python side of ``%e2e compare``, ``curves``, ``influence``, ``pareto``: what a session's frames say."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from e2e_magic.legible import legible
+from e2e_magic.plan import PlanError, nearest
 from e2e_magic.session import Session, current
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from e2e_magic.comparing import Comparison
     from e2e_magic.record import Record, Run
+    from e2e_magic.result import Panels
 
     When = str | date | timedelta
 
@@ -113,7 +116,7 @@ def compared(
 
     made = beside(
         frames.results(records(), labels),
-        lambda: frames.epochs(list(records()), labels),
+        lambda: frames.epochs(list(_apart(records(), labels)), labels),
         [labels.get(run, run) for run in runs],
         stage=stage,
         metric=metric,
@@ -136,6 +139,119 @@ def _labels(runs: Sequence[Run], asked: Sequence[str]) -> dict[str, str]:
         run.id: f"{run.name} ({run.id})" if run.id in asked and shared[run.name] > 1 else run.name
         for run in runs
     }
+
+
+def _apart(records: Iterable[Record], labels: dict[str, str]) -> Iterator[Record]:
+    """Count through the trials of runs that share a name, so that two are never taken for one curve."""
+    shared = {name for name, runs in Counter(labels.values()).items() if runs > 1}
+    counted: Counter[tuple[str, str]] = Counter()
+    for record in records:
+        if (name := labels[record.run]) in shared:
+            counted[name, record.stage] += 1
+            yield replace(record, trial=counted[name, record.stage])
+        else:
+            yield record
+
+
+def curves(
+    *runs: str,
+    y: str | Sequence[str] | None = None,
+    x: Literal["epoch", "t_s"] = "epoch",
+    stage: str | None = None,
+    target: float | None = None,
+    all: bool = False,  # noqa: A002 - as the line's --all
+) -> Panels:
+    """Draw what runs logged, laid over each other from a common zero: the start of each trial.
+
+    Parameters
+    ----------
+    *runs : str
+        Names or ids; all runs of this kernel when left out. One that is not of this kernel is looked up
+        in the store. Runs that share a name are told apart by their ids.
+    y : str or sequence of str, optional
+        What was logged, each in a panel of its own, its ``val_`` twin dashed; loss and accuracy, as far
+        as there are any, when left out.
+    x : {"epoch", "t_s"}
+        Over epochs, or over seconds.
+    stage : str, optional
+        Only this one.
+    target : float, optional
+        Draws a line, and says where each curve first reaches it: from above for losses and errors. When
+        left out, for the accuracy: the one that the trials were measured with.
+    all : bool
+        Also the runs in the store.
+
+    Returns
+    -------
+    list of Axes
+        As the last value of a cell it shows its picture.
+
+    Raises
+    ------
+    PlanError
+        For a run, a stage or a logged name that there is not, with the nearest word.
+    """
+    from e2e_magic import charts, frames
+    from e2e_magic.charts.style import figure
+    from e2e_magic.result import Panels
+
+    records, labels = logged(runs, stage=stage, all=all)
+    found = frames.epochs(records, labels)
+    have = [name for name in found.columns[5:] if found[name].notna().any()]  # behind run .. t_s
+    names = [y] if isinstance(y, str) else list(y or ())
+    for name in names:
+        if name not in have and f"val_{name}" not in have:
+            raise _no_such("logged name", name, have, "log some: e2e.log(loss=..) once per epoch")
+    names = names or [name for name in ("loss", "accuracy") if {name, f"val_{name}"} & set(have)] or have[:1]
+    asked = {record.reported.get("target_accuracy") for record in records} - {None}
+    drawn = figure(640, 300 * max(len(names), 1))
+    panels = Panels(drawn.subplots(max(len(names), 1), 1, squeeze=False)[:, 0])
+    for axes, name in zip(panels, names or ["loss"], strict=True):
+        given = next(iter(asked)) if target is None and name == "accuracy" and len(asked) == 1 else target
+        charts.learning(found, y=name, x=x, target=given, ax=axes)
+    return panels
+
+
+def logged(
+    runs: Sequence[str],
+    *,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - as the line's --all
+) -> tuple[list[Record], dict[str, str]]:
+    """Return the trials that logged anything, and what their runs are called; see `curves`."""
+    session = current()
+    everything = all or any(run not in {*session.names(), *session.names().values()} for run in runs)
+    known = session.known_runs(all=everything)
+    for name in runs:
+        if not any(name in (run.id, run.name) for run in known):
+            raise _no_such("run", name, [run.name for run in known], "measure a cell first")
+    wanted = [run for run in known if not runs or run.id in runs or run.name in runs]
+    shared = Counter(run.name for run in wanted)
+    labels = {run.id: f"{run.name} ({run.id})" if shared[run.name] > 1 else run.name for run in wanted}
+    found = [
+        record
+        for record in session.archive.stream(everything=everything, series=False)
+        if record.run in labels
+        and (
+            len(record.events) or any(isinstance(record.reported.get(y), list) for y in ("loss", "accuracy"))
+        )
+    ]
+    if stage is not None and stage not in {record.stage for record in found}:
+        stages = dict.fromkeys(record.stage for record in found)
+        raise _no_such("stage with curves", stage, list(stages), "log some: e2e.log(loss=..) once per epoch")
+    # In the order in which the runs were named.
+    order = {name: n for n, name in enumerate(runs)}
+    places = {run.id: min(order.get(run.name, len(order)), order.get(run.id, len(order))) for run in wanted}
+    found.sort(key=lambda record: places[record.run])
+    return [record for record in found if stage in (None, record.stage)], labels
+
+
+def _no_such(what: str, name: str, known: Sequence[str], otherwise: str) -> PlanError:
+    told = ", ".join(legible(one) for one in dict.fromkeys(known))
+    return PlanError(
+        f"curves: there is no {what} {legible(name)!r}{nearest(name, known)}; "
+        f"there are {told}" if told else f"curves: there is no {what} {legible(name)!r} yet: {otherwise}"
+    )  # fmt: skip
 
 
 def _listed(ids: Sequence[str]) -> str:

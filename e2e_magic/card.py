@@ -87,9 +87,7 @@ def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes
 def text(records: Sequence[Record]) -> str:
     """Return the card as plain text, for terminals and saved notebooks."""
     last = records[-1]
-    state = "" if last.state == "complete" else f" · {last.state}"
-    head = f"{_short(last.stage)}{state}"
-    lines = [head]
+    lines = [_head(last)]
     if last.error:
         lines.append(f"  {_short(last.error)}")
     found = figures(records)
@@ -99,6 +97,17 @@ def text(records: Sequence[Record]) -> str:
         lines.append(f"  {figure.label:<{width}}  {figure.text}{detail}")
     lines += [f"  {note}" for note in notes(records)]
     return "\n".join(lines)
+
+
+def line(records: Sequence[Record]) -> str:
+    """Return the card in one line: the stage, how it ended, how long it took and what it gained."""
+    values = [{**record.readings, **derive(record).values} for record in records]
+    shown = [_repeated("wall time", values, "wall_time_s", "s"), *_gains(records[-1], values)]
+    return f"{_head(records[-1])}: {', '.join(f'{figure.label} {figure.text}' for figure in shown)}"
+
+
+def _head(record: Record) -> str:
+    return _short(record.stage) + ("" if record.state == "complete" else f" · {record.state}")
 
 
 def figures(records: Sequence[Record]) -> list[Figure]:
@@ -139,6 +148,8 @@ def figures(records: Sequence[Record]) -> list[Figure]:
 def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
     last = values[-1]
     shown = []
+    # Of a matrix they are averages over the classes; of a two-class table those of its positive class.
+    averaged = "macro" if record.reported.get("confusion") else ""
     for name, label in (("loss", "loss"), ("accuracy", "accuracy")):
         if name in last:
             best = _number(last, f"best_{name}")
@@ -154,8 +165,8 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
         if name in last:
             target = record.reported.get("target_accuracy")
             detail = f"to {digits(target)}" if target is not None and "to_accuracy" in name else ""
-            macro = "macro" if name == "f1" and "tp" not in last else ""
-            shown.append(Figure(label, quantity(_number(last, name), unit), detail or macro))
+            detail = averaged if name == "f1" else detail
+            shown.append(Figure(label, quantity(_number(last, name), unit), detail))
     calls = record.reported.get("latency")
     if calls:
         name = next((name for name in ("p50", "mean") if f"latency_{name}_s" in last), "mean")
@@ -163,10 +174,19 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
         slow = f"{tail} {quantity(_number(last, f'latency_{tail}_s'), 's')}, " if tail else ""
         one = quantity(_number(last, f"latency_{name}_s"), "s")
         shown.append(Figure(f"single call, {name}", one, f"{slow}of {calls['calls']:,}"))
-    both = [digits(_number(last, name)) for name in ("precision", "recall") if name in last]
-    if len(both) == 2:
-        shown.append(Figure("precision / recall", " / ".join(both)))
+    shown += _together(last, ("precision", "recall"), averaged)
+    if not averaged:  # a matrix has its heat map
+        shown += _together(last, ("tp", "fp", "fn", "tn"))
     return shown
+
+
+def _together(row: Mapping[str, Any], names: Sequence[str], detail: str = "") -> list[Figure]:
+    """Return numbers that belong together as one figure, where there is any of them."""
+    if not any(name in row for name in names):
+        return []
+    text = " / ".join(digits(_number(row, name)) for name in names)
+    heading = " / ".join(name.upper() if len(name) == 2 else name for name in names)
+    return [Figure(heading, text, detail)]
 
 
 def notes(records: Sequence[Record]) -> list[str]:
@@ -177,11 +197,14 @@ def notes(records: Sequence[Record]) -> list[str]:
     if spread:
         said.append(spread)
     derived = derive(last)
-    said += [
-        f"{name}: {why}"
-        for name, why in {**last.missing, **derived.missing}.items()
-        if not _no_news(name, why)
-    ]
+    lacking: dict[str, list[str]] = {}
+    for name, why in {**last.missing, **derived.missing}.items():
+        if not _no_news(name, why):
+            lacking.setdefault(why, []).append(name)
+    for why, names in lacking.items():
+        # What was handed over wrongly says its name itself.
+        itself = why.startswith((f"{names[0]}:", f"log({names[0]}="))
+        said.append(why if itself else f"{', '.join(names)}: {why}")
     said += derived.problems
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):

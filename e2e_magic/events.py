@@ -64,10 +64,13 @@ class EventLog:
 
     def open(self) -> None:
         """Become the log that ``log`` writes to, until `close`."""
-        self._origin = self._clock()
         self._previous = _current.get()
         _current.set(self)
         _open.append(self)
+
+    def start(self) -> None:
+        """Count the seconds from now: the measured code begins."""
+        self._origin = self._clock()
 
     def close(self) -> Events:
         """Stop and hand over what was logged. Later calls by threads that still run are lost."""
@@ -111,8 +114,9 @@ class EventLog:
             if self._calls % self._stride:
                 return
             count = len(self._t_s)
-            for key in row.keys() - self._values.keys():
-                self._values[key] = array("d", [nan]) * count
+            for key in row:  # in the order of their first coming, which the frame's columns have
+                if key not in self._values:
+                    self._values[key] = array("d", [nan]) * count
             self._t_s.append(t_s)
             self._epoch.append(epoch)
             for key, column in self._values.items():

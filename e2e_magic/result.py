@@ -23,6 +23,7 @@ CURVE_HEIGHT_PX = 150
 LEAST_CALLS_FOR_CHART = 20
 # IO below this is not worth a panel of its own.
 LEAST_MOVED_MIB = 1.0
+_NONE_YET = "no trial has finished yet: read the result after the measured code"
 
 
 class Result:
@@ -83,8 +84,8 @@ class Result:
         from e2e_magic import frames
 
         if not self.records:
-            raise ValueError("no trial has finished yet: read the result after the measured code")
-        return frames.classification(self.records[-1])
+            raise ValueError(_NONE_YET)
+        return frames.ReportFrame.of(frames.classification(self.records[-1]))
 
     @property
     def latency(self) -> pd.DataFrame:
@@ -92,6 +93,16 @@ class Result:
         from e2e_magic import frames
 
         return frames.latencies(self.records, self._names)
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """Why the last trial lacks a number that was asked for, by its name."""
+        if not self.records:
+            raise ValueError(_NONE_YET)
+        from e2e_magic.derived import derive
+
+        last = self.records[-1]
+        return {**last.missing, **derive(last).missing}
 
     def plot(
         self, kind: str = "samples", *, x: Literal["epoch", "t_s"] = "epoch", ax: Axes | None = None
@@ -211,7 +222,7 @@ class Result:
         if not self.records:
             return "no trial has finished yet"
         if self._brief:
-            return card.text(self.records).splitlines()[0]
+            return card.line(self.records)
         return card.text(self.records)
 
 

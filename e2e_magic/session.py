@@ -19,7 +19,7 @@ from e2e_magic.collectors.base import Unavailable, registered
 from e2e_magic.plan import Plan, PlanError, nearest, run_settings
 from e2e_magic.record import Record, Run
 from e2e_magic.storage import Keeper
-from e2e_magic.trial import Identity, Trial
+from e2e_magic.trial import Identity, Trial, warn_user
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +106,11 @@ class Session:
 
         def keep_both(record: Record) -> None:
             self.keep(record, warn)
+            if "binary" in record.reported:  # a card says it too, but there may be none
+                from e2e_magic.derived import derive
+
+                for problem in derive(record).problems:
+                    (warn or warn_user)(f"{plan.stage}: {problem}")
             if keep is not None:
                 keep(record)
 

@@ -87,7 +87,7 @@ class Trial:
         self._options = options or {}
         self._identity_of = identity
         self._keep = keep
-        self._warn = warn or _warn
+        self._warn = warn or warn_user
         self._clock = clock
         self._sampling = sampling
         self._collectors: list[Collector] = []
@@ -119,6 +119,7 @@ class Trial:
             # no other collector's cost is inside it; CPU time comes next.
             for collector in reversed(self._collectors):
                 self._guard(collector, "start", self._enter, collector)
+            self.events.start()  # after the wall time's start, so that no epoch is later than its end
         except BaseException:  # an interrupt here: the body will not run, so nothing may stay open
             self.events.close()
             for collector in reversed(self._entered):
@@ -312,8 +313,12 @@ def _has_entries(value: object) -> bool:
     return isinstance(value, Mapping) and "num_entries" in value
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, MeasurementWarning, stacklevel=2)
+def warn_user(text: str) -> None:
+    """Warn of the user's line that led here, not of one of ours."""
+    level, frame = 1, sys._getframe()
+    while (above := frame.f_back) is not None and frame.f_globals.get("__name__", "").startswith("e2e_magic"):
+        level, frame = level + 1, above
+    warnings.warn(text, MeasurementWarning, stacklevel=level)
 
 
 def _state(error: BaseException | None) -> State:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ from IPython.utils.capture import capture_output
 
 import e2e_magic as e2e
 from e2e_magic.comparing import RegressionError
-from e2e_magic.record import Record, Run
+from e2e_magic.record import Events, Record, Run
 from e2e_magic.session import Session
 from e2e_magic.storage import Store
 
@@ -145,3 +146,93 @@ def test_sweeps_of_the_store_are_shown(swept: Session, shell: Any, words: str) -
         settled.attrs["summary"],
     ]
     assert all("image/png" in output.data["text/html"] for output in shown.outputs)
+
+
+@pytest.fixture
+def learned(session: Session) -> Session:
+    """Give a session whose runs fast and slow log three epochs each, a target of 0.8 among them."""
+    for name, scale in (("fast", 1.0), ("slow", 2.0)):
+        run = session.start_run(name)
+        events = Events(
+            array("d", [scale, 2 * scale, 3 * scale]),
+            array("d", [1, 2, 3]),
+            {"loss": array("d", [3, 2, scale]), "accuracy": array("d", [0.5, 0.9, 0.7])},
+        )
+        [record] = trials(run, 3 * scale, 1, events=events, reported={"target_accuracy": 0.8})
+        session.records.append(record)
+    return session
+
+
+def drawn(ax: Any) -> dict[str, list[float]]:
+    """Give the x of each curve with points, by its name in the legend."""
+    names = [text.get_text() for text in ax.get_legend().get_texts()]
+    lines = [line for line in ax.lines if len(line.get_xdata()) == 3]
+    return {
+        name.partition(":")[0]: list(map(float, line.get_xdata()))
+        for name, line in zip(names, lines, strict=False)
+    }
+
+
+def test_curves_of_runs_lie_over_each_other(learned: Session) -> None:  # noqa: ARG001
+    """Loss and accuracy, a panel each, from a common zero; where the trials' own target was reached."""
+    loss, accuracy = e2e.curves(x="t_s")
+    [over_epochs] = e2e.curves("slow", "fast", y="loss")
+
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
+    assert drawn(loss) == {"fast": [1, 2, 3], "slow": [2, 4, 6]}
+    assert [text.get_text() for text in accuracy.get_legend().get_texts()] == [
+        "fast: target reached at 2 s", "slow: target reached at 4 s", "target 0.8",
+    ]  # fmt: skip
+    assert drawn(over_epochs) == {"slow": [1, 2, 3], "fast": [1, 2, 3]}
+    assert list(drawn(over_epochs)) == ["slow", "fast"]
+
+
+def test_curves_show_themselves(learned: Session) -> None:  # noqa: ARG001
+    """As the last value of a cell, both panels are one picture."""
+    assert e2e.curves()._repr_html_().startswith("<img")
+
+
+def test_curves_of_one_name_stay_apart(learned: Session) -> None:
+    """Two runs of one name, each with a trial 1, are two curves: drawn alone and in a comparison."""
+    again = learned.start_run("fast")
+    first = learned.records[0]
+    learned.records.append(replace(first, run=again.id))
+    [ax] = e2e.curves("fast", y="loss")
+    compared = e2e.compare("slow", "fast")
+
+    assert sorted(drawn(ax)) == sorted(f"fast ({run})" for run in (first.run, again.id))
+    assert all(x == [1, 2, 3] for x in drawn(ax).values())
+    assert compared.epochs.groupby(["run", "trial"], observed=True).size().tolist() == [3, 3, 3]
+
+
+def test_nothing_logged_is_said_in_the_chart(session: Session) -> None:  # noqa: ARG001
+    """No error: there is only nothing to draw."""
+    [ax] = e2e.curves()
+
+    assert ax.texts[0].get_text().startswith("no loss:")
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"y": "los"}, "logged name 'los' (did you mean loss?); there are loss, accuracy"),
+        ({"runs": ["fats"]}, "run 'fats' (did you mean fast?); there are fast, slow"),
+        ({"stage": "trian"}, "stage with curves 'trian' (did you mean train?); there are train"),
+    ],
+)
+def test_what_is_not_there_is_said(learned: Session, asked: dict[str, Any], sentence: str) -> None:  # noqa: ARG001
+    """With the nearest word."""
+    with pytest.raises(e2e.PlanError) as caught:
+        e2e.curves(*asked.pop("runs", ()), **asked)
+
+    assert str(caught.value) == f"curves: there is no {sentence}"
+
+
+def test_curves_of_the_store(stored: Session) -> None:
+    """A run that only the store has is looked up there, with what it logged."""
+    events = Events(array("d", [1, 2, 3]), array("d", [1, 2, 3]), {"loss": array("d", [3, 2, 1])})
+    other = Run("ddd444", "older", NOW - timedelta(days=4))
+    stored.store.append(trials(other, 1.0, 1, events=events), [other])  # type: ignore[union-attr]
+    [ax] = e2e.curves("older", y="loss")
+
+    assert ax.lines[0].get_ydata().tolist() == [3, 2, 1]

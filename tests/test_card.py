@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from datetime import UTC, datetime
 from typing import Any
 
@@ -58,6 +59,37 @@ def test_repeats_show_median_and_spread() -> None:
     )
 
 
+def test_averages_over_classes_say_so() -> None:
+    """A matrix gives macro averages, of two classes too; a two-class table its positive class, and gaps."""
+    matrix = card.text([_record(reported={"confusion": [[1, 0], [1, 1]]})])
+    table = card.text([_record(reported={"binary": {"TP": 8.0, "FN": 2.0}})])
+
+    assert "  F1                  0.667  (macro)" in matrix.splitlines()
+    assert "  precision / recall  0.75 / 0.75  (macro)" in matrix.splitlines()
+    assert "  precision / recall  - / 0.8" in table.splitlines()
+    assert "  TP / FP / FN / TN   8 / - / 2 / -" in table.splitlines()
+    assert "macro" not in table
+
+
+def test_a_reason_is_said_once() -> None:
+    """Under all the names that it holds for; one that says its name itself isn't given it again."""
+    said = {"loss": "loss: expected a number", "b": "log(b=..): expected one number"}
+    events = Events(array("d", [1]), array("d", [1]), {"accuracy": array("d", [0.5])})
+    record = _record(missing=said, events=events, reported={"target_accuracy": 0.9})
+
+    assert card.notes([record]) == [
+        *said.values(),
+        "epochs_to_accuracy, time_to_accuracy_s: the target 0.9 was not reached in 1 s; "
+        "the best accuracy was 0.5",
+    ]
+
+
+def test_the_card_in_one_line() -> None:
+    """The stage, the time, the gain; the state where it isn't complete."""
+    assert card.line([_record(reported={"loss": 0.5})]) == "train: wall time 2 s, loss 0.5"
+    assert card.line([_record(state="failed")]) == "train · failed: wall time 2 s"
+
+
 @pytest.mark.parametrize(
     "text", ["<script>alert(1)</script>", "a & b", '"quoted"', "x" * 1_000_000, "\x00\x1b"]
 )
@@ -106,8 +138,6 @@ def test_a_chart_that_fails_costs_itself_only(monkeypatch: pytest.MonkeyPatch) -
 
 def test_curves_and_matrices_are_drawn() -> None:
     """Samples, learning curves and the confusion matrix: a picture each."""
-    from array import array
-
     events = Events(array("d", [1, 2]), array("d", [1, 2]), {"loss": array("d", [2, 1])})
     record = _record(
         events=events,

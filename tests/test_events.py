@@ -49,6 +49,16 @@ def test_rows_are_stamped_on_the_trials_clock() -> None:
     assert rows.values["accuracy"][1] == 0.9
 
 
+def test_keys_keep_the_order_of_their_first_coming() -> None:
+    """The frame's columns follow it, the same in each process."""
+    target = EventLog()
+    target.open()
+    log(zeta=1, loss=1, alpha=1)
+    log(loss=1, beta=1)
+
+    assert list(target.close().values) == ["zeta", "loss", "alpha", "beta"]
+
+
 def test_a_given_epoch_is_kept() -> None:
     """The user's own count wins."""
     target = EventLog()

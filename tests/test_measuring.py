@@ -49,6 +49,24 @@ def test_a_block_reports_what_it_gains(session: Any) -> None:  # noqa: ARG001
         trial.report(loss=1)
 
 
+def test_what_is_wrong_is_warned_of_at_the_users_line(session: Any) -> None:  # noqa: ARG001
+    """A decorated function shows no card: a contradiction is a warning too, and names the user's line."""
+
+    @e2e.measure("validate")
+    def validate() -> dict[str, Any]:
+        return {"TP": 8, "FN": 2, "recall": 0.5, "loss": "low"}
+
+    with pytest.warns(e2e.MeasurementWarning) as caught:
+        validate()
+
+    assert [str(warning.message) for warning in caught] == [
+        "validate: loss: expected a number, or one number per epoch, got 'low'",
+        "validate: recall = 0.5 contradicts TP = 8, FN = 2, from which recall = 0.8 follows "
+        "(a difference up to 0.005 is taken for rounding)",
+    ]
+    assert {warning.filename for warning in caught} == {__file__}
+
+
 def test_a_function_keeps_its_name_and_value(session: Any) -> None:
     """The decorator changes nothing for the caller; an option may be a function of the value."""
 

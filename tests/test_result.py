@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -29,6 +30,50 @@ def test_it_has_its_frames(trained: Any) -> None:
     assert trained.confusions["count"].sum() == 3
     assert {"rss_mib", "cpu_percent_now"} <= set(trained.samples["metric"])
     assert "support" in trained.classification.columns
+
+
+def test_the_classification_report_is_styled(trained: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bars behind the shares and the overall numbers as its caption; a plain table where jinja2 is absent."""
+    page = trained.classification._repr_html_()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "pandas.io.formats.style", raising=False)
+    plain = trained.classification._repr_html_()
+
+    assert "linear-gradient" in page
+    assert "accuracy 0.667, balanced accuracy 0.750, mcc 0.500" in page
+    assert "linear-gradient" not in plain
+    assert "weighted" in plain
+    assert "0.667" in repr(trained.classification)
+
+
+@pytest.mark.filterwarnings("ignore::e2e_magic.MeasurementWarning")
+def test_what_is_missing_has_its_reason(session: Any) -> None:  # noqa: ARG001
+    """Also where no card is shown: by the name of the number."""
+    with e2e.measure("train", target_accuracy=0.9) as trial:
+        e2e.log(accuracy=0.25, loss="low")
+
+    assert trial.missing["loss"].startswith("log(loss=..): expected one number, got str 'low'")
+    assert trial.missing["time_to_accuracy_s"].startswith("the target 0.9 was not reached in ")
+    with pytest.raises(ValueError, match=r"^no trial has finished yet: read the result after"):
+        Result([]).missing  # noqa: B018
+
+
+def test_a_million_calls_of_log_leave_a_small_card(session: Any) -> None:  # noqa: ARG001
+    """Every row is kept in 8 bytes a number; what goes into the page doesn't grow with them."""
+    with e2e.measure("train", metrics="cpu", target_accuracy=0.9) as trial:
+        for n in range(1_000_000):
+            e2e.log(loss=1 / (n + 1), accuracy=n / 1_000_000)
+    [record] = trial.records
+    columns = [record.events.t_s, record.events.epoch, *record.events.values.values()]
+    page = trial._repr_html_()
+
+    assert [len(column) * column.itemsize for column in columns] == [8_000_000] * 4
+    assert len(trial.epochs) == 1_000_000
+    assert trial.frame["epochs_to_accuracy"].item() == 900_001
+    assert trial.frame["time_to_accuracy_s"].item() < trial.frame["wall_time_s"].item()
+    assert page is not None
+    assert len(page) < 300_000
+    assert all(len(line.get_xdata()) <= 4 * 640 for line in trial.plot("loss", x="t_s").lines)
 
 
 @pytest.mark.parametrize("kind", ["samples", "loss", "accuracy", "confusion"])

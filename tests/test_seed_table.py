@@ -1,8 +1,9 @@
-"""Each row of the README's table: the seed's return value, in a cell and as a decorated function."""
+"""Each row of the README's table, read from it: on a cell and on a function, as the seed has it."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -91,11 +92,7 @@ def test_energy_is_a_number_or_a_reason(shell: Any) -> None:
 
 def test_tensors_of_tensorflow_are_taken_as_they_are(shell: Any, need: Any) -> None:
     """The real TensorFlow's confusion matrix, without unpacking."""
-    try:
-        import tensorflow as tf
-    except ImportError:
-        tf = None
-    need(tf, "tensorflow (pip install 'e2e-magic[pipelines]')")
+    tf = _tensorflow(need)
     true, predicted = [0, 1, 2, 2], [0, 1, 2, 1]
     shell.user_ns["matrix"] = tf.math.confusion_matrix(true, predicted)
     shell.run_cell("%%e2ebench v --confusion matrix --classes ['a','b','c'] -q -o r\n1;", store_history=False)
@@ -133,57 +130,37 @@ def test_training_that_ends_early_keeps_its_epochs(shell: Any, error: str) -> No
         assert row["time_to_accuracy_s"] == logged["t_s"].iloc[1]
 
 
-LADDER = [(n % 9 + 1) * 10 ** (n // 9) * 1e-5 for n in range(45)]
-# name: the line's parameters and options, the same for e2e.sweep, trials, the chart's line, what it shows.
-SWEEPS: dict[str, tuple[str, dict[str, Any], int, str, dict[str, Any], tuple[str, ...]]] = {
-    "LossMult": (
-        "epochs=range(1,11)",
-        {"epochs": range(1, 11)},
-        10,
-        "-y loss",
-        {"y": "loss"},
-        ("epochs", "loss"),
-    ),
-    "TimeToAccuracyMult": (
-        "epochs=range(1,11) --target-accuracy 0.9",
-        {"epochs": range(1, 11), "target_accuracy": 0.9},
-        10,
-        "-y accuracy",
-        {"y": "accuracy"},
-        ("epochs", "accuracy"),
-    ),
-    "BatchSizeInfluence": (
-        "batch_size=[2**n for n in range(1,11)]",
-        {"batch_size": [2**n for n in range(1, 11)]},
-        10,
-        "-y loss",
-        {"y": "loss"},
-        ("batch size, logarithmic", "loss"),
-    ),
-    "BatchAndEpochInfluence": (
-        "batch_size=[2**n for n in range(1,11)] epochs=10",
-        {"batch_size": [2**n for n in range(1, 11)], "epochs": 10},
-        10,
-        "-x epoch,batch_size -y loss --kind surface",
-        {"x": ["epoch", "batch_size"], "y": "loss", "kind": "surface"},
-        ("epoch", "batch size", "loss"),
-    ),
-    "BatchAndEpochInfluenceMult": (
-        "epochs=range(1,5) batch_size=[2**n for n in range(1,7)]",
-        {"epochs": range(1, 5), "batch_size": [2**n for n in range(1, 7)]},
-        24,
-        "-y loss --kind surface",
-        {"y": "loss", "kind": "surface"},
-        ("epochs", "batch size", "loss"),
-    ),
-    "LearningRate": (
-        "lr=[(i%9+1)*10**(i//9)*1e-5 for i in range(45)]",
-        {"lr": LADDER},
-        45,
-        "-y loss",
-        {"y": "loss"},
-        ("lr, logarithmic", "loss"),
-    ),
+def _table() -> dict[str, list[list[str]]]:
+    """Read the README's table: by the name there, the code in each of the other columns."""
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    section = text.partition("## From the decorators")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in section.splitlines()
+            if line.startswith("| ")]  # fmt: skip
+    return {name: [re.findall(r"`([^`]+)`", cell) for cell in cells] for name, *cells in rows[1:]}
+
+
+TABLE = _table()
+SWEPT = {name: cells for name, cells in TABLE.items() if cells[0][0].startswith("%%e2esweep")}
+MEASURED = {name: cells for name, cells in TABLE.items() if cells[0][0].startswith("%%e2ebench")}
+MATRIX = [[2, 1, 0], [0, 3, 0], [0, 0, 4]]
+# What the seed's function returned, where the line doesn't say it; and what follows, besides being there.
+RETURNED: dict[str, tuple[Any, dict[str, float]]] = {
+    "TimeToAccuracy": (ROWS["TimeToAccuracy"][0], ROWS["TimeToAccuracy"][3]),
+    "Loss": (None, {"loss": 2.0, "best_loss": 1.0}),
+    "Confusion": (ROWS["Confusion"][0], ROWS["Confusion"][3]),
+    "MulticlassConfusion": (None, {"accuracy": 0.9, "recall": 8 / 9}),
+    "MulticlassConfusionTF": (None, {"accuracy": 0.9, "recall": 8 / 9}),
+    "Latency": (None, {"entries": 1000}),
+    "Throughput": (None, {"entries": 1000}),
+}
+# Of a sweep: how many trials, and the axes of its chart.
+SHOWN = {
+    "LossMult": (10, ("epochs", "loss")),
+    "TimeToAccuracyMult": (10, ("epochs", "accuracy")),
+    "BatchSizeInfluence": (10, ("batch size, logarithmic", "loss")),
+    "BatchAndEpochInfluence": (10, ("epoch", "batch size", "loss")),
+    "BatchAndEpochInfluenceMult": (100, ("epochs", "batch size", "loss")),
+    "LearningRate": (45, ("lr, logarithmic", "loss")),
 }
 
 
@@ -193,35 +170,103 @@ def fit(batch_size: int = 16, epochs: int = 3, lr: float = 0.1) -> dict[str, lis
     return {"loss": losses, "accuracy": [1 - loss / 10 for loss in losses]}
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-def test_the_seeds_sweeps_are_one_line_with_its_chart(shell: Any, name: str) -> None:
-    """As a cell and as e2e.sweep: the same trials, the same numbers, and the chart of the seed."""
-    line, options, count, chart, drawn, labels = SWEEPS[name]
+def test_the_table_has_a_row_for_each_decorator_of_the_seed() -> None:
+    """All of its README's headings, and the metrics that it lists."""
+    assert sorted(TABLE) == [
+        "BatchAndEpochInfluence", "BatchAndEpochInfluenceMult", "BatchSizeInfluence", "Confusion",
+        "Energy, power", "Latency", "LearningRate", "Loss", "LossMult", "Memory", "MulticlassConfusion",
+        "MulticlassConfusionTF", "Throughput", "Time", "TimeToAccuracy", "TimeToAccuracyMult", "several runs",
+    ]  # fmt: skip
+    assert {*MEASURED, *SWEPT, "several runs"} == TABLE.keys()
+    assert SHOWN.keys() == SWEPT.keys()
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_a_line_of_the_readme_measures_in_both_forms(shell: Any, name: str, need: Any) -> None:
+    """The cell's line and the decorator, as they stand: what the table says it gives is there."""
+    [line], [decorator], gives = MEASURED[name]
+    value, follows = RETURNED.get(name, (None, {}))
+    namespace = {"e2e": e2e, "value": value, "history": [3.0, 1.0, 2.0], "X": range(1000)}
+    namespace |= {"matrix": MATRIX, "names": list("abc")}
+    if "tensor" in line:
+        namespace["tensor"] = _tensorflow(need).constant(MATRIX)
+    shell.user_ns.update(namespace)
+    shell.run_cell(f"{line} -q -o result\nvalue;", store_history=False).raise_error()
+    why = shell.user_ns["result"].missing
+    exec(f"{decorator}\ndef function():\n    return value\nfunction()", namespace)
+    frame = e2e.results()
+
+    assert len(frame) == 2
+    assert frame.iloc[0].isna().tolist() == frame.iloc[1].isna().tolist()
+    for column in [word for word in gives if word in frame]:
+        if "energy" in line:  # a number or a reason, never 0
+            assert frame[column].gt(0).all() != any(name in why for name in ("energy", column))
+        else:
+            assert frame[column].notna().all(), column
+    for column, number in follows.items():
+        assert frame[column].tolist() == pytest.approx([number] * 2), column
+    for word in [word for word in gives if word.startswith("%e2e")]:
+        assert len(shell.run_line_magic("e2e", word.removeprefix("%e2e "))) > 0
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_a_line_of_the_readme_sweeps_in_both_forms(shell: Any, name: str) -> None:
+    """The cell's line and `e2e.sweep`, as they stand: the same trials, the same numbers, the seed's chart."""
+    [line], [call], [chart] = SWEPT[name]
+    count, labels = SHOWN[name]
+    names = re.findall(r"(\w+)=(?!=)", line)
+    body = f"fit({', '.join(f'{key}={key}' for key in names)})"
     shell.user_ns["fit"] = fit
-    names = [key for key in options if key != "target_accuracy"]
-    call = f"fit({', '.join(f'{key}={key}' for key in names)})"
-    words = " ".join(f'"{word}"' if " " in word else word for word in _words(line))
-    shell.run_cell(f"%%e2esweep cell {words} -m cpu -q -o swept\n{call}", store_history=False).raise_error()
+    shell.run_cell(f"{line} -m cpu -q -o swept\n{body}", store_history=False).raise_error()
     cell = shell.user_ns["swept"]
-    function = e2e.sweep(fit, stage="function", metrics="cpu", quiet=True, **options)
+    function = eval(f"{call[:-1]}, stage='function', metrics='cpu', quiet=True)", {"e2e": e2e, "fit": fit})
     frame = e2e.trials()
 
+    options = _options(chart)
     for result in (cell, function):
-        ax = result.plot(**drawn)
+        ax = result.plot(**options)
         found = [ax.get_xlabel(), ax.get_ylabel(), *([ax.get_zlabel()] if len(labels) == 3 else [])]
         assert tuple(found) == labels
         assert len(result.frame) == count
         assert len(result.epochs) == result.frame["epochs"].sum()
     columns = [*(f"param_{key}" for key in names), "loss", "accuracy", "epochs", "epochs_to_accuracy"]
-    parts = [frame[frame["stage"] == stage][columns].reset_index(drop=True) for stage in ("cell", "function")]
+    parts = [frame[frame["stage"] == stage][columns].reset_index(drop=True) for stage in ("fit", "function")]
     pd.testing.assert_frame_equal(*parts)
     if name == "TimeToAccuracyMult":
         assert cell.frame["epochs_to_accuracy"].dropna().eq(4).sum() == 7
     with capture_output() as shown:
-        shell.run_cell(f"%e2e influence cell {chart}", store_history=False).raise_error()
+        shell.run_cell(chart, store_history=False).raise_error()
     assert "data:image/png;base64," in shown.outputs[0].data["text/html"]
 
 
-def _words(line: str) -> list[str]:
-    """Take a line apart at the spaces outside of brackets."""
-    return re.findall(r"(?:[^\s\[]|\[[^\]]*\])+", line)
+def test_several_runs_are_laid_over_each_other(shell: Any) -> None:
+    """The README's lines start the next run, and draw the curves of both."""
+    [line], [call], words = TABLE["several runs"]
+    shell.user_ns["e2e"] = e2e
+    for start in (None, line, call):
+        if start is not None:
+            shell.run_cell(start, store_history=False).raise_error()
+        with e2e.measure("train", metrics="cpu"):
+            for n in range(3):
+                e2e.log(loss=1 / (n + 1), accuracy=n / 3)
+    for word in words:
+        with capture_output() as shown:
+            made = shell.run_line_magic("e2e", word.removeprefix("%e2e "))
+
+        assert len(made) == 3
+        assert "data:image/png;base64," in shown.outputs[0].data["text/html"]
+
+
+def _options(chart: str) -> dict[str, Any]:
+    """Take ``%e2e influence fit -x epoch,batch_size -y loss`` as arguments of ``plot``."""
+    found = dict(re.findall(r"--?(\w+) (\S+)", chart))
+    return {**found, **({"x": found["x"].split(",")} if "x" in found else {})}
+
+
+def _tensorflow(need: Any) -> Any:
+    try:
+        import tensorflow as tf
+    except ImportError:
+        tf = None
+    need(tf, "tensorflow (pip install 'e2e-magic[pipelines]')")
+    return tf

@@ -90,6 +90,14 @@ def test_a_row_per_batch_size(clock: Simulated) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("entries", "sizes"), [(1, [1]), (31, [1, 8]), (32, [1, 8, 32]), (500, [1, 8, 32])])
+def test_the_usual_batch_sizes_are_those_that_fit(clock: Simulated, entries: int, sizes: list[int]) -> None:
+    """A few inputs are no error, where no batch size was asked for."""
+    found = e2e.latency(clock.call(MS), range(entries), duration=0.001, warmup=0, clock=clock)
+
+    assert found.frame["batch_size"].tolist() == sizes
+
+
 def test_too_few_calls_give_no_percentile(clock: Simulated) -> None:
     """A percentile from too few calls is missing, and says how many it needs and how to get them."""
     found = timed(clock, 100 * MS, duration=2.0)

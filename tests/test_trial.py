@@ -9,6 +9,7 @@ import pytest
 
 from e2e_magic.collectors.base import Base, Probe, Unavailable
 from e2e_magic.collectors.wall_time import WallTime
+from e2e_magic.events import log
 from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Metric, Record, Value
 from e2e_magic.sampler import SamplerLost
@@ -71,8 +72,11 @@ def test_wall_time_is_the_body_and_overhead_the_rest() -> None:
 
     with _trial({"slow": Slow}, clock, kept):
         clock.ns += 2_000_000_000
+        log(loss=1)
 
     [record] = kept
+    assert list(record.events.t_s) == [pytest.approx(2.0, abs=1e-5)]  # nor is it in an epoch's
+    assert record.events.t_s[0] <= record.readings["wall_time_s"]
     assert record.readings["wall_time_s"] == pytest.approx(2.0, abs=1e-5)
     assert record.readings["overhead_s"] == pytest.approx(10.0, abs=1e-4)
     assert (record.run, record.trial, record.stage, record.state) == ("run", 7, "s", "complete")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EMPTY = "no confusion matrix: hand back 'confusion_matrix', or use --confusion or --y-true and --y-pred"
 ANNOTATED = 20  # classes up to which each cell bears its numbers
 _TICKS = 25
+_NAMED = 3  # mistakes that are told in words where cells are too small for theirs
+_WIDEST = 60  # letters of those words
 _COUNTED = 10  # classes above which a 0 isn't written
 # As shares of the greatest value: faint, so that grey text stands on it on a white and a dark page
 # alike; then solid, with white or black text. Without text one colour that grows solid is enough.
@@ -125,9 +127,23 @@ def confusion(
         _annotate(ax, table, mesh, normalize)
     else:
         _colour_bar(ax, mesh, "count" if normalize is None else "share of row (%)")
-    if table.trial:
-        style.plain(ax.set_title(style.literal(table.trial), loc="left"), px=style.LABEL_PX)
+    said = [style.literal(text) for text in (table.trial, _confused(table) if n > ANNOTATED else "") if text]
+    if said:
+        style.plain(ax.set_title("\n".join(said), loc="left"), px=style.LABEL_PX)
     return ax
+
+
+def _confused(table: Matrix) -> str:
+    """Say which classes are taken for which most often: of so many cells none can be read."""
+    wrong = np.nan_to_num(table.counts)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:_NAMED]
+    pairs = [(*divmod(int(at), len(wrong)), float(wrong.flat[at])) for at in order]
+    names = [style.shorten(str(name), 14) for name in table.classes]
+    told = [f"{names[i]} as {names[j]} ({style.number(count)})" for i, j, count in pairs if count > 0]
+    while len(told) > 1 and sum(map(len, told)) > _WIDEST:
+        told.pop()
+    return f"most often wrong: {', '.join(told)}" if told else ""
 
 
 def _figure(table: Matrix | None) -> Figure:

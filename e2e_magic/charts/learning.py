@@ -146,7 +146,10 @@ def learning(
     low, high = (min(starts) if x == "epoch" else min(0.0, *starts)), max(ends)
     room = (high - low) * 0.02 or 0.5
     ax.set_xlim(low - room, high + room)
-    line, reached = _target(ax, own or twin, y, x, target) if target is not None else (None, {})
+    # As time to accuracy is: on the validation where there is one.
+    validated = {c.owner for c in twin}
+    judged = [*twin, *(c for c in own if c.owner not in validated)]
+    line, reached = _target(ax, judged, owners, y, x, target) if target is not None else (None, {})
     style.dress(ax, x="epoch" if x == "epoch" else "time (s)", y=style.label(y, style.units(epochs).get(y)))
     style.plain_ticks(ax.xaxis, 8, integer=x == "epoch")
     style.plain_ticks(ax.yaxis, 5)
@@ -174,12 +177,14 @@ def _draw(ax: Axes, some: list[Curve], colour: str, dashes: object) -> object:
     return handle
 
 
-def _target(ax: Axes, found: list[Curve], y: str, x: str, target: float) -> tuple[object, dict[str, str]]:
+def _target(
+    ax: Axes, found: list[Curve], owners: list[str], y: str, x: str, target: float
+) -> tuple[object, dict[str, str]]:
     """Draw the line and the marks; give the line, and by owner where the target was reached."""
     lower = lower_is_better(y)
     line = ax.axhline(target, color=style.INK, linewidth=1.0, linestyle=style.DASHES[2], marker="")
     said = {}
-    for n, owner in enumerate(dict.fromkeys(c.owner for c in found)):
+    for n, owner in enumerate(owners):
         some = [c for c in found if c.owner == owner]
         hits = [hit for c in some if (hit := first_reached(c, target, lower=lower)) is not None]
         at = [place for place, _ in hits]
@@ -206,6 +211,7 @@ def _names(
     from matplotlib.lines import Line2D
 
     twins = any(dashed for _, dashed in handles)
+    alone = len(owners) == 1 and (owners[0], True) in handles and (owners[0], False) in handles
     lines: list[object] = []
     names: list[str] = []
     for owner in owners[:_NAMED]:
@@ -214,12 +220,16 @@ def _names(
         name = style.shorten(owner, 30) or (what if twins or reached else "")
         if name:
             lines.append(handles[key])
-            names.append(f"{name}: {reached[owner]}" if owner in reached else name)
+            said = reached.get(owner, "")
+            if said and (owner, True) in handles and owner:
+                said += f" (val {style.words(y)})"
+            names.append(f"{name}: {said}" if said and not alone else name)
     if len(owners) > _NAMED:
         lines.append(Line2D([], [], linestyle="none", marker=""))
         names.append(f"and {len(owners) - _NAMED} more")
     if twins and not (len(owners) == 1 and (owners[0], False) not in handles):
         colour = style.PALETTE[0] if len(owners) == 1 else style.INK
         lines.append(Line2D([], [], color=colour, linestyle=style.DASHED, linewidth=1.6))
-        names.append(f"val {style.words(y)}")
+        said = f": {reached[owners[0]]}" if alone and reached else ""
+        names.append(f"val {style.words(y)}{said}")
     return lines, names

@@ -75,6 +75,9 @@ def derive(record: Record) -> Derived:
         known, problems = complete(reported["binary"])
         # `accuracy` is given or follows; `convergence` puts it in its place.
         values |= {column: _plain(known[key]) for key, column in _BINARY_COLUMNS.items() if key in known}
+        if known.keys() >= {"TP", "TN", "FP", "FN"}:
+            table = [[known["TN"], known["FP"]], [known["FN"], known["TP"]]]
+            values |= _classification.of_whole_table(table)
     if "confusion" in reported:
         values |= _classification.classification(record)
     quality, missing = _convergence.convergence(record, values.get("accuracy"))

@@ -130,6 +130,14 @@ def classification(record: Record) -> dict[str, float | int]:
     return numbers
 
 
+def of_whole_table(confusion: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Return the two numbers that need every count of a two-class table; none where nothing was counted."""
+    found = report(confusion)
+    if math.isnan(found.accuracy):
+        return {}
+    return {"balanced_accuracy": found.balanced_accuracy, "mcc": found.mcc}
+
+
 def _named(classes: Sequence[object] | None, size: int) -> Sequence[object]:
     return range(size) if classes is None else classes
 

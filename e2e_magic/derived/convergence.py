@@ -192,11 +192,19 @@ def _to_accuracy(
         )
         missing.update(dict.fromkeys(_TO_ACCURACY, why))
         return
+    if best <= 1 < target:
+        why = (
+            f"the accuracies go up to {digits(best)}, shares it seems, but the target {digits(target)} "
+            f"is percent: say --target-accuracy {digits(target / 100)}"
+        )
+        missing.update(dict.fromkeys(_TO_ACCURACY, why))
+        return
     first = _first_at(curve, target)
     if first is None:
         known = key is not None and math.isfinite(events.t_s[-1])
         within = f" in {quantity(events.t_s[-1], 's')}" if known else ""
-        why = f"the target {digits(target)} was not reached{within}; the best accuracy was {digits(best)}"
+        what = "accuracy" if key is None else key.replace("_", " ")
+        why = f"the target {digits(target)} was not reached{within}; the best {what} was {digits(best)}"
         missing.update(dict.fromkeys(_TO_ACCURACY, why))
         return
     if key is None:

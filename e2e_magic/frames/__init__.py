@@ -9,7 +9,7 @@ from __future__ import annotations
 from e2e_magic.frames.curves import epochs, samples
 from e2e_magic.frames.explained import influence, pareto
 from e2e_magic.frames.inventory import CatalogEntry, metrics, runs
-from e2e_magic.frames.matrices import classification, confusions, styled
+from e2e_magic.frames.matrices import ReportFrame, classification, confusions, styled
 from e2e_magic.frames.rows import results
 from e2e_magic.frames.single_calls import call_times, latencies
 from e2e_magic.frames.stages import pipeline
@@ -18,6 +18,7 @@ from e2e_magic.frames.tidy import TidyFrame, compact
 
 __all__ = [
     "CatalogEntry",
+    "ReportFrame",
     "TidyFrame",
     "call_times",
     "classification",

@@ -11,6 +11,7 @@ import pandas as pd
 from e2e_magic.derived.binary import complete
 from e2e_magic.derived.classification import report
 from e2e_magic.frames import columns
+from e2e_magic.frames.tidy import TidyFrame
 from e2e_magic.record import Record
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _NO_NAMES: Mapping[str, str] = {}
 _SHARES = ("precision", "recall", "f1")
 _OVERALL = ("accuracy", "balanced_accuracy", "mcc")
+# A longer report is cut in its middle, as any frame is.
+_LONGEST = 60
 
 
 def confusions(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
@@ -96,6 +99,18 @@ def classification(record: Record) -> pd.DataFrame:
     )
     frame.attrs["overall"] = {name: getattr(made, name) for name in _OVERALL}
     return frame
+
+
+class ReportFrame(TidyFrame):
+    """A classification report that shows itself with its shares as bars (`styled`), where it is short."""
+
+    def _repr_html_(self) -> str | None:
+        if len(self) > _LONGEST or not pd.get_option("display.notebook_repr_html"):
+            return super()._repr_html_()
+        try:
+            return styled(self).to_html()
+        except ImportError:  # a plain table says the same
+            return super()._repr_html_()
 
 
 def styled(frame: pd.DataFrame) -> Styler:

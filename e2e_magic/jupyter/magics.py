@@ -137,7 +137,8 @@ class _Measured:
         self.as_value = as_value
         self.silent = silenced(body)
         self.records: list[Record] = []
-        self.result = Result(self.records, {}, brief=options.quiet)
+        # A statement's value is its result, which is then shown; a cell's is only in its variable.
+        self.result = Result(self.records, {}, brief=options.quiet and as_value)
         self._live: LiveCard | ProgressLine | None = None
         self._trials = self.session.trials(
             plan,

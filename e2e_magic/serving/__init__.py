@@ -20,6 +20,7 @@ from e2e_magic.serving import loads
 from e2e_magic.serving.outcome import Latencies, summary
 from e2e_magic.serving.slices import batches_of, entries_of
 
+BATCH_SIZES = (1, 8, 32)
 SCENARIOS = ("single_stream", "offline", "server")
 MOST_ARRIVALS = 5_000_000
 # So many calls are expected at the lowest rate that is tried for a p99 bound: Poisson arrivals then come
@@ -33,7 +34,7 @@ def latency(
     call: Call,
     inputs: Any,
     *,
-    batch_size: int | Iterable[int] = (1, 8, 32),
+    batch_size: int | Iterable[int] | None = None,
     duration: float = 2.0,
     warmup: int = 10,
     scenario: str = "single_stream",
@@ -52,8 +53,8 @@ def latency(
     inputs : array, tensor, frame or list; or a dict or tuple of arrays
         Entries along the first axis. Batches are slices of them, cut beforehand, at most 1,024, handed
         over again and again in order; a batch of one entry is a slice of length 1.
-    batch_size : int or sequence of int
-        Entries per call.
+    batch_size : int or sequence of int, optional
+        Entries per call; when left out 1, 8 and 32, as far as the inputs have as many.
     duration : float
         Seconds of calls per batch size; a call that has begun is let finish.
     warmup : int
@@ -102,7 +103,8 @@ def latency(
     __tracebackhide__ = True
     calls.check("call", call, "a function of one batch", "batch")
     entries = entries_of(inputs)
-    sizes = _sizes(batch_size, entries)
+    usual = [size for size in BATCH_SIZES if size <= entries]
+    sizes = _sizes(usual if batch_size is None else batch_size, entries)
     seconds = _positive("duration", duration, "seconds")
     warm = _whole("warmup", warmup)
     if scenario not in SCENARIOS:

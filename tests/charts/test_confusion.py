@@ -44,6 +44,21 @@ def test_hundred_classes(confusions: Make) -> None:
     assert ax.figure.axes[1].get_ylabel() == "count"
 
 
+def test_the_most_frequent_mistakes_of_many_classes_are_told() -> None:
+    """A cell of a hundred by a hundred can't be read: the three greatest off the diagonal are words."""
+    counts = np.eye(100) * 50
+    counts[7, 9], counts[4, 2], counts[3, 5], counts[1, 0] = 12, 30, 9, 1
+    cells = [(i, j, counts[i, j]) for i in range(100) for j in range(100)]
+    frame = pd.DataFrame(cells, columns=["true", "predicted", "count"])
+
+    assert confusion(frame).get_title(loc="left") == "most often wrong: 4 as 2 (30), 7 as 9 (12), 3 as 5 (9)"
+    long = frame.assign(**{side: "class number " + frame[side].astype(str) for side in ("true", "predicted")})
+    assert confusion(long).get_title(loc="left") == (
+        "most often wrong: class number 4 as class number 2 (30)"
+    )
+    assert confusion(frame[frame["true"] == frame["predicted"]]).get_title(loc="left") == ""
+
+
 def test_labels_are_literal(confusions: Make) -> None:
     """Labels are drawn as they are, and cut where they are long; a class that is missing is one too."""
     ax = confusion(confusions(["$a$", "_b", "y" * 300], np.eye(3)))

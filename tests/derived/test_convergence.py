@@ -120,6 +120,10 @@ TO_ACCURACY = ("epochs_to_accuracy", "time_to_accuracy_s")
             "the target 0.8 was not reached in 2 s; the best accuracy was 0.5",
         ),
         (
+            record({"target_accuracy": 0.8}, accuracy=[0.5, 0.9], val_accuracy=[0.4, 0.6]),
+            "the target 0.8 was not reached in 2 s; the best val accuracy was 0.6",
+        ),
+        (
             record({"target_accuracy": 0.8, "accuracy": 0.9}),
             "needs an accuracy per epoch: e2e.log(accuracy=..) inside the code, or a list for --accuracy",
         ),
@@ -127,6 +131,11 @@ TO_ACCURACY = ("epochs_to_accuracy", "time_to_accuracy_s")
             record({"target_accuracy": 0.8}, accuracy=[50.0, 93.0]),
             "the accuracies go up to 93, percent it seems, but the target 0.8 is a share: "
             "say --target-accuracy 80",
+        ),
+        (
+            record({"target_accuracy": 80.0}, accuracy=[0.5, 0.93]),
+            "the accuracies go up to 0.93, shares it seems, but the target 80 is percent: "
+            "say --target-accuracy 0.8",
         ),
     ],
 )

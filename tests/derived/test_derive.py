@@ -99,6 +99,20 @@ def test_a_binary_table_is_completed_and_contradictions_said() -> None:
     )
 
 
+@given(st.tuples(*[st.integers(0, 50)] * 4))
+def test_a_whole_table_gives_what_its_matrix_does(counts: tuple[int, int, int, int]) -> None:
+    """Accuracy, balanced accuracy and Matthews' coefficient are the same from either form."""
+    tn, fp, fn, tp = counts
+    table = {"TP": float(tp), "FN": float(fn), "FP": float(fp), "TN": float(tn)}
+    found = derive(_record(reported={"binary": table})).values
+    counted = derive(_record(reported={"confusion": [[tn, fp], [fn, tp]]})).values
+
+    for name in ("accuracy", "balanced_accuracy", "mcc"):
+        assert found.get(name) == pytest.approx(counted.get(name))
+    assert ("mcc" in found) == (sum(counts) > 0)
+    assert "mcc" not in derive(_record(reported={"binary": {"TP": 8.0, "FN": 2.0}})).values
+
+
 def test_an_estimate_is_made_only_when_asked() -> None:
     """CPU share x the given power, in a column of its own."""
     assert "estimated_energy_j" not in derive(_record()).values

@@ -391,7 +391,8 @@ class TestErrors:
                 "resluts",
                 "%e2e: there is no subcommand 'resluts' (did you mean results?); "
                 "allowed are results, samples, epochs, trials, confusions, runs, metrics, run, "
-                "pipeline, compare, influence, pareto, panel, export, report, import, store, baseline, auto",
+                "pipeline, compare, curves, influence, pareto, panel, export, report, import, store, "
+                "baseline, auto",
             ),
             (
                 "auto maybe",

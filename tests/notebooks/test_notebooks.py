@@ -71,6 +71,10 @@ def test_the_digits_pipeline_learns(tmp_path: Path, need: Any) -> None:
     assert float(re.search(r"accuracy\s+(0\.\d+)", validate)[1]) > 0.90  # type: ignore[index]
     assert re.search(r"time to accuracy\s+\d", train)
     assert "throughput" in train
+    calls = next(text for text in texts if text.startswith("latency, single_stream"))
+    assert [line.split()[0] for line in calls.splitlines()[2:6]] == ["1", "8", "64", "256"]
+    drawn = [page for page in _outputs(book, "text/html") if page.startswith("<img")]
+    assert len(drawn) == 2  # loss over epochs, accuracy over seconds
 
 
 def test_the_stock_pipeline_is_honest(tmp_path: Path, need: Any) -> None:
@@ -81,10 +85,14 @@ def test_the_stock_pipeline_is_honest(tmp_path: Path, need: Any) -> None:
 
     assert any("naive: yesterday's price" in text for text in texts)
     assert len(_outputs(book, "image/png")) == 1
-    train = next(text for text in texts if text.startswith("train\n"))
-    loss = re.search(r"loss\s+([\d.]+)(?:\s+\(best ([\d.]+)\))?", train)
-    assert loss is not None
-    assert float(loss[1]) < 1.3
+    epochs = next(text for text in texts if "val_loss" in text and "t_s" in text)
+    losses = [float(line.split()[3]) for line in epochs.splitlines()[1:]]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+    validate = next(text for text in texts if text.startswith("validate\n"))
+    errors = next(text for text in texts if "naive: yesterday's price" in text)
+    shown = float(re.search(r"LSTM\s+([\d.]+)", errors)[1])  # type: ignore[index]
+    assert float(re.search(r"loss\s+([\d.]+)", validate)[1]) == pytest.approx(shown, rel=0.01)  # type: ignore[index]
 
 
 def test_the_tools_are_compared_with_words_and_intervals(tmp_path: Path, need: Any) -> None:

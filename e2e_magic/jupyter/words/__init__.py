@@ -39,6 +39,11 @@ SUBCOMMANDS = {
         "runs side by side: faster, slower, or no difference seen",
         comparing.compare,
     ),
+    "curves": Subcommand(
+        "curves [RUN ...] [-y METRIC] [-x t_s]",
+        "loss and accuracy of several runs over each other, from a common zero",
+        comparing.curves,
+    ),
     "influence": Subcommand(
         "influence [STAGE] [-x PARAM] [-y METRIC] [--all]",
         "what a sweep's parameters explain",

@@ -1,13 +1,20 @@
-"""``%e2e compare``: runs side by side, and a guard for CI."""
+"""``%e2e compare``: runs side by side, and a guard for CI; ``%e2e curves``: what they logged, overlaid."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from e2e_magic import analysing
 from e2e_magic.analysing import compare as compared
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.line import Line
+from e2e_magic.jupyter.words.line import Line, say
 from e2e_magic.plan import PlanError, split_names
+
+# What the trials of the curves say in numbers.
+_NUMBERS = (
+    "run", "stage", "trial", "epochs", "loss", "best_loss", "accuracy", "best_accuracy", "epochs_to_accuracy",
+    "time_to_accuracy_s",
+)  # fmt: skip
 
 
 def compare(line: Line) -> Any:
@@ -36,3 +43,37 @@ def compare(line: Line) -> Any:
 
         return show(line.shell, tuple(chosen.runs), **wanted)
     return compared(*chosen.runs, **wanted, fail_over=chosen.fail_over)
+
+
+def curves(line: Line) -> Any:
+    """Show the curves of runs over each other; the value is the table of what each trial came to."""
+    parser = Parser("%e2e curves", "Draw loss and accuracy of several runs over each other.")
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="*", help="names or ids; all of this kernel when left out"
+    )
+    parser.add_argument("-y", metavar="LIST", help="loss, accuracy or anything that was logged")
+    parser.add_argument("-x", metavar="X", default="epoch", help="epoch, or t_s for seconds")
+    parser.add_argument("--stage", metavar="STAGE", help="only this stage")
+    parser.add_argument("--target", metavar="VALUE", type=float, help="draw a line; say where it is reached")
+    parser.add_argument("--all", action="store_true", help="also the runs in the store")
+    chosen = parser.read(line.words)
+    drawn = analysing.curves(
+        *chosen.runs,
+        y=split_names(chosen.y) if chosen.y else None,
+        x=chosen.x,
+        stage=chosen.stage,
+        target=chosen.target,
+        all=chosen.all,
+    )
+    from e2e_magic import frames
+    from e2e_magic.jupyter.pictures import show_chart
+
+    records, labels = analysing.logged(chosen.runs, stage=chosen.stage, all=chosen.all)
+    made = frames.results(records, labels)[list(_NUMBERS)]
+    if records:
+        many = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in
+                ((len(made), "trial"), (made["run"].nunique(), "run"))]  # fmt: skip
+        show_chart(drawn, f"{' of '.join(many)}, each from its start")
+    else:
+        say("no curves yet: call e2e.log(loss=.., accuracy=..) once per epoch in a measured cell")
+    return frames.TidyFrame.of(made)

@@ -134,3 +134,38 @@ def test_without_a_sweep_it_says_how_to_make_one(session: Any, shell: Any, line:
     assert shown.outputs[0].data["text/plain"] == (
         "no trials of a sweep: %%e2esweep STAGE NAME=VALUES makes some"
     )
+
+
+def test_curves_are_one_word(session: Any, shell: Any) -> None:  # noqa: ARG001
+    """The picture of all runs, a sentence in a terminal, and the table of what each trial came to."""
+    shell.run_cell("import e2e_magic as e2e", store_history=False)
+    for name in ("before", "after"):
+        shell.run_line_magic("e2e", f"run {name}")
+        shell.run_cell_magic("e2ebench", "train -q", "for n in range(3): e2e.log(loss=1 / (n + 1))")
+    with capture_output() as shown:
+        made = shell.run_line_magic("e2e", "curves")
+    with pytest.raises(UsageError) as caught:
+        shell.run_line_magic("e2e", "curves -x seconds")
+
+    [picture] = shown.outputs
+    assert "data:image/png;base64," in picture.data["text/html"]
+    assert picture.data["text/plain"] == "2 trials of 2 runs, each from its start"
+    assert made[["run", "epochs", "best_loss"]].astype(object).to_numpy().tolist() == [
+        ["before", 3, pytest.approx(1 / 3)],
+        ["after", 3, pytest.approx(1 / 3)],
+    ]
+    assert str(caught.value) == (
+        "x must be 'epoch' or 't_s', got 'seconds': take 'epoch' for a curve over epochs, "
+        "'t_s' for one over seconds"
+    )
+
+
+def test_no_curves_yet(session: Any, shell: Any) -> None:  # noqa: ARG001
+    """A sentence says how to get some."""
+    with capture_output() as shown:
+        made = shell.run_line_magic("e2e", "curves")
+
+    assert len(made) == 0
+    assert shown.outputs[-1].data["text/plain"] == (
+        "no curves yet: call e2e.log(loss=.., accuracy=..) once per epoch in a measured cell"
+    )
