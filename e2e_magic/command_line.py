@@ -104,7 +104,7 @@ def _parser() -> _Parser:
     export.add_argument("--stage", metavar="STAGE", help="only this stage")
     _some(export)
 
-    taken = command("import", _import, "read a database of the seed's suite (e2ebench, UMLAUT) into a store")
+    taken = command("import", _import, "read a database of UMLAUT or e2ebench into a store")
     taken.add_argument("path", metavar="PATH", help="the suite's SQLite file; it is not changed")
 
     run = command("run", _run, "execute a notebook, measure each of its cells, write a report", store=False)

@@ -9,7 +9,7 @@ from html import escape
 
 from e2e_magic.card import picture
 
-# The page stays below 5 MB (issue 6): texts and tables take what the pictures leave.
+# The page stays below 5 MB: texts and tables take what the pictures leave.
 MOST_PICTURE_BYTES = 3_000_000
 MOST_PICTURES = 48
 # Charts are most of the work: beyond this they are left out, so that a report takes seconds.
