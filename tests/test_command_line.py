@@ -97,6 +97,9 @@ def test_report_and_export_write_files(kept: Path, said: Any, tmp_path: Path) ->
     assert said("export", kept, tmp_path / "p.svg", "--frame", "pipeline", "--run", "base")[0] == 0
     assert "<svg" in (tmp_path / "p.svg").read_text("utf-8")
     assert said("export", kept, tmp_path / "l.png", "--frame", "epochs")[0] == 0
+    assert said("export", kept, tmp_path / "p.csv", "--frame", "pipeline")[0] == 0
+    newest = (tmp_path / "p.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in newest] == [["run", "stage"], ["slow", "train"]]
 
 
 def test_import_reads_the_seeds_suite_into_a_store(said: Any, tmp_path: Path) -> None:
