@@ -183,9 +183,12 @@ class NotebookRun:
         from e2e_magic import html_report
         from e2e_magic.session import Session
         from e2e_magic.storage import Store
-        from e2e_magic.storage.keeper import DEFAULT, ENVIRONMENT
+        from e2e_magic.storage.keeper import DEFAULT, ENVIRONMENT, placed
 
-        address = self.store or os.environ.get(ENVIRONMENT) or str(self.notebook.parent / DEFAULT)
+        # The kernel began in the notebook's folder.
+        address = self.store or placed(
+            self.notebook.parent, os.environ.get(ENVIRONMENT, "").strip() or DEFAULT
+        )
         Store(address, create=False).close()
         session = Session()
         session.set_store(address)
