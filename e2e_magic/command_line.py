@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from e2e_magic import __version__
 from e2e_magic.plan import PlanError, nearest, split_names
 from e2e_magic.session import FRAMES, Session
 from e2e_magic.storage import StoreError
@@ -64,6 +65,7 @@ def _parser() -> _Parser:
         description="What each stage of a machine-learning pipeline costs and gains, from the command line.",
         epilog=_STATUS,
     )
+    parser.add_argument("--version", action="version", version=f"e2e_magic {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     def command(
@@ -104,7 +106,7 @@ def _parser() -> _Parser:
     export.add_argument("--stage", metavar="STAGE", help="only this stage")
     _some(export)
 
-    taken = command("import", _import, "read a database of the seed's suite (e2ebench, UMLAUT) into a store")
+    taken = command("import", _import, "read a database of UMLAUT or e2ebench into a store")
     taken.add_argument("path", metavar="PATH", help="the suite's SQLite file; it is not changed")
 
     run = command("run", _run, "execute a notebook, measure each of its cells, write a report", store=False)
@@ -112,6 +114,7 @@ def _parser() -> _Parser:
     run.add_argument(
         "--store", metavar="URL", help=f"where trials are kept (e2ebench.db beside it): {_STORE}"
     )
+    run.add_argument("--name", metavar="NAME", help="the run's name, for compare (a short id)")
     run.add_argument(
         "--report", metavar="PATH", help="where the report goes (NOTEBOOK-report.html beside it)"
     )
@@ -234,6 +237,7 @@ def _run(options: argparse.Namespace) -> int:
         report=report or notebook.with_name(f"{notebook.stem}-report.html"),
         out=Path(options.out).absolute() if options.out else None,
         store=options.store,
+        name=options.name,
         kernel=options.kernel,
         timeout=options.timeout,
     )

@@ -199,7 +199,7 @@ class Comparison:
             # The table scrolls by itself: in a narrow window the words above stay where they are.
             table = f'<div style="overflow-x:auto">{shown}</div><div>{escape(foot)}more columns: .frame</div>'
         return (
-            f'<div class="e2e-comparison"><div>{escape(head)}</div><ul style="margin:0 0 8px">{listed}</ul>'
+            f'<div class="e2e-comparison"><div>{escape(head)}</div><ul style="margin:0 0 8px;overflow-wrap:anywhere">{listed}</ul>'
             f"{chart}{table}</div>"
         )
 

@@ -54,6 +54,8 @@ class NotebookRun:
         Where the notebook goes with its outputs; without what was added to measure it.
     store : str, optional
         Where trials are kept; as the kernel decides when left out.
+    name : str, optional
+        The run's name, for `compare`; a short id when left out.
     kernel : str, optional
         The kernel's name; the notebook's own when left out.
     timeout : float, optional
@@ -74,6 +76,7 @@ class NotebookRun:
         report: Path,
         out: Path | None = None,
         store: str | None = None,
+        name: str | None = None,
         kernel: str | None = None,
         timeout: float | None = None,
     ) -> None:
@@ -81,6 +84,7 @@ class NotebookRun:
         self.report = report
         self.out = out
         self.store = store if store is None or _is_url(store) else os.path.abspath(store)  # noqa: PTH100
+        self.name = name
         self.kernel = kernel
         self.timeout = timeout
         for path in (report, *([out] if out is not None else [])):
@@ -90,6 +94,8 @@ class NotebookRun:
                 )
         if report.suffix.lower() not in _SUFFIXES:
             raise PlanError(f"--report: expected a name that ends with .html, got {report.name!r}")
+        if name is not None and not name.strip():
+            raise PlanError(f"--name: expected a name, such as baseline, got {name!r}")
         if out is not None and out == notebook:
             raise PlanError(f"--out: {out.name} is the notebook itself; choose another name")
 
@@ -110,7 +116,9 @@ class NotebookRun:
         errors = nbclient.exceptions
         try:
             # What the kernel itself says is no cell's output: it is told where the kernel ended.
-            with tempfile.TemporaryFile() as aside, client.setup_kernel(stderr=aside):
+            # As Jupyter's server tells its kernels the notebook's name.
+            variables = {**os.environ, "JPY_SESSION_NAME": str(self.notebook)}
+            with tempfile.TemporaryFile() as aside, client.setup_kernel(stderr=aside, env=variables):
                 self._prepare(client, errors)
                 self._cells(client, book, errors, done)
                 if done.died:
@@ -128,10 +136,11 @@ class NotebookRun:
         return done
 
     def _prepare(self, client: Any, errors: Any) -> None:
-        """Load the extension, set the store and measure every cell from now on."""
+        """Load the extension, set the store, name the run and measure every cell from now on."""
         keep = "" if self.store is None else f"__import__('e2e_magic').store({self.store!r}) and None"
+        named = "" if self.name is None else f"__import__('e2e_magic').run({self.name!r}) and None"
         try:
-            _aside(client, "\n".join(line for line in (_LOAD, keep, _AUTO) if line))
+            _aside(client, "\n".join(line for line in (_LOAD, keep, named, _AUTO) if line))
         except errors.CellExecutionError as error:
             raise PlanError(
                 f"e2e_magic could not be started in the kernel of {self.notebook.name}: {_last_line(error)}"
@@ -174,9 +183,12 @@ class NotebookRun:
         from e2e_magic import html_report
         from e2e_magic.session import Session
         from e2e_magic.storage import Store
-        from e2e_magic.storage.keeper import DEFAULT, ENVIRONMENT
+        from e2e_magic.storage.keeper import DEFAULT, ENVIRONMENT, placed
 
-        address = self.store or os.environ.get(ENVIRONMENT) or str(self.notebook.parent / DEFAULT)
+        # The kernel began in the notebook's folder.
+        address = self.store or placed(
+            self.notebook.parent, os.environ.get(ENVIRONMENT, "").strip() or DEFAULT
+        )
         Store(address, create=False).close()
         session = Session()
         session.set_store(address)

@@ -213,7 +213,7 @@ def export(
 
 
 def import_umlaut(path: str | Path) -> pd.DataFrame:
-    """Take in a database of the seed's suite (e2ebench, later UMLAUT) and return what could not be read.
+    """Take in a database of UMLAUT (once e2ebench) and return what could not be read.
 
     Parameters
     ----------

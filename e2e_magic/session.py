@@ -247,7 +247,10 @@ class Session:
             return build(records, names)
         held = list(records)
         if name == "pipeline":
-            return frames.pipeline([r for r in held if run is not None or r.run == self.run.id], names)
+            current = run or self.run.id
+            if all and run is None and not any(r.run == current for r in held):
+                current = held[-1].run if held else current  # outside a kernel: the newest of the store
+            return frames.pipeline([r for r in held if run is not None or r.run == current], names)
         return build(held, names)
 
     def _run_now(self, key: str) -> Run | None:

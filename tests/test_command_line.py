@@ -97,6 +97,9 @@ def test_report_and_export_write_files(kept: Path, said: Any, tmp_path: Path) ->
     assert said("export", kept, tmp_path / "p.svg", "--frame", "pipeline", "--run", "base")[0] == 0
     assert "<svg" in (tmp_path / "p.svg").read_text("utf-8")
     assert said("export", kept, tmp_path / "l.png", "--frame", "epochs")[0] == 0
+    assert said("export", kept, tmp_path / "p.csv", "--frame", "pipeline")[0] == 0
+    newest = (tmp_path / "p.csv").read_text().splitlines()
+    assert [line.split(",")[:2] for line in newest] == [["run", "stage"], ["slow", "train"]]
 
 
 def test_import_reads_the_seeds_suite_into_a_store(said: Any, tmp_path: Path) -> None:
@@ -186,6 +189,13 @@ def test_help_says_what_to_type(command: str, said: Any) -> None:
     assert "exit status: 0 fine; 1 a cell failed" in " ".join(out.split())
 
 
+def test_it_knows_its_version(said: Any) -> None:
+    """As every command does."""
+    import e2e_magic
+
+    assert said("--version") == (0, f"e2e_magic {e2e_magic.__version__}\n", "")
+
+
 def test_it_is_installed_as_a_command() -> None:
     """The distribution makes ``e2e-magic``, and the module runs too."""
     from importlib.metadata import entry_points
@@ -222,7 +232,7 @@ def test_a_notebook_is_run_measured_and_reported(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "e2e_magic.command_line", "run", "book.ipynb", "--store", "kept.db"),
-            *("--out", "done.ipynb"),
+            *("--out", "done.ipynb", "--name", "it's mine"),
         ],
         cwd=tmp_path,
         capture_output=True,
@@ -245,6 +255,7 @@ def test_a_notebook_is_run_measured_and_reported(tmp_path: Path) -> None:
     assert written.cells[3].outputs[0].text == "19\n"
     with Store(str(tmp_path / "kept.db"), create=False) as store:
         assert [record.stage for record in store.records()] == ["cell-1", "train", "cell-3"]
+        assert [(run.name, run.environment.notebook) for run in store.runs()] == [("it's mine", "book.ipynb")]
     page = (tmp_path / "book-report.html").read_text("utf-8")
     assert all(stage in page for stage in ("cell-1", "train", "cell-3"))
 
@@ -296,6 +307,7 @@ def test_a_cell_beyond_its_time_is_interrupted(tmp_path: Path, said: Any) -> Non
             ("--report", "r.pdf"),
             "e2e-magic: --report: expected a name that ends with .html, got 'r.pdf'",
         ),
+        (None, ("--name", " "), "e2e-magic: --name: expected a name, such as baseline, got ' '"),
         (None, ("--out", "no/o.ipynb"), "e2e-magic: the folder {here}/no does not exist; create it first"),
         (
             None,

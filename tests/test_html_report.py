@@ -31,7 +31,7 @@ RUN = Run(
     ),
 )
 HOSTILE = "<script>window.hit=1</script><img src=x onerror='window.hit=1'>\x00\x1b[31m\u202e\ud800"
-VOID = {"meta", "img", "br", "link"}
+VOID = {"meta", "img", "br", "link", "wbr"}
 
 
 class Tags(HTMLParser):
@@ -124,7 +124,7 @@ def test_a_sweep_is_a_table_best_first_with_the_best_ones_card() -> None:
         trial(n, repeat=1, sweep="s1", params={"lr": 10.0**-n}, reported={"loss": abs(n - 3) + 0.5})
         for n in range(1, 6)
     ]
-    text = html_report.render([RUN], trials)
+    text = html_report.render([RUN], trials).replace("<wbr>", "")
     seen = words(text)
 
     assert "5 trials, best loss first." in seen
@@ -148,15 +148,33 @@ def test_several_runs_are_compared_first() -> None:
     assert re.findall(r"<h2[^>]*>([^<]+)<", text) == ["Runs side by side", "Run baseline", "Run variant"]
     assert "the runs side by side, stage by stage" in text
     assert "common zero" not in text  # nothing was logged
+    assert "what each run costs" not in text  # and nothing gained
+    assert "test: exact Mann-Whitney; interval: bootstrap of the ratio of the medians" in seen
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", text)
+    row = cells[cells.index("wall_time_s") :][:10]
+    assert row[0:4] == ["wall_time_s", "variant", "8", "8"]
+    assert re.fullmatch(r"[\d.]+ to [\d.]+", row[7])
+    assert row[9] == "slower"
 
 
 def test_curves_of_several_runs_are_laid_over_each_other() -> None:
-    """Where the runs logged a loss, their curves stand in one chart."""
+    """Where the runs logged a loss, their curves stand in one chart, and it stands against the time."""
     second = replace(RUN, id="ff", name="variant")
     logged = {"loss": [3.0, 2.0, 1.0]}
     trials = [trial(n, run=run, reported=logged) for run in (RUN.id, "ff") for n in range(1, 5)]
+    text = html_report.render([RUN, second], trials)
 
-    assert "the runs&#x27; curves from a common zero" in html_report.render([RUN, second], trials)
+    assert "the runs&#x27; curves from a common zero" in text
+    assert text.count("what each run costs, and what it gains for that") == 1
+
+
+def test_too_few_repeats_have_no_interval_and_no_test() -> None:
+    """The table says so with a dash, without a p-value, and no test is named that was not made."""
+    text = html_report.render([RUN, replace(RUN, id="ff", name="variant")], [trial(1), trial(1, run="ff")])
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", text)
+
+    assert cells[cells.index("wall_time_s") :][6:9] == ["1", "-", "too few repeats"]
+    assert "test: " not in words(text)
 
 
 def test_runs_without_a_common_stage_are_not_compared() -> None:

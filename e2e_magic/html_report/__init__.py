@@ -127,7 +127,7 @@ class _Page:
     def _heading(self, level: int, anchor: str, text: str, depth: int = 0) -> str:
         """Return a heading and put it on the list of contents."""
         inner = f'<a href="#{anchor}">{said(text)}</a>'
-        self._contents.append(f'<li style="margin-left:{1.4 * depth}em">{inner}</li>')
+        self._contents.append(f'<li class="inner">{inner}</li>' if depth else f"<li>{inner}</li>")
         return f'<h{level} id="{anchor}">{said(text)}</h{level}>'
 
     def _compared(self) -> str:

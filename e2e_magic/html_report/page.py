@@ -9,7 +9,7 @@ from html import escape
 
 from e2e_magic.card import picture
 
-# The page stays below 5 MB (issue 6): texts and tables take what the pictures leave.
+# The page stays below 5 MB: texts and tables take what the pictures leave.
 MOST_PICTURE_BYTES = 3_000_000
 MOST_PICTURES = 48
 # Charts are most of the work: beyond this they are left out, so that a report takes seconds.
@@ -22,14 +22,17 @@ body { background: Canvas; color: CanvasText; font: 15px/1.5 system-ui, sans-ser
   max-width: 1100px; padding: 1.5em; overflow-wrap: anywhere; }
 h1 { font-size: 1.7em; margin: 0 0 .2em; } h2 { font-size: 1.35em; margin: 1.8em 0 .4em; }
 h3 { font-size: 1.1em; margin: 1.4em 0 .3em; }
+h4 { font-size: 1em; margin: 1em 0 .3em; }
 h2, nav { border-top: 1px solid rgba(128,128,128,.35); padding-top: .7em; }
 p, ul { margin: .4em 0; } a { color: LinkText; }
+nav .inner { display: inline; } nav .inner + .inner::before { content: " · "; }
 .faint { opacity: .72; font-size: .9em; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .87em; font-variant-numeric: tabular-nums; margin: .4em 0; }
+table { border-collapse: collapse; font-size: .87em; font-variant-numeric: tabular-nums; margin: .4em 0;
+  overflow-wrap: break-word; }
 th, td { text-align: left; vertical-align: top; padding: .2em .8em .2em 0; max-width: 26em;
   border-bottom: 1px solid rgba(128,128,128,.25); }
-th { font-weight: 600; } td.number, th.number { text-align: right; overflow-wrap: normal; }
+th { font-weight: 600; } td.number, th.number { text-align: right; } td.number { white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1em 1.2em; margin: .4em 0;
   font-size: .92em; }
 dt { opacity: .72; } dd { margin: 0; }
@@ -38,7 +41,8 @@ img { break-inside: avoid; }
 @media print {
   :root { color-scheme: light; }
   body { font-size: 10pt; max-width: none; padding: 0; }
-  .wide { overflow: visible; } table { font-size: 7.5pt; } th, td { padding-right: .5em; }
+  .wide { overflow: visible; } table { font-size: 7.5pt; }
+  th, td { padding-right: .5em; } td { overflow-wrap: anywhere; }
   h2, h3 { break-after: avoid; } .e2e-card, tr, figure { break-inside: avoid; }
   a { color: inherit; text-decoration: none; }
 }
@@ -109,7 +113,10 @@ def said(value: object, longest: int = LONGEST_CELL) -> str:
 def table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[bool]) -> str:
     """Return a table of text; the columns of `numbers` stand right."""
     marks = [' class="number"' if number else "" for number in numbers]
-    head = "".join(f"<th{mark}>{said(name)}</th>" for name, mark in zip(names, marks, strict=True))
+    # The name of a column may be longer than its numbers: it goes on below, after an underscore.
+    head = "".join(
+        f"<th{mark}>{said(name).replace('_', '_<wbr>')}</th>" for name, mark in zip(names, marks, strict=True)
+    )
     body = "".join(
         "<tr>"
         + "".join(f"<td{mark}>{said(cell)}</td>" for cell, mark in zip(row, marks, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,14 @@ from e2e_magic import card
 from e2e_magic.html_report import page
 from e2e_magic.html_report.page import Pictures, said
 from e2e_magic.plan import PlanError
-from e2e_magic.quantities import quantity
+from e2e_magic.quantities import digits, quantity
 from e2e_magic.record import Record, Run
 from e2e_magic.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from e2e_magic.comparing import Comparison
 
 MOST_STAGES = 60
 MOST_ROWS = 100
@@ -27,6 +30,9 @@ COLUMNS = (
     "f1", "time_to_accuracy_s", "epochs_to_accuracy", "error",
 )  # fmt: skip
 _TEXTS = ("state", "error")
+_COMPARED = (
+    "stage", "metric", "run", "n_baseline", "n", "median_baseline", "median", "ratio", "p_value", "verdict",
+)  # fmt: skip
 
 
 def environment(run: Run) -> str:
@@ -162,16 +168,34 @@ def comparison(records: Sequence[Record], names: Mapping[str, str], pictures: Pi
         return ""
     drawn = pictures.take(lambda: [png(_figure(found.plot()))])
     curves = pictures.take(lambda: [png(_figure(found.plot(y))) for y in _curves(found.epochs)])
+    paid = pictures.take(lambda: [png(_figure(found.plot("cost", y=y))) for y in _gains(found)])
     lines = [*found.sentences(), *found.notes]
     listed = "".join(f"<li>{said(line, 600)}</li>" for line in lines[:MOST_ROWS])
-    table = found.frame.drop(columns=["reason", "better", "test"], errors="ignore")
     return (
         f"<p>Compared with {said(found.baseline)}:</p><ul>{listed}</ul>"
         + "".join(page.figure(chart, "the runs side by side, stage by stage") for chart in drawn)
         + "".join(page.figure(chart, "the runs' curves from a common zero") for chart in curves)
-        + _table(table.head(MOST_ROWS))
-        + _cut(len(table), "comparisons")
+        + "".join(page.figure(chart, "what each run costs, and what it gains for that") for chart in paid)
+        + _ratios(found.frame)
     )
+
+
+def _ratios(frame: pd.DataFrame) -> str:
+    """Return the ratios with their intervals as a table, and which test stands behind the verdicts."""
+    shown = frame[list(_COMPARED)].head(MOST_ROWS)
+    ends = zip(frame["ratio_low"], frame["ratio_high"], strict=True)
+    within = ["-" if math.isnan(low) else f"{digits(low)} to {digits(high)}" for low, high in ends]
+    shown.insert(shown.columns.get_loc("ratio") + 1, "95 % interval", within[:MOST_ROWS])
+    tests = ", ".join(dict.fromkeys(frame["test"].replace("", None).dropna()))
+    told = page.note(f"test: {tests}; interval: bootstrap of the ratio of the medians") if tests else ""
+    return _table(shown) + _cut(len(frame), "comparisons") + told
+
+
+def _gains(found: Comparison) -> list[str]:
+    """Return the one gain to draw against wall time; none where fewer than two runs have it."""
+    from e2e_magic.charts.gain import GAINS, points
+
+    return [y for y in GAINS if len(points(found.results, "wall_time_s", y)) > 1][:1]
 
 
 def _curves(epochs: pd.DataFrame) -> list[str]:

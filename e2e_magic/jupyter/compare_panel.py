@@ -16,10 +16,12 @@ from e2e_magic.analysing import compare
 from e2e_magic.comparing import PLOTS, Comparison
 from e2e_magic.jupyter.frontend import shows_widgets
 from e2e_magic.jupyter.static_output import StaticOutput
+from e2e_magic.legible import legible
 from e2e_magic.session import current
 
 ALL_STAGES = "all stages"
 USUAL = "the usual metrics"
+LONGEST_LINE = 400
 
 
 def show(
@@ -84,14 +86,18 @@ class ComparePanel:
         # Two metrics that the line named are one choice here.
         named = ",".join(metric) if metric else None
         narrow = {"layout": widgets.Layout(width="260px"), "style": {"description_width": "70px"}}
+        options = [(legible(name), name) for name in names]
         self.baseline = widgets.Dropdown(
-            options=names, value=first.baseline, description="baseline", **narrow
+            options=options, value=first.baseline, description="baseline", **narrow
         )
         self.runs = widgets.SelectMultiple(
-            options=names, value=first.runs, rows=min(max(len(names), 3), 8), description="runs", **narrow
+            options=options, value=first.runs, rows=min(max(len(names), 3), 8), description="runs", **narrow
         )
         self.stage = widgets.Dropdown(
-            options=[ALL_STAGES, *stages], value=stage or ALL_STAGES, description="stage", **narrow
+            options=[(ALL_STAGES, ALL_STAGES), *((legible(name), name) for name in stages)],
+            value=stage or ALL_STAGES,
+            description="stage",
+            **narrow,
         )
         self.metric = widgets.Dropdown(
             options=list(dict.fromkeys([USUAL, *([named] if named else []), *metrics])),
@@ -146,7 +152,9 @@ class ComparePanel:
         self.static.update(self.bundle())
 
     def _tell_line(self) -> None:
-        self.line.value = f"<code>{escape(self.magic())}</code>"
+        line = self.magic()
+        shown = line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+        self.line.value = f'<code style="overflow-wrap:anywhere">{escape(shown)}</code>'
 
 
 def _metrics(results: Any) -> list[str]:

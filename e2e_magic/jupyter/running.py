@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from io import StringIO
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import CapturingDisplayPublisher, DisplayPublisher
@@ -34,6 +34,14 @@ class _Publisher(CapturingDisplayPublisher):
         """Ignore the parent message; what is captured is published later, by the real publisher."""
 
 
+class _Held(StringIO):
+    """Collects what goes to the error stream, and knows the stream behind it, for what can't wait."""
+
+    def __init__(self, behind: TextIO) -> None:
+        super().__init__()
+        self.behind = behind
+
+
 @contextmanager
 def held_back(shell: InteractiveShell) -> Iterator[None]:
     """Throw away what is printed and displayed, unless the code fails: then it is shown after all."""
@@ -41,7 +49,7 @@ def held_back(shell: InteractiveShell) -> Iterator[None]:
     streams = sys.stdout, sys.stderr
     publisher: DisplayPublisher = shell.display_pub
     collecting = _Publisher(parent=shell)
-    out, err = StringIO(), StringIO()
+    out, err = StringIO(), _Held(sys.stderr)
     sys.stdout, sys.stderr = out, err
     shell.display_pub = collecting
     failed = True
@@ -182,8 +190,14 @@ def _caller_awaits() -> bool:
 
 
 def say_aside(sentence: str) -> None:
-    """Tell the user in one line on the error stream, without the place in our code that said it."""
-    sys.stderr.write(f"e2e_magic: {sentence}\n")
+    """Tell the user in one line on the error stream, without the place in our code that said it.
+
+    Also from a repeat whose output is thrown away: a store that fails warns once, whenever that is.
+    """
+    stream: TextIO = sys.stderr
+    while isinstance(stream, _Held):
+        stream = stream.behind
+    stream.write(f"e2e_magic: {sentence}\n")
 
 
 class Evaluator:

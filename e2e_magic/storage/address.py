@@ -19,6 +19,7 @@ _HEADER = b"SQLite format 3\0"
 _DRIVERS = {
     "psycopg": 'pip install "e2e-magic[postgresql]"',
     "psycopg2": 'pip install "e2e-magic[postgresql]" and begin the URL with postgresql+psycopg://',
+    "MySQLdb": "pip install mysqlclient",
 }
 
 

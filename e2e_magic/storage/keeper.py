@@ -198,9 +198,10 @@ class Keeper:
         atexit.unregister(self._at_exit)
 
     def _wanted(self) -> str:
-        asked = self._asked or os.environ.get(ENVIRONMENT, "").strip()
-        # A cell may change the directory: the default stays where the session began.
-        return asked or (str(self._folder / DEFAULT) if self._folder else DEFAULT)
+        if self._asked:
+            return self._asked
+        # A cell may change the directory: a relative path stays where the session began.
+        return placed(self._folder, os.environ.get(ENVIRONMENT, "").strip() or DEFAULT)
 
     def _opened(self, address: str) -> Store:
         from e2e_magic.storage.database import Store
@@ -244,6 +245,15 @@ class Keeper:
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # a forked child leaves its parent's trials to its parent
             self.close()
+
+
+def placed(folder: Path | None, address: str) -> str:
+    """Return an address whose path, where it is a relative one, is taken from a folder."""
+    scheme = "sqlite:///" if address.startswith("sqlite:///") else ""
+    path = address.removeprefix(scheme)
+    if folder is None or path in ("", NONE) or "://" in path or path.startswith("file:"):
+        return address
+    return f"{scheme}{folder / Path(path).expanduser()}"
 
 
 def _here() -> Path | None:

@@ -56,3 +56,48 @@ def test_choices_change_the_table_the_chart_and_the_line(open_notebook: Callable
         page.width(width)
         assert shown.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
     page.screenshot("compare_panel_narrow")
+
+
+HOSTILE = """%load_ext e2e_magic
+%e2e store :memory:
+import time, e2e_magic as e2e
+bad = '<script>window.hit=1</script><img src=x onerror="window.hit=1">'
+for name in (bad + '1', bad + '2', "'; DROP TABLE e2e_runs; --", 'b' * 1_000_000):
+    e2e.run(name, description=bad)
+    for n in range(4):
+        with e2e.measure(bad, metrics='cpu'):
+            e2e.log(loss=1.0)"""
+
+
+def test_hostile_names_are_text_in_comparison_panel_and_frames(open_notebook: Callable[..., Any]) -> None:
+    """No script of a run's or a stage's name runs, and a name of a megabyte doesn't spread the page."""
+    page = open_notebook(
+        [
+            HOSTILE,
+            "%e2e compare --panel",
+            "e2e.compare()",
+            "%e2e runs",
+            "%e2e pipeline",
+            "e2e.compare().plot('loss')",
+            "e2e.compare().plot('cost', y='loss')",
+        ]
+    )
+    page.run_all_from_the_menu()
+    page.tab.locator(".e2e-compare-panel select").first.wait_for(timeout=60_000)
+    page.tab.locator(".e2e-comparison").nth(1).wait_for(timeout=60_000)
+    page.tab.wait_for_function(
+        "document.querySelectorAll('.jp-OutputArea-output img').length >= 5", timeout=60_000
+    )
+
+    assert page.tab.evaluate("window.hit") is None
+    words = page.tab.locator(".e2e-comparison").first.inner_text()
+    assert "<script>window.hit=1</script>" in words
+    assert len(words) < 60_000
+    panel = page.tab.locator(".e2e-compare-panel")
+    assert panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+    panel.locator("select").nth(4).select_option(index=2)
+    page.tab.wait_for_function(
+        "document.querySelector('.e2e-comparison').innerText.includes('DROP TABLE e2e_runs')"
+    )
+    assert page.tab.evaluate("window.hit") is None
+    page.screenshot("compare_panel_hostile")

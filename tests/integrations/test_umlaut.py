@@ -1,4 +1,4 @@
-"""Databases of the seed's suite, made here as it wrote them, for both generations."""
+"""Databases of the UMLAUT suite, made here as it wrote them, for both generations."""
 
 from __future__ import annotations
 
@@ -363,6 +363,71 @@ def test_the_first_generation_comes_into_our_frames(tmp_path: Path) -> None:
     table = frames.confusions(found.records[-1:])
     assert table["true"].tolist() == ["a", "a", "b", "b"]
     assert table["count"].tolist() == [8, 2, 1, 9]
+
+
+@pytest.mark.parametrize("spelled", ["type", "measurement_type"])
+@pytest.mark.parametrize("runs", [True, False], ids=["with runs", "without"])
+def test_first_files_name_their_columns_in_several_ways(tmp_path: Path, spelled: str, runs: bool) -> None:
+    """The type's column changed its name, and the first versions had functions and no table of runs."""
+    path = tmp_path / "a.db"
+    described = "description" if runs else "function_name"
+    with closing(sqlite3.connect(path)) as base, base:
+        base.execute(
+            "CREATE TABLE measurement (id INTEGER PRIMARY KEY, benchmark_uuid VARCHAR, datetime DATETIME, "
+            f"{described} VARCHAR, {spelled} VARCHAR, value VARCHAR{', unit VARCHAR' if runs else ''})"
+        )
+        if runs:
+            base.execute(
+                "CREATE TABLE benchmark_metadata "
+                "(uuid VARCHAR PRIMARY KEY, description VARCHAR, start_time DATETIME)"
+            )
+            base.execute("INSERT INTO benchmark_metadata VALUES (?, ?, ?)", (UUID, "stock market", at(0)))
+        base.execute(
+            f"INSERT INTO measurement (benchmark_uuid, datetime, {described}, {spelled}, value) "
+            "VALUES (?, ?, 'train', 'Time', '4.0')",
+            (UUID, at(5)),
+        )
+    found = umlaut.read(path)
+
+    assert found.summary == "1 run with 1 trial; everything could be read"
+    assert [run.name for run in found.runs] == ["stock market" if runs else UUID[:8]]
+    assert found.records[0].stage == "train"
+    assert found.records[0].readings["wall_time_s"] == 4.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "unit", "column"),
+    [
+        ("Latency", "0.01", "s", "latency_s"),
+        ("Latency", "0.01", "seconds/entry", "latency_s"),
+        ("Latency", "100", "", "throughput_per_s"),
+        ("Throughput", "100", "Entries/second", "throughput_per_s"),
+        ("Throughput", "0.01", "", "latency_s"),
+    ],
+)
+def test_swapped_rates_are_told_by_their_unit(
+    tmp_path: Path, kind: str, value: str, unit: str, column: str
+) -> None:
+    """What the unit says counts; without one the swap of the suite is undone."""
+    found = umlaut.read(first(tmp_path / "a.db", [(9.0, "infer", kind, value, unit)]))
+
+    assert dict(found.records[0].readings) == {column: float(value)}
+
+
+def test_a_matrix_in_one_row_is_read(tmp_path: Path) -> None:
+    """The whole of it as numpy's text, and its classes too."""
+    found = umlaut.read(
+        first(
+            tmp_path / "a.db",
+            [
+                (9.0, "digits", "Multiclass Confusion Matrix", "[[ 8  2]\n [ 1 19]]", None),
+                (9.0, "digits", "Multiclass Confusion Matrix Class", "['a' 'b']", None),
+            ],
+        )
+    )
+
+    assert found.records[0].reported == {"confusion": [[8, 2], [1, 19]], "classes": ["a", "b"]}
+    assert len(found.unread) == 0
 
 
 def test_a_lifetime_peak_is_no_memory_of_the_moment(tmp_path: Path) -> None:

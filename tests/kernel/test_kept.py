@@ -105,3 +105,19 @@ def test_a_store_that_fails_is_one_line_and_no_error(beside: Any, tmp_path: Path
     )
     with Store(str(tmp_path / "absent" / "x.db")) as store:
         assert len(store.records()) == 4
+
+
+def test_a_store_that_fails_in_a_repeat_is_said(beside: Any, tmp_path: Path) -> None:
+    """The output of all repeats but the last is thrown away; the one warning is not, nor the last output."""
+    beside.execute(
+        f"%load_ext e2e_magic\nos.environ['E2E_MAGIC_STORE'] = {str(tmp_path / 'absent' / 'x.db')!r}"
+    )
+
+    reply = beside.execute(
+        "%%e2ebench train -q -r 3 -w 1\nimport sys\nprint('out'); print('err', file=sys.stderr)"
+    )
+
+    assert reply.stdout == "out\n"
+    assert reply.stderr.count("Meanwhile trials are kept in memory") == 1
+    assert reply.stderr.splitlines()[-1] == "err"
+    assert reply.stderr.count("\n") == 2

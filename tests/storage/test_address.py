@@ -71,6 +71,19 @@ def test_a_driver_that_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     )
 
 
+def test_a_driver_whose_package_has_another_name_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip knows, not what Python imports."""
+    monkeypatch.setitem(sys.modules, "MySQLdb", None)
+
+    with pytest.raises(StoreError) as caught:
+        Store("mysql://me:secret@localhost/x")
+
+    assert str(caught.value) == (
+        "the store mysql://me:***@localhost/x needs the package MySQLdb, which isn't installed; "
+        "pip install mysqlclient"
+    )
+
+
 def test_a_server_that_does_not_answer_is_said() -> None:
     """What the driver says, and no password."""
     with pytest.raises(StoreError) as caught:

@@ -51,6 +51,44 @@ def test_nothing_is_opened_before_the_first_trial(tmp_path: Path, monkeypatch: p
     assert sorted(p.name for p in tmp_path.iterdir()) == ["e2ebench.db", "elsewhere"]
 
 
+@pytest.mark.parametrize("address", ["team.db", "./team.db", "sqlite:///team.db"])
+def test_a_relative_path_stays_where_the_session_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """A cell may change the directory before the first trial; the variable's path means the same file."""
+    monkeypatch.setenv("E2E_MAGIC_STORE", address)
+    monkeypatch.chdir(tmp_path)
+    keeper = Keeper(lambda _: RUN)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    assert keeper.address == str(tmp_path / "team.db")
+    keeper.keep([record()])
+    keeper.close()
+
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "team.db"]
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("/data/team.db", "/data/team.db"),
+        ("sqlite:////data/team.db", "sqlite:////data/team.db"),
+        (":memory:", ":memory:"),
+        ("sqlite://", "sqlite://"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite:///file:x?mode=ro&uri=true", "sqlite:///file:x?mode=ro&uri=true"),
+        ("postgresql://me@host/runs", "postgresql://me@host/runs"),
+        ("runs/team.db", "/home/me/runs/team.db"),
+        ("sqlite:///runs/team.db", "sqlite:////home/me/runs/team.db"),
+    ],
+)
+def test_only_relative_paths_are_placed(address: str, meant: str) -> None:
+    """What names its place by itself, or is no file, stays as it is."""
+    assert module.placed(Path("/home/me"), address) == meant
+    assert module.placed(None, address) == address
+
+
 def test_a_failure_is_said_once_and_made_good_later(keeper: Keeper, tmp_path: Path) -> None:
     """Trials wait in memory; when the folder is there, all of them are written, in order."""
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""Databases of the seed's suite (e2ebench, later UMLAUT), both generations, as runs and records.
+"""Databases of the UMLAUT suite (once e2ebench), both generations, as runs and records.
 
 A database is opened for reading only and nothing in it is executed: pickles, which older versions
 wrote, are listed as unreadable. So is everything else that can't be read; nothing is dropped silently.
@@ -33,23 +33,20 @@ __all__ = ["Imported", "read"]
 _TABLES = ("benchmark_metadata", "measurement")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_ID = 64
-# Each generation's names of the columns, by what they hold.
-_SECOND = {
-    "uuid": "uuid",
-    "type": "measurement_type",
-    "description": "measurement_description",
-    "method": "measured_method_name",
-    "value": "measurement_data",
-    "unit": "measurement_unit",
-    "time": "measurement_datetime",
+# What a row holds, and what each generation and its versions call the column; the first that is there counts.
+_MEASURED = {
+    "uuid": ("uuid", "benchmark_uuid"),
+    "type": ("measurement_type", "type"),
+    "description": ("measurement_description", "description", "function_name"),
+    "method": ("measured_method_name",),
+    "value": ("measurement_data", "value"),
+    "unit": ("measurement_unit", "unit"),
+    "time": ("measurement_datetime", "datetime"),
 }
-_FIRST = {
-    "uuid": "benchmark_uuid",
-    "type": "measurement_type",
-    "description": "description",
-    "value": "value",
-    "unit": "unit",
-    "time": "datetime",
+_ABOUT = {
+    "name": ("meta_name",),
+    "description": ("meta_description", "description"),
+    "started_at": ("meta_start_time", "start_time"),
 }
 
 
@@ -114,9 +111,9 @@ def _read(connection: sqlite3.Connection, file: Path) -> Imported:
     columns = {name: _columns(connection, name) for name in _TABLES if name in tables}
     named = columns.get("measurement", set())
     generation = (
-        second if _SECOND["value"] in named else first if {"value", "benchmark_uuid"} <= named else None
+        second if "measurement_data" in named else first if {"value", "benchmark_uuid"} <= named else None
     )
-    if len(columns) != len(_TABLES) or generation is None:
+    if generation is None:
         has = ", ".join(sorted(tables)) or "no table at all"
         raise PlanError(
             f"import: {file.name} is no database of the UMLAUT suite: expected the tables "
@@ -128,9 +125,10 @@ def _read(connection: sqlite3.Connection, file: Path) -> Imported:
         unread.append({"id": row.id, "type": row.type, "reason": why})
 
     rows: dict[str, list[Row]] = {}
-    for row in _rows(connection, named, _SECOND if generation is second else _FIRST):
+    for row in _rows(connection, named):
         rows.setdefault(row.uuid, []).append(row)
-    runs = _runs(connection, columns["benchmark_metadata"], rows)
+    # The first versions had no table of runs: these are known by their measurements alone.
+    runs = _runs(connection, columns.get("benchmark_metadata", set()), rows)
     records = []
     for uuid, run in runs.items():
         counted: Counter[str] = Counter()
@@ -154,9 +152,18 @@ def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {str(row[1]) for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
-def _rows(connection: sqlite3.Connection, there: set[str], names: dict[str, str]) -> Iterator[Row]:
-    held = [key for key, column in names.items() if column in there]
-    listed = ", ".join(names[key] for key in held)
+def _held(names: dict[str, tuple[str, ...]], there: set[str]) -> dict[str, str]:
+    """Return the columns that a table has, by what they hold."""
+    return {
+        key: next(name for name in spelled if name in there)
+        for key, spelled in names.items()
+        if not there.isdisjoint(spelled)
+    }
+
+
+def _rows(connection: sqlite3.Connection, there: set[str]) -> Iterator[Row]:
+    held = _held(_MEASURED, there)
+    listed = ", ".join(held.values())
     identity = "id" if "id" in there else "rowid"
     # The names are this module's own; what is in the tables is never part of a statement.
     query = f"SELECT {identity}, {listed} FROM measurement ORDER BY {identity}"  # noqa: S608
@@ -176,13 +183,10 @@ def _rows(connection: sqlite3.Connection, there: set[str], names: dict[str, str]
 
 def _runs(connection: sqlite3.Connection, there: set[str], rows: dict[str, list[Row]]) -> dict[str, Run]:
     """Return the runs by uuid, also one whose row of metadata is missing, in the order of their start."""
-    spelled = {"name": "meta_name", "description": "meta_description", "started_at": "meta_start_time"}
-    if "meta_description" not in there:
-        spelled = {"name": "", "description": "description", "started_at": "start_time"}
-    held = {key: column for key, column in spelled.items() if column in there}
+    held = _held(_ABOUT, there)
     query = f"SELECT {', '.join(['uuid', *held.values()])} FROM benchmark_metadata"  # noqa: S608
     found: dict[str, dict[str, Any]] = {}
-    for uuid, *cells in connection.execute(query):
+    for uuid, *cells in connection.execute(query) if "uuid" in there else ():
         found[_word(uuid)] = dict(zip(held, cells, strict=True))
     for uuid in rows:
         found.setdefault(uuid, {})

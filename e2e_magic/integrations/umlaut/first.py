@@ -122,9 +122,13 @@ class _Stage:
     @staticmethod
     def _rate(draft: Draft, row: Row) -> None:
         """Read latency and throughput, whose names were swapped: the unit tells, else the swap is undone."""
-        by_unit = {"seconds per entry": "latency_s", "entries per second": "throughput_per_s"}
-        swapped = "throughput_per_s" if row.type == "Latency" else "latency_s"
-        draft.readings[by_unit.get(row.unit.strip().lower(), swapped)] = values.amount(row.value)
+        unit = row.unit.strip().lower()
+        name = "throughput_per_s" if row.type == "Latency" else "latency_s"
+        if unit.startswith("s"):  # seconds per entry
+            name = "latency_s"
+        elif unit.startswith("entr"):  # entries per second
+            name = "throughput_per_s"
+        draft.readings[name] = values.amount(row.value)
 
     @staticmethod
     def _binary(draft: Draft, row: Row) -> None:
@@ -169,7 +173,7 @@ class _Stage:
         draft.missing["package_energy_j"] = "the suite read one package only, and left out the first interval"
 
     def _matrix(self) -> None:
-        """Read a multi-class matrix: a row per cell, line by line, and a row per class."""
+        """Read a multi-class matrix: a row per cell, line by line, and a row per class; or all as text."""
         cells, classes = self.types.get(_MATRIX, []), self.types.get(_MATRIX_CLASS, [])
         size = math.isqrt(len(cells))
         if classes and len(cells) > len(classes) ** 2 and len(cells) % len(classes) == 0:
@@ -177,6 +181,12 @@ class _Stage:
             return
 
         def read(draft: Draft, _: list[Row]) -> None:
+            if len(cells) == 1 and "[" in str(cells[0].value):
+                listed = values.matrix(str(cells[0].value))
+                names = str(classes[0].value) if len(classes) == 1 else [str(row.value) for row in classes]
+                draft.set_matrix(listed, values.labels(names, len(listed)))
+                draft.types.add(_MATRIX_CLASS)
+                return
             if size == 0 or size * size != len(cells):
                 raise UnreadableError(f"{len(cells)} cells make no square matrix")
             found = [values.amount(row.value) for row in cells]

@@ -173,6 +173,6 @@ def literal_dict(value: str) -> dict[str, Any]:
 
 def shown(value: object) -> str:
     """Return the beginning of a value, for a reason."""
-    text = value if isinstance(value, str) else repr(value)
+    text = " ".join((value if isinstance(value, str) else repr(value)).split())
     printable = "".join(char if char.isprintable() else "�" for char in text[:60])
     return repr(printable + ("…" if len(text) > 60 else ""))

@@ -55,7 +55,7 @@ SUBCOMMANDS = {
         "export PATH [--frame NAME]", "write a frame or its chart; export mlflow logs to MLflow", files.export
     ),
     "report": Subcommand("report PATH.html", "one page of everything, for screen and paper", files.report),
-    "import": Subcommand("import PATH", "read a database of the seed's suite", files.import_),
+    "import": Subcommand("import PATH", "read a database of UMLAUT or e2ebench", files.import_),
     "store": Subcommand("store [URL]", "where trials are kept; a path, a URL or :memory:", kept.store),
     "baseline": Subcommand(
         "baseline [SECONDS]", "measure the idle machine's power, for net_energy_j", energy.baseline

@@ -33,7 +33,7 @@ def export(line: Line) -> None:
 
 
 def import_(line: Line) -> Any:
-    """Take in a database of the seed's suite; its value is what could not be read, where there is any."""
+    """Take in a database of UMLAUT or e2ebench; its value is what could not be read, where there is any."""
     parser = Parser("%e2e import", "Read a database of the UMLAUT (e2ebench) suite into this session.")
     parser.add_argument("path", metavar="PATH", help="the SQLite file; it is not changed")
     chosen = parser.read(line.words)
