@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import builtins
 import inspect
-import random
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -212,15 +210,3 @@ def check_reads(names: Iterable[str], reads: set[str], sets: set[str]) -> None:
                 f"{name}: the cell never reads this parameter{nearest(name, others)}, so that each trial "
                 "would be the same"
             )
-
-
-def seed_all(seed: int | None, number: int) -> None:
-    """Seed Python's random, and numpy and torch where they are imported, with seed + the trial's number."""
-    if seed is None:
-        return
-    sown = (seed + number) % 2**32
-    random.seed(sown)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(sown)
-    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "manual_seed"):
-        torch.manual_seed(sown)

@@ -37,9 +37,9 @@ def run_on_joblib(sweep: Sweep) -> Iterator[Record]:
             parcel = parcel.in_file(folder / "parcel")
         yield from _Feeding(sweep, parcel).run()
     finally:
-        if folder is not None:
+        if folder is not None:  # else the backend keeps what it has started, for the next time
             shutil.rmtree(folder)
-        end_trackers(others)
+            end_trackers(others)
 
 
 def _register(backend: str) -> None:

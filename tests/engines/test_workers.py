@@ -468,6 +468,20 @@ def test_one_worker_is_another_process_and_not_concurrent(session: Session) -> N
     assert len({record.reported["entries"] for record in records} - {os.getpid()}) == 1
 
 
+def test_a_seed_draws_the_same_on_any_engine(session: Session) -> None:
+    """The first trial of each process, which imports numpy, draws as any here does, after warm-ups too."""
+    source = "import random, numpy as np\n{'loss': x + random.random() + float(np.random.rand())}"
+
+    def losses(engine: str, **plan: Any) -> dict[int, float]:
+        sweep = opened(session, cell_job(source), {"x": [1, 2, 3]}, engine, plan=plan, seed=5)
+        return {record.params["x"]: record.reported["loss"] for record in sweep.run()}
+
+    here = losses("kernel")
+    assert here == losses("local:2")
+    assert here == losses("local:2", warmup=1)
+    assert here == losses("kernel", warmup=2)
+
+
 def test_tpe_on_workers_is_reproducible(session: Session) -> None:
     """Side by side, tpe is told in rounds: the same seed gives the same trials."""
     job = cell_job("{'loss': (x - 0.3) ** 2}")
