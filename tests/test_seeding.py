@@ -63,7 +63,7 @@ def test_each_call_seeds_anew_and_each_trial_otherwise() -> None:
         with seeded(7, number) as sow:
             for _ in range(2):
                 sow()
-                found.append([random.random(), float(np.random.rand())])  # noqa: NPY002, S311
+                found.append([random.random(), float(np.random.rand())])  # noqa: NPY002
         return found
 
     first, again = drawing(1)

@@ -291,9 +291,9 @@ def test_odd_frames_are_drawn(frame: pd.DataFrame) -> None:
 
 
 def test_sweeps_over_different_parameters_draw_those_of_most_trials() -> None:
-    """Where no trial has all parameters, the larger sweep is drawn; asked for both, the chart says why not."""
+    """Where no trial has all parameters, the larger sweep is drawn; asked for both, it says so."""
     few = trials(lambda lr: lr, lr=[0.1, 0.2])
-    many = trials(lambda depth, width, seed: depth + width, depth=[1, 2], width=[1, 2], seed=[0, 1])
+    many = trials(lambda depth, width, **_: depth + width, depth=[1, 2], width=[1, 2], seed=[0, 1])
     both = pd.concat([few, many], ignore_index=True)
     drawn = influence(both)
 

@@ -15,7 +15,7 @@ import pytest
 from e2e_magic.cell import Cell
 from e2e_magic.engines import pools
 from e2e_magic.engines.pools import LocalPool
-from e2e_magic.engines.shipping import Parcel, ShippingError
+from e2e_magic.engines.shipping import Parcel, ShippingError, pack
 from e2e_magic.jobs import CellJob, FunctionJob
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.runner import Sweep
@@ -506,6 +506,51 @@ def test_any_backend_of_joblib(session: Session, backend: str) -> None:
     assert {not backend.startswith("threading")} == {r.concurrent for r in records}
     assert len(heard) == 3
     assert sweep.progress.running == 0
+
+
+def test_a_backend_without_streaming_keeps_its_workers(session: Session) -> None:
+    """Where joblib gives results back in rounds, all rounds run on one set of workers."""
+    source = "import os\nx\n{'num_entries': os.getpid()}"
+    records = list(
+        opened(
+            session, cell_job(source), {"x": list(range(8))}, "multiprocessing:2", plan={"metrics": "cpu"}
+        ).run()
+    )
+
+    assert len(records) == 8
+    assert len({record.reported["entries"] for record in records}) <= 2
+
+
+def test_a_backend_that_cant_start_says_so(session: Session) -> None:
+    """Joblib's own refusal is told, with what else there is; nothing is tried over and over."""
+    from joblib import register_parallel_backend
+    from joblib._parallel_backends import ThreadingBackend
+    from joblib.parallel import BACKENDS
+
+    class Refusing(ThreadingBackend):  # type: ignore[misc]
+        def configure(self, *_: Any, **__: Any) -> int:
+            raise RuntimeError("the cluster\nis closed")
+
+    register_parallel_backend("refusing", Refusing)
+    try:
+        with pytest.raises(PlanError) as caught:
+            list(opened(session, cell_job("x"), {"x": [1, 2]}, "refusing:2").run())
+    finally:
+        del BACKENDS["refusing"]
+
+    assert str(caught.value) == (
+        "engine: joblib's backend refusing can't run trials (RuntimeError: the cluster is closed); "
+        "see its own documentation for how to start it, or use local:N"
+    )
+    assert not session.records
+
+
+def test_a_parcel_says_how_large_it_is() -> None:
+    """Ray sends what is small with every call, and what is large once: it asks the object."""
+    data = np.ones(100_000)
+    parcel = pack(cell_job("data, x", {"data": data}), ["x"])
+
+    assert sys.getsizeof(parcel) > data.nbytes
 
 
 def test_a_backend_that_is_not_installed_is_named(session: Session) -> None:
