@@ -247,7 +247,8 @@ def take(sweep: Sweep, running: Running, outcome: Outcome) -> None:
     if (error := sent_error(outcome)) is not None:
         sweep.failed(error)
     identity = running.identity
-    record = replace(outcome.record, trial=identity.trial, source=sweep.job.source)
+    # The parameters as they are here: a copy of an object is another one, and so would be its row.
+    record = replace(outcome.record, trial=identity.trial, params=identity.params, source=sweep.job.source)
     sweep.finish(turn, record)
 
 

@@ -16,6 +16,7 @@ from e2e_magic.cell import Cell
 from e2e_magic.engines import pools
 from e2e_magic.engines.pools import LocalPool
 from e2e_magic.engines.shipping import Parcel, ShippingError, pack
+from e2e_magic.frames import results
 from e2e_magic.jobs import CellJob, FunctionJob
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.runner import Sweep
@@ -543,6 +544,25 @@ def test_a_backend_that_cant_start_says_so(session: Session) -> None:
         "see its own documentation for how to start it, or use local:N"
     )
     assert not session.records
+
+
+def test_functions_and_objects_as_parameters_are_told_apart(session: Session) -> None:
+    """A function is known by its name, an object by what it is here, not by where a worker's copy lies."""
+
+    class Net:
+        pass
+
+    nets = [Net(), Net()]
+    space = {"net": nets, "f": [os.path.join, abs]}
+    sweep = opened(
+        session, cell_job("net, f(-x)", {"x": 1}), space, "local:2", plan={"metrics": "cpu", "repeat": 2}
+    )
+    records = list(sweep.run())
+    frame = results(records)
+
+    assert {id(record.params["net"]) for record in records} == {id(net) for net in nets}
+    assert set(frame["param_f"]) == {"posixpath.join", "abs"}
+    assert len(frame.groupby([frame["param_net"].map(repr), "param_f"])) == 4
 
 
 def test_a_parcel_says_how_large_it_is() -> None:
