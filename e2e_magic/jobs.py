@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import builtins
 import inspect
-import random
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from types import CodeType
 from typing import Any, Protocol
@@ -17,6 +16,8 @@ from e2e_magic.cell import Cell
 from e2e_magic.plan import PlanError, nearest
 
 _ABSENT = object()
+# How alike an unknown argument must be to an option (0 to 1): most are meant for the function.
+_NEAR = 0.8
 
 
 class Job(Protocol):
@@ -158,8 +159,13 @@ def source_of(function: Callable[..., Any]) -> str:
         return str(getattr(inner, "__qualname__", type(inner).__qualname__))
 
 
-def check_arguments(function: Callable[..., Any], names: Iterable[str]) -> None:
-    """Raise `PlanError` unless the function can be called with these keyword arguments and no others."""
+def check_arguments(
+    function: Callable[..., Any], names: Iterable[str], options: Collection[str] = ()
+) -> None:
+    """Raise `PlanError` unless the function can be called with these keyword arguments and no others.
+
+    `options` are those of whoever calls it: one of them may be meant.
+    """
     if not callable(function):
         raise PlanError(f"sweep: expected a function with the parameters as arguments, got {function!r}")
     try:
@@ -171,6 +177,12 @@ def check_arguments(function: Callable[..., Any], names: Iterable[str]) -> None:
     label = getattr(function, "__name__", type(function).__name__)
     if not any(p.kind is p.VAR_KEYWORD for p in parameters):
         for name in given:
+            meant = get_close_matches(name, options, 1, _NEAR)
+            if name not in takes and meant and not nearest(name, takes):
+                raise PlanError(
+                    f"{name}: there is no such option (did you mean {meant[0]}?), and {label}() has no such "
+                    f"argument; it takes {', '.join(takes) or 'none'}"
+                )
             if name not in takes:
                 raise PlanError(
                     f"{name}: {label}() has no such argument{nearest(name, takes)}; "
@@ -212,15 +224,3 @@ def check_reads(names: Iterable[str], reads: set[str], sets: set[str]) -> None:
                 f"{name}: the cell never reads this parameter{nearest(name, others)}, so that each trial "
                 "would be the same"
             )
-
-
-def seed_all(seed: int | None, number: int) -> None:
-    """Seed Python's random, and numpy and torch where they are imported, with seed + the trial's number."""
-    if seed is None:
-        return
-    sown = (seed + number) % 2**32
-    random.seed(sown)
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(sown)
-    if (torch := sys.modules.get("torch")) is not None and hasattr(torch, "manual_seed"):
-        torch.manual_seed(sown)

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, cast
 
 Better = Literal["lower", "higher"]
@@ -260,6 +261,8 @@ _FLOAT = "__float__"
 _TUPLE = "__tuple__"
 _PAIRS = "__pairs__"
 _MARKS = (_FLOAT, _TUPLE, _PAIRS)
+# What the user has there needs no longer name.
+_AT_HAND = ("__main__", "builtins")
 
 
 def encode(value: Any) -> Any:
@@ -278,7 +281,19 @@ def encode(value: Any) -> Any:
         return [encode(v) for v in value]
     if hasattr(value, "tolist"):  # a numpy scalar or array
         return encode(value.tolist())
-    return repr(value)
+    found = named(value)
+    return found if isinstance(found, str) else repr(found)
+
+
+def named(value: Any) -> Any:
+    """Return the name of a function or class (a lambda has none); anything else as it is.
+
+    Their text has an address, which tells nobody what was tried, and is another one in the next kernel.
+    """
+    if isinstance(value, type | FunctionType | BuiltinFunctionType) and "<" not in value.__qualname__:
+        home = value.__module__
+        return f"{home}.{value.__qualname__}" if home not in (None, *_AT_HAND) else value.__qualname__
+    return value
 
 
 def decode(value: Any) -> Any:

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from e2e_magic.jobs import Job, seed_all
+from e2e_magic.jobs import Job
 from e2e_magic.plan import PlanError, Step
 from e2e_magic.record import Better, Record
 from e2e_magic.schedule import Progress, Schedule, Turn
+from e2e_magic.seeding import seeded
 from e2e_magic.sweep_plan import SweepPlan
 from e2e_magic.trial import Classes, Identity, Trial
 
@@ -95,6 +96,7 @@ class Sweep:
         self.warn = warn
         self._failure: BaseException | None = None
         self._own = Identity()
+        self._sow: Callable[[], None] = _nothing_to_sow
         self._seen: Record | None = None
 
     @property
@@ -178,9 +180,8 @@ class Sweep:
         identity = self.start(turn)
         self._own = identity
         self._seen = None
-        with self.job.around(turn.params):
+        with self.job.around(turn.params), seeded(self.plan.seed, turn.number) as self._sow:
             try:
-                seed_all(self.plan.seed, turn.number)
                 yield
             except (Exception, SystemExit) as error:
                 if self._seen is None:  # not the user's code: ours must not be taken for a trial's failure
@@ -197,6 +198,7 @@ class Sweep:
         """Yield the executions of a turn that runs in this process, each to be entered once."""
         steps = [Step(n + 1, warmup=True) for n in range(turn.warmups)]
         for step in [*steps, Step(turn.repeat, warmup=False)]:
+            self._sow()  # each anew: a warm-up must not decide what the trial after it draws
             yield Trial(
                 self.plan.plan,
                 step,
@@ -262,3 +264,7 @@ class Sweep:
         __tracebackhide__ = True
         if self._failure is not None:
             raise self._failure
+
+
+def _nothing_to_sow() -> None:
+    """Seed nothing: no turn runs."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from e2e_magic import derived
-from e2e_magic.record import Better, Record, encode
+from e2e_magic.record import Better, Record, encode, named
 from e2e_magic.space.search import make_search
 from e2e_magic.sweep_plan import SweepPlan
 
@@ -33,7 +33,8 @@ def worded(params: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:.6g}" if isinstance(value, float) else repr(value)
+    found = named(value)
+    text = f"{value:.6g}" if isinstance(value, float) else found if found is not value else repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 

@@ -96,7 +96,8 @@ class SweepPlan:
         At most so many combinations; all of a grid, 20 for random and tpe, when left out.
     seed : int, optional
         Of the search and of `shuffle` (0 when left out). Where it is given, Python's random, numpy and
-        torch are seeded before each trial too, with seed + the trial's number within the sweep.
+        torch are seeded before each trial too, with seed + the trial's number within the sweep; what the
+        trial imports first, when it does.
     shuffle : bool
         Walk a grid in random order.
     budget : float, optional

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -196,7 +197,7 @@ y_true, y_pred
     if seed is not None and not hasattr(seed, "__index__"):
         space, seed = {**space, "seed": seed}, None
     walked = Space.of({**(parameters or {}), **space})
-    check_arguments(function, walked.names)
+    check_arguments(function, walked.names, [*inspect.signature(sweep).parameters][1:-1])
     plan = SweepPlan(
         plan=Plan(
             stage=stage or str(getattr(function, "__name__", type(function).__name__)),

@@ -12,7 +12,8 @@ os.environ["E2E_MAGIC_STORE"] = ":memory:"
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def _threads() -> set[str]:
     return {t.name for t in threading.enumerate() if t.is_alive() and not t.name.startswith(known)}
 
 
-def _children() -> set[int]:
-    return {child.pid for child in psutil.Process().children(recursive=True)}
+def _children() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def _open_files() -> int:
@@ -60,6 +61,14 @@ def _open_files() -> int:
     return len(list(folder.iterdir())) if folder.exists() else 0
 
 
+def _soon(held: Callable[[], bool]) -> None:
+    """Wait until something holds, for a bounded while: a thread that was told to end takes its time."""
+    end = time.monotonic() + _ENDING_S
+    while not held() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+_ENDING_S = 10.0
 # What a first test of its kind may open for good: the sampler's pipe and pidfd, IPython's history.
 _FIRST_OPENED = 8
 
@@ -72,10 +81,11 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     assert Path.cwd() == cwd
     if not session_wide:
-        left = _children() - children
-        _, alive = psutil.wait_procs([psutil.Process(p) for p in left if psutil.pid_exists(p)], timeout=2)
+        _, alive = psutil.wait_procs(_children() - children, timeout=_ENDING_S)
         assert not alive, f"child processes left: {alive}"
+        _soon(lambda: not _threads() - threads)
         assert not _threads() - threads
+        _soon(lambda: _open_files() - files <= _FIRST_OPENED)
         assert _open_files() - files <= _FIRST_OPENED
     if "matplotlib.pyplot" in sys.modules:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []

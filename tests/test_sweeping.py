@@ -98,6 +98,12 @@ def test_the_result_is_drawn(session: Session, axes: dict[str, Any]) -> None:  #
 @pytest.mark.parametrize(
     ("function", "space", "sentence"),
     [
+        (
+            train,
+            {"lr": [1], "engin": "local:2"},
+            "engin: there is no such option (did you mean engine?), and train() has no such argument; "
+            "it takes lr, batch_size, epochs",
+        ),
         (train, {"rate": [1]}, "rate: train() has no such argument; it takes lr, batch_size, epochs"),
         (
             train,

@@ -166,6 +166,11 @@ def influence(
         return draw_curves(scales, some, y, label, ax)
     places = [one.at(some[PREFIX + one.name].tolist()) for one in scales]
     good = np.isfinite(values) & np.all([np.isfinite(place) for place in places], axis=0)
+    if not good.any():
+        if x is None:  # sweeps over different parameters: those of most trials
+            return influence(frame, x=_together(places, scales), y=y, kind=kind, epochs=epochs, ax=ax)
+        ax = ax or style.figure(560, 300).add_subplot()
+        return style.say(ax, f"no trial has {', '.join(params)} and {style.words(y)} at once")
     values, places = values[good], [place[good] for place in places]
     if kind == "parallel" or (kind is None and len(scales) > 2):
         from e2e_magic.charts.parallel import draw_parallel
@@ -177,6 +182,14 @@ def influence(
         draw = draw_surface if kind == "surface" else draw_heat
         return draw(scales, places, values, y, label, ax)
     return _line(scales[0], places[0], values, label, ax)
+
+
+def _together(places: Sequence[NDArray[np.float64]], scales: Sequence[Scale]) -> list[str]:
+    """Return the parameters that most trials have, those and no others."""
+    there = np.isfinite(np.stack(places))
+    sets, counts = np.unique(there[:, there.any(axis=0)], axis=1, return_counts=True)
+    most = sets[:, int(counts.argmax())]
+    return [one.name for one, has in zip(scales, most, strict=True) if has]
 
 
 def _wants_epochs(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import dis
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from types import CodeType, FunctionType
+from contextlib import suppress
+from types import CodeType, FunctionType, GetSetDescriptorType, MemberDescriptorType
 from typing import Any
 
 # Code that uses one of these may read any name: it is not possible to tell from its text.
@@ -13,6 +15,11 @@ OPAQUE = frozenset({"exec", "eval", "globals", "locals", "vars", "get_ipython", 
 _LOADS = frozenset(
     {"LOAD_NAME", "LOAD_GLOBAL", "LOAD_FROM_DICT_OR_GLOBALS", "LOAD_FROM_DICT_OR_DEREF", "DELETE_NAME"}
 )
+
+# Where decorators, methods, partials, properties keep the function that they are about.
+_WITHIN = ("__wrapped__", "__func__", "func", "fget")
+# Of a list or dict so many values are looked at for functions, and in all of one variable so many.
+_LOOKED_AT, _MOST_LOOKED_AT = 100, 10_000
 
 
 def code_reads(code: CodeType) -> set[str]:
@@ -79,10 +86,47 @@ def reachable(names: Iterable[str], namespace: Mapping[str, Any]) -> set[str]:
 
 
 def _codes(value: Any, namespace: Mapping[str, Any]) -> Iterator[CodeType]:
-    value = getattr(value, "__wrapped__", value)
-    if isinstance(value, FunctionType):
-        if value.__globals__ is namespace:
-            yield value.__code__
-    elif isinstance(value, type) and value.__module__ == namespace.get("__name__", "__main__"):
-        for member in vars(value).values():
-            yield from _codes(getattr(member, "__func__", member), namespace)
+    """Yield the code of the namespace's own functions and classes that a value is, is made of or holds."""
+    waiting: list[Any] = [value]
+    seen: dict[int, Any] = {}  # which keeps them, so that no other gets the same id
+    while waiting and len(seen) < _MOST_LOOKED_AT:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value
+        if isinstance(value, FunctionType):
+            if value.__globals__ is namespace:
+                yield value.__code__
+            waiting += _closed(value)
+        elif isinstance(value, type):
+            if _own(value, namespace):
+                waiting += [*vars(value).values(), *value.__bases__]
+        elif isinstance(value, list | tuple | set | frozenset):
+            waiting += list(value)[:_LOOKED_AT]
+        elif isinstance(value, dict):
+            waiting += list(value.values())[:_LOOKED_AT]
+        elif _own(type(value), namespace):
+            waiting += [type(value), *getattr(value, "__dict__", {}).values()]
+        waiting += [inner for name in _WITHIN if (inner := _inside(value, name)) is not None]
+
+
+def _own(kind: type, namespace: Mapping[str, Any]) -> bool:
+    return kind.__module__ == namespace.get("__name__", "__main__")
+
+
+def _closed(function: FunctionType) -> list[Any]:
+    """Return what a function closes over: what a decorator wraps, for one."""
+    found = []
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # empty: not set yet
+            found.append(cell.cell_contents)
+    return found
+
+
+def _inside(value: Any, name: str) -> Any:
+    """Return the function in a method, partial, property or decorated one; looks, but calls nothing."""
+    try:
+        found = inspect.getattr_static(value, name)
+    except AttributeError:
+        return None
+    return getattr(value, name) if isinstance(found, MemberDescriptorType | GetSetDescriptorType) else found

@@ -31,7 +31,7 @@ _THREADS = (
     "NUMEXPR_NUM_THREADS",
 )
 CONNECT_S = 10.0
-# How often, and how far apart, it is looked whether loky has let go of its semaphores.
+# How often, and how far apart, it is looked whether nobody holds a pool's semaphores any more.
 _TRIES, _BETWEEN_S = 10, 0.05
 LOOK_EVERY_S = 2.0
 # A cluster without any worker for so long is given up.
@@ -93,7 +93,6 @@ class LocalPool:
         self.width = workers or os.cpu_count() or 1
         self.concurrent = self.width > 1
         self._tracked = trackers()
-        self._begun: set[int] | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="e2e-sweep-", dir=_roomy(parcel.size)))
         try:
             self._parcel = parcel.in_file(self._folder / "parcel")
@@ -129,9 +128,7 @@ class LocalPool:
         return self._watch.dead_turns()
 
     def begun(self) -> set[int] | None:
-        if self._begun is None:
-            return {int(path.read_text() or 0) for path in Path(self._pids).iterdir()}
-        return self._begun
+        return {int(path.read_text() or 0) for path in Path(self._pids).iterdir()}
 
     def restarted(self) -> set[int]:
         return set()
@@ -142,7 +139,6 @@ class LocalPool:
 
     def close(self, *, kill: bool = False) -> None:
         self._shut(kill=kill)
-        self._begun = self.begun()
         shutil.rmtree(self._folder)
         end_trackers(self._tracked)
 
@@ -154,43 +150,50 @@ class LocalPool:
 
 def trackers() -> list[Any]:
     """Return the processes that watch over semaphores for loky and multiprocessing, where they run."""
-    from multiprocessing import resource_tracker as python
-
-    from joblib.externals.loky.backend import resource_tracker as loky
-
-    return [
-        tracker
-        for tracker in (loky._resource_tracker, python._resource_tracker)
-        if getattr(tracker, "_fd", None) is not None
-    ]
+    return [tracker for tracker, _ in _watching() if getattr(tracker, "_fd", None) is not None]
 
 
 def end_trackers(others: Sequence[Any]) -> None:
     """End those that were started since: left alone they would stay until this process ends.
 
     A semaphore that is forgotten later would start its tracker anew, to say goodbye to it: where one lives
-    on (in the frames of an error, say), the trackers stay.
+    on (in the frames of an error, say), its tracker stays.
     """
     from multiprocessing import active_children
 
+    active_children()  # which lets go of those that have ended and that nobody waited for
+    started = [
+        (tracker, kind)
+        for tracker, kind in _watching()
+        if tracker not in others and getattr(tracker, "_fd", None) is not None
+    ]
+    if any(_lives(kind) for _, kind in started):
+        gc.collect()  # a second in a kernel with much in it: only where something may hang in a cycle
     for _ in range(_TRIES):
-        active_children()  # which lets go of those that have ended and that nobody waited for
-        gc.collect()
-        if not _semaphores():
+        if not any(_lives(kind) for _, kind in started):
             break
         time.sleep(_BETWEEN_S)
-    else:
-        return
-    for tracker in trackers():
-        if tracker not in others:
+    for tracker, kind in started:
+        if not _lives(kind):
             tracker._stop()
 
 
-def _semaphores() -> bool:
-    """Tell whether a semaphore of loky's lives."""
-    from joblib.externals.loky.backend.synchronize import SemLock
+def _watching() -> list[tuple[Any, Any]]:
+    """Return each tracker, of loky and of Python, and the kind of semaphore that it watches over."""
+    from multiprocessing import resource_tracker as python
+    from multiprocessing import synchronize as pythons
 
-    return any(issubclass(type(thing), SemLock) for thing in gc.get_objects())
+    from joblib.externals.loky.backend import resource_tracker as loky
+    from joblib.externals.loky.backend import synchronize as lokys
+
+    return [(loky._resource_tracker, lokys.SemLock), (python._resource_tracker, pythons.SemLock)]
+
+
+def _lives(kind: Any) -> bool:
+    """Tell whether a semaphore of this kind lives: each leaves word what to do when it is forgotten."""
+    from multiprocessing import util
+
+    return any(each._callback is kind._cleanup for each in list(util._finalizer_registry.values()))
 
 
 def _roomy(size: int) -> str | None:

@@ -17,10 +17,10 @@ from typing import Any
 from e2e_magic.collectors.base import Unavailable, registered
 from e2e_magic.engines.shipping import Opened, Parcel, ShippingError, cloudpickle
 from e2e_magic.engines.watch import announce
-from e2e_magic.jobs import seed_all
 from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Record
 from e2e_magic.schedule import Turn
+from e2e_magic.seeding import seeded
 from e2e_magic.trial import Classes, Identity, Trial
 
 # What a trial prints is sent back up to this length, its end.
@@ -110,11 +110,15 @@ def run_remotely(
         failure: BaseException | None = None
         turn = ticket.turn
         classes, plan = _measurable(ticket)
-        with (captured or _captured)() as printed, job.around(turn.params):
+        with (
+            (captured or _captured)() as printed,
+            job.around(turn.params),
+            seeded(ticket.seed, turn.number) as sow,
+        ):
             try:
-                seed_all(ticket.seed, turn.number)
                 steps = [Step(n + 1, warmup=True) for n in range(turn.warmups)]
                 for step in [*steps, Step(turn.repeat, warmup=False)]:
+                    sow()
                     trial = Trial(
                         plan,
                         step,

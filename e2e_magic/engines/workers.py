@@ -24,6 +24,8 @@ MOST_TRIES = 2
 BRIEF_S = 0.02
 # How often it is asked whether to stop while trials run.
 ASK_EVERY_S = 0.05
+# How long a finished trial's result may take to come, once the sweep is stopped.
+FETCH_S = 1.0
 
 
 class Sweep(Protocol):
@@ -107,12 +109,13 @@ class _Handing:
             else:
                 kill = False
         finally:
-            # Interrupted, failed fast, or the consumer has had enough: what runs is ended, with a row.
-            left = list(self._running.values())
+            # Interrupted, failed fast, or the consumer has had enough: what runs has a row at once, and
+            # then is ended.
+            kill = kill or bool(self._running)
             try:
-                pool.close(kill=kill or bool(left))
-            finally:
                 self._give_up()
+            finally:
+                pool.close(kill=kill)
 
     def _noted(self, act: Callable[[], None]) -> Iterator[Record]:
         """Yield the records that something adds."""
@@ -183,11 +186,14 @@ class _Handing:
         running.identity = sweep.start(turn, concurrent=self._pool.concurrent)
 
     def _give_up(self) -> None:
-        """Keep a row of each trial that was ended in its middle."""
+        """Keep a row of each trial that is ended in its middle, and what has come back meanwhile."""
         begun = self._pool.begun()
-        while self._running:
-            _, running = self._running.popitem()
-            if begun is not None and running.turn.number not in begun:  # it was next
+        for number in list(self._running):
+            running = self._running.pop(number)
+            if (outcome := _come_back(running.future)) is not None:
+                take(self._sweep, running, outcome)
+                continue
+            if begun is not None and number not in begun:  # it was next
                 self._sweep.give_back(running.turn)
                 continue
             record = unfinished(
@@ -213,6 +219,17 @@ def failure_of(future: Any) -> BaseException | None:
     return error
 
 
+def _come_back(future: Any) -> Outcome | None:
+    """Return what a worker has sent, where it has; None too where a cluster doesn't hand it over soon."""
+    try:
+        if future is None or not future.done():
+            return None
+        outcome: Outcome = future.result(timeout=FETCH_S)
+    except Exception:  # it failed, or was lost on the way: the row says that the trial was ended
+        return None
+    return None if outcome.record is None else outcome
+
+
 # What a trial meets that ran beside one whose worker died: loky gives up all, Dask what can't be computed.
 _Beside = (BrokenExecutor, CancelledError)
 
@@ -230,7 +247,8 @@ def take(sweep: Sweep, running: Running, outcome: Outcome) -> None:
     if (error := sent_error(outcome)) is not None:
         sweep.failed(error)
     identity = running.identity
-    record = replace(outcome.record, trial=identity.trial, source=sweep.job.source)
+    # The parameters as they are here: a copy of an object is another one, and so would be its row.
+    record = replace(outcome.record, trial=identity.trial, params=identity.params, source=sweep.job.source)
     sweep.finish(turn, record)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from e2e_magic.derived.blocks import EXACT
+from e2e_magic.record import named
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,11 +98,12 @@ def inferred(values: Any) -> Any:
     """Make a column from values of any type.
 
     Whole numbers give int64 (Int64 where some are missing), numbers float64, truths boolean, text
-    `TEXT`; a mixture, or anything else, stays as it is in an object column.
+    `TEXT`, functions and classes their names; a mixture, or anything else, stays as it is in an object
+    column.
     """
     if isinstance(values, np.ndarray) and values.dtype == np.float64:
         return values
-    plain = [value.item() if isinstance(value, np.generic) else value for value in values]
+    plain = [value.item() if isinstance(value, np.generic) else named(value) for value in values]
     # Only NaN differs from itself.
     plain = [None if isinstance(value, float) and value != value else value for value in plain]
     kinds = {type(value) for value in plain if value is not None}

@@ -143,16 +143,28 @@ def pareto(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     order = np.lexsort((settled[x].to_numpy(), ~settled["unbeaten"].to_numpy(dtype=bool)))
     settled = settled.iloc[order].reset_index(drop=True)
     settled.attrs["units"] = schema.units([x, y])
+    settled.attrs |= {"better": dict(zip((x, y), better, strict=True))}
+    settled.attrs["summary"] = _beaten_by_none(settled, better, x, y)
+    return settled
+
+
+def _beaten_by_none(settled: pd.DataFrame, better: Sequence[Better], x: str, y: str) -> str:
+    if not len(settled):
+        return NO_SWEEP
+    have = [np.isfinite(settled[name].to_numpy(dtype=float)) for name in (x, y)]
+    both = int((have[0] & have[1]).sum())
+    if not both:
+        nowhere = [name for name, there in zip((x, y), have, strict=True) if not there.any()]
+        why = f": no trial has {' or '.join(nowhere)}; %e2e metrics says what isn't measured and why"
+        return f"no setting has both {x} and {y}{why if nowhere else ''}"
     best = int(settled["unbeaten"].sum())
     words = {"lower": "less", "higher": "more"}
-    settled.attrs |= {"better": dict(zip((x, y), better, strict=True))}
-    settled.attrs["summary"] = (
-        f"{best} of {len(settled)} settings {'is' if best == 1 else 'are'} beaten by none "
-        f"({words[better[0]]} {x}, {words[better[1]]} {y})"
-        if len(settled)
-        else NO_SWEEP
+    lacking = len(settled) - both
+    more = f"; {lacking} more lack{'s' * (lacking == 1)} one of the two" if lacking else ""
+    return (
+        f"{best} of {both} setting{'s' * (both > 1)} {'is' if best == 1 else 'are'} beaten by none "
+        f"({words[better[0]]} {x}, {words[better[1]]} {y}){more}"
     )
-    return settled
 
 
 def settings(trials: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:

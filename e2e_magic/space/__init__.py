@@ -5,6 +5,7 @@ Grid search walks every combination; random and tpe search draw from each axis.
 
 from __future__ import annotations
 
+import keyword
 import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,7 +13,17 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from e2e_magic.space.axes import Axis, Distribution, SpaceError, choice, loguniform, plain, randint, uniform
+from e2e_magic.space.axes import (
+    Axis,
+    Distribution,
+    SpaceError,
+    choice,
+    loguniform,
+    plain,
+    randint,
+    scalar,
+    uniform,
+)
 
 __all__ = [
     "HELPERS",
@@ -49,7 +60,7 @@ class Space:
 
     def __post_init__(self) -> None:
         for n, name in enumerate(self.names):
-            if not name.isidentifier():
+            if not name.isidentifier() or keyword.iskeyword(name):
                 raise SpaceError(f"parameter: {name!r} is no name for a variable, such as lr or batch_size")
             if name in self.names[:n]:
                 raise SpaceError(f"{name}: this parameter is given twice; give all its values at once")
@@ -202,7 +213,11 @@ def _axis(names: str, values: Any) -> Axis:
 
 
 def _row(label: str, names: tuple[str, ...], row: Any) -> tuple[Any, ...]:
-    if isinstance(row, str) or not isinstance(row, Iterable) or len(cells := tuple(row)) != len(names):
+    if (
+        isinstance(row, str)
+        or not isinstance(row, Iterable)
+        or len(cells := tuple(map(scalar, row))) != len(names)
+    ):
         raise SpaceError(
             f"{label}: expected {len(names)} values at a time, got {row!r}; "
             f"write {label}=zip([..], [..]) with a list per name"
@@ -219,7 +234,7 @@ def _listed_values(label: str, values: Any) -> tuple[Any, ...]:
             values = sorted(values)
         except TypeError:  # of several kinds: their text has an order
             values = sorted(values, key=repr)
-    found = tuple(plain(value) for value in islice(values, MOST_VALUES + 1))
+    found = tuple(scalar(value) for value in islice(values, MOST_VALUES + 1))
     if len(found) > MOST_VALUES:
         raise SpaceError(
             f"{label}: these are more than {MOST_VALUES:,} values; give fewer, "

@@ -187,3 +187,8 @@ def plain(value: Any) -> Any:
     """Turn numpy's scalars and arrays, pandas' columns too, into Python's numbers and lists."""
     # numpy.float64 is a float: its text would be np.float64(0.1).
     return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value
+
+
+def scalar(value: Any) -> Any:
+    """Turn a numpy scalar, a tensor of one number too, into Python's number; an array stays what it is."""
+    return plain(value) if getattr(value, "shape", None) == () else value

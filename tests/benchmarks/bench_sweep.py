@@ -16,12 +16,13 @@ from fresh import row
 TRIALS = 200
 RUNS = 3
 ARRAY_MB = 50
+OBJECTS = 2_000_000
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run() -> list[dict[str, Any]]:
     """Return the figures of sweeps."""
-    return fresh.rows_of(_kernel, _local, _dask)
+    return fresh.rows_of(_kernel, _local, _stop, _dask)
 
 
 def _usual(function: str, *arguments: Any) -> dict[str, float]:
@@ -44,6 +45,24 @@ def _kernel() -> list[dict[str, Any]]:
 
 def _local() -> list[dict[str, Any]]:
     return _compared("local:2", "joblib's", "on_local")
+
+
+def _stop() -> list[dict[str, Any]]:
+    usual = _usual("stopped", OBJECTS)
+    return [
+        row(
+            "Stop in the middle of trials, local:2: until their rows are there",
+            usual["rows_s"],
+            "s",
+            "<= 0.5 s",
+        ),
+        row(
+            f"  until no worker is left, {OBJECTS / 1e6:g} million objects in the kernel",
+            usual["ended_s"],
+            "s",
+            "<= 0.5 s",
+        ),
+    ]
 
 
 def _dask() -> list[dict[str, Any]]:
@@ -128,6 +147,41 @@ def _ours(engine: str, trials: int, megabytes: int) -> float:
     job, _ = _job(megabytes)
     plan = SweepPlan(plan=Plan(stage="noop"), space=Space.of({"x": range(trials)}), engine=engine)
     return _paced(open_sweep(current(), plan, job).run())
+
+
+def stopped(objects: int) -> dict[str, float]:
+    """Return how long it takes from Stop, in the middle of two trials, in a kernel with much in it."""
+    import e2e_magic as e2e
+    from e2e_magic.cell import Cell
+    from e2e_magic.jobs import CellJob
+    from e2e_magic.plan import Plan
+    from e2e_magic.session import current
+    from e2e_magic.space import Space
+    from e2e_magic.sweep_plan import SweepPlan
+    from e2e_magic.sweeping import open_sweep
+
+    e2e.store(":memory:")
+    kept = [[n] for n in range(objects)]
+    stamps: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        source = "import pathlib, time\npathlib.Path(folder, str(x)).touch()\ntime.sleep(600)"
+        job = CellJob(Cell.of(source), source, source, {"__name__": "__main__", "folder": folder})
+        began: list[float] = []
+
+        def abort() -> bool:
+            if not began and len(list(Path(folder).iterdir())) == 2:
+                began.append(time.perf_counter())
+            return bool(began)
+
+        plan = SweepPlan(plan=Plan(stage="sleep"), space=Space.of({"x": [1, 2]}), engine="local:2")
+        sweep = open_sweep(
+            current(), plan, job, abort=abort, on_record=lambda *_: stamps.append(time.perf_counter())
+        )
+        for _ in sweep.run():
+            pass
+        ended = time.perf_counter()
+    del kept
+    return {"rows_s": stamps[-1] - began[0], "ended_s": ended - began[0]}
 
 
 def on_local(trials: int, megabytes: int) -> dict[str, float]:

@@ -288,3 +288,16 @@ def test_x_and_y_choose() -> None:
 def test_odd_frames_are_drawn(frame: pd.DataFrame) -> None:
     """Empty, one row, NaN, one repeat, hostile words: a picture, never an exception."""
     assert style.png(influence(frame).figure)  # type: ignore[arg-type]
+
+
+def test_sweeps_over_different_parameters_draw_those_of_most_trials() -> None:
+    """Where no trial has all parameters, the larger sweep is drawn; asked for both, it says so."""
+    few = trials(lambda lr: lr, lr=[0.1, 0.2])
+    many = trials(lambda depth, width, **_: depth + width, depth=[1, 2], width=[1, 2], seed=[0, 1])
+    both = pd.concat([few, many], ignore_index=True)
+    drawn = influence(both)
+
+    assert [tick.get_text() for tick in drawn.get_xticklabels()] == ["depth", "width", "seed", "loss"]
+    assert influence(pd.concat([few, trials(b=[1])], ignore_index=True)).get_xlabel() == "lr"
+    [said] = influence(both, x=["lr", "depth"]).texts
+    assert said.get_text() == "no trial has lr, depth and loss at once"

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -39,6 +40,21 @@ def work_on_demand(
     while (seconds := orders.get()) > 0:
         busy(seconds)
         done.put(1)
+
+
+@pytest.fixture
+def worker() -> Iterator[tuple[Any, Any, Any]]:
+    """Give a worker that is busy on demand, its orders and what it has done; nothing of it stays."""
+    context: Any = multiprocessing.get_context("fork" if proc.LINUX else "spawn")
+    orders, done = context.Queue(), context.Queue()
+    process = context.Process(target=work_on_demand, args=(orders, done))
+    process.start()
+    yield process, orders, done
+    orders.put(0.0)
+    process.join(30)
+    for queue in (orders, done):
+        queue.close()
+        queue.join_thread()
 
 
 def cpu_of(collector: Cpu) -> float:
@@ -111,39 +127,31 @@ def test_a_grandchild_is_counted() -> None:
     assert 0.15 < cpu_of(collector) < 0.6
 
 
-def test_a_worker_that_is_still_alive_is_counted_and_its_past_is_not() -> None:
+def test_a_worker_that_is_still_alive_is_counted_and_its_past_is_not(worker: tuple[Any, Any, Any]) -> None:
     """A pool's worker counts for what it did within the trial, although it lives on after it."""
-    context: Any = multiprocessing.get_context("fork" if proc.LINUX else "spawn")
-    orders, done = context.Queue(), context.Queue()
-    worker = context.Process(target=work_on_demand, args=(orders, done))
-    worker.start()
-    try:
-        orders.put(0.4)
+    process, orders, done = worker
+    orders.put(0.4)
+    done.get(timeout=30)
+    with Cpu() as collector:
+        orders.put(0.2)
         done.get(timeout=30)
-        with Cpu() as collector:
-            orders.put(0.2)
-            done.get(timeout=30)
-        assert worker.is_alive()
-    finally:
-        orders.put(0.0)
-        worker.join(30)
 
+    assert process.is_alive()
     assert cpu_of(collector) == pytest.approx(0.2, abs=0.1)
 
 
-def test_a_worker_that_ends_within_the_trial_brings_only_what_it_did_there() -> None:
+def test_a_worker_that_ends_within_the_trial_brings_only_what_it_did_there(
+    worker: tuple[Any, Any, Any],
+) -> None:
     """The past of a worker that is waited for within the trial cancels out."""
-    context: Any = multiprocessing.get_context("fork" if proc.LINUX else "spawn")
-    orders, done = context.Queue(), context.Queue()
-    worker = context.Process(target=work_on_demand, args=(orders, done))
-    worker.start()
+    process, orders, done = worker
     orders.put(0.4)
     done.get(timeout=30)
     with Cpu() as collector:
         orders.put(0.2)
         done.get(timeout=30)
         orders.put(0.0)
-        worker.join(30)
+        process.join(30)
 
     assert cpu_of(collector) == pytest.approx(0.2, abs=0.1)
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import functools
+from typing import Any
 
 import pytest
 
@@ -45,3 +47,51 @@ def test_names_that_the_users_functions_read() -> None:
     assert {"outer", "inner", "lr"} == reachable({"outer"}, namespace)
     assert {"Model", "depth"} == reachable({"Model"}, namespace)
     assert {"missing"} == reachable({"missing"}, namespace)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "found = Model()",
+        "found = Model().fit",
+        "found = Child()",
+        "found = {'models': [Model()]}",
+        "found = functools.partial(fit, 1)",
+        "found = functools.lru_cache(fit)",
+        "found = timed(fit)",
+        "found = Holder(Model())",
+        "found = Lazy()",
+        "found = Lazy().cached",
+        "def found():\n    return held.fit()",
+    ],
+)
+def test_names_that_what_the_user_made_reads(made: str) -> None:
+    """An object, a partial, a decorated function, a list of them: their code reads for the cell as well."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "functools": functools}
+    exec(
+        "def fit(n=0):\n    return depth\n"
+        "class Model:\n    def fit(self):\n        return depth\n"
+        "class Child(Model):\n    pass\n"
+        "class Holder:\n    def __init__(self, inner):\n        self.inner = inner\n"
+        "class Lazy:\n"
+        "    @functools.cached_property\n    def cached(self):\n        return fit\n"
+        "    @property\n    def plain(self):\n        return depth\n"
+        "def timed(f):\n    def wrapper(*a):\n        return f(*a)\n    return wrapper\n"
+        f"held = Model()\n{made}\n",
+        namespace,
+    )
+
+    assert "depth" in reachable({"found"}, namespace)
+
+
+def test_looking_for_names_calls_nothing_and_ends() -> None:
+    """Properties aren't asked, and a structure that holds itself, or is endless in size, costs no time."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(
+        "class Node:\n    after = None\n    @property\n    def func(self):\n        raise RuntimeError\n"
+        "first = Node()\nlast = first\n"
+        "for n in range(50_000):\n    last.after = Node()\n    last = last.after\nlast.after = first\n",
+        namespace,
+    )
+
+    assert reachable({"first"}, namespace) >= {"first"}

@@ -104,6 +104,27 @@ def test_pareto_takes_the_median_of_repeats() -> None:
     assert found.attrs["summary"] == ("1 of 2 settings is beaten by none (less wall_time_s, more accuracy)")
 
 
+def test_pareto_counts_only_settings_with_both() -> None:
+    """A setting that lacks one of the two can neither beat nor be beaten: it is said apart."""
+    have = sweep({"lr": [0.1, 0.2, 0.3]}, lambda lr: (lr, 0.9 if lr < 0.3 else float("nan")))
+    found = frames.pareto(frames.trials(have), "wall_time_s", "accuracy")
+
+    assert found.attrs["summary"] == (
+        "1 of 2 settings is beaten by none (less wall_time_s, more accuracy); 1 more lacks one of the two"
+    )
+
+
+def test_pareto_without_a_measure_says_why() -> None:
+    """A metric that this machine doesn't measure leaves no setting, and the sentence names it."""
+    found = frames.pareto(frames.trials(sweep(GRID, by_rate)), "package_energy_j", "accuracy")
+
+    assert not found["unbeaten"].any()
+    assert found.attrs["summary"] == (
+        "no setting has both package_energy_j and accuracy: no trial has package_energy_j; "
+        "%e2e metrics says what isn't measured and why"
+    )
+
+
 def test_pareto_puts_the_unbeaten_first_in_order_of_cost() -> None:
     """Less time, more accuracy: as the metrics say."""
     trials = frames.trials(sweep({"n": [1, 2, 3, 4]}, lambda n: (float(n), [0.5, 0.4, 0.7, 0.6][n - 1])))

@@ -138,6 +138,17 @@ def test_numpy_values_become_pythons() -> None:
     assert all(type(value) in (int, float) for axis in space.axes for value in axis.values)
 
 
+def test_arrays_in_a_list_stay_arrays() -> None:
+    """A list of arrays is a list of values for the code; only single numbers become Python's."""
+    start = np.zeros(2)
+    space = Space.of({"start": [start, np.ones(2)], "n": [np.int64(3)], "a, b": [(np.float32(1), start)]})
+    [first, *_] = space.grid()
+
+    assert first["start"] is start
+    assert first["b"] is start
+    assert (type(first["n"]), type(first["a"])) == (int, float)
+
+
 @pytest.mark.parametrize(
     ("values", "kind", "low", "high", "count"),
     [
@@ -189,6 +200,7 @@ def test_zipped_parameters_change_together() -> None:
         (["lr=[]"], "lr: expected at least one value, got []"),
         (["lr=1,2", "lr=3"], "lr: this parameter is given twice; give all its values at once"),
         (["2x=1"], "parameter: '2x' is no name for a variable, such as lr or batch_size"),
+        (["class=1"], "parameter: 'class' is no name for a variable, such as lr or batch_size"),
         (["lr=(1,"], "lr: '(1,' is no Python expression ('(' was never closed)"),
         (
             ["lr=missing"],
