@@ -152,13 +152,20 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
     made: list[Axes] = []
     cell, tall = wide / columns, (high - _FOOT_PX) / rows
     for n, panel in enumerate(shown):
-        row, column = divmod(n, columns)
         ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
         _draw(ax, panel, cell - 50)
         lowest = n + columns >= len(shown)  # nothing stands below it
         style.dress(ax, x="time (s)" if lowest else "", y=f"{panel.title} ({panel.unit})".removesuffix(" ()"))
         style.plain_ticks(ax.yaxis, 3)
-        left = _ticks_px(ax)
+        # Read from left to right above the panel, the label takes no width from the curve.
+        ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
+        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
+        ax.tick_params(axis="x", labelbottom=lowest)
+        made.append(ax)
+    for n, ax in enumerate(made):
+        row, column = divmod(n, columns)
+        # The panels of a column share their instants: those above each other are equally wide.
+        left = max(_ticks_px(one) for one in made[column::columns])
         ax.set_position(
             (
                 (column * cell + left) / wide,
@@ -167,11 +174,6 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
                 (tall - 46) / high,
             )
         )
-        # Read from left to right above the panel, the label takes no width from the curve.
-        ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
-        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
-        ax.tick_params(axis="x", labelbottom=lowest)
-        made.append(ax)
     made[0].set_xlim(low, top)
     style.plain_ticks(made[0].xaxis, 5)
     return made

@@ -43,7 +43,7 @@ class Energy(Base):
     Raises
     ------
     Unavailable
-        Where there are no counters, or none of a whole package, or this user may not read them.
+        Where there are no counters, or none of a whole package, or this user may not read that one.
     """
 
     name: ClassVar[str] = "energy"
@@ -64,11 +64,15 @@ class Energy(Base):
         if not found:
             raise powercap.absence(root)
         kinds = ("package", "dram") if powercap.counted(found, "package") else ("psys",)
-        chosen = {kind: powercap.counted(found, kind) for kind in kinds}
-        if not any(chosen.values()):
+        chosen = {kind: group for kind in kinds if (group := powercap.counted(found, kind))}
+        if not chosen:
             raise powercap.unsupported(found, root)
-        _check(tuple(zone for group in chosen.values() for zone in group), root)
-        self._counters = {kind: Counters(kind, group, clock) for kind, group in chosen.items() if group}
+        self._closed = _closed(chosen, root)
+        if kinds[0] in self._closed:
+            raise powercap.permission([zone for group in self._closed.values() for zone in group])
+        self._counters = {
+            kind: Counters(kind, group, clock) for kind, group in chosen.items() if kind not in self._closed
+        }
         how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
         self.source = f"RAPL in {root} ({how})"
         self._missing: dict[str, str] = {}
@@ -113,8 +117,13 @@ class Energy(Base):
         return self._joules(totals)
 
     def missing(self) -> Mapping[str, str]:
-        absent = {kind: why for kind, why in _NOT_THERE.items() if kind not in self._counters}
-        return {f"{kind}_energy_j": why for kind, why in absent.items()} | self._missing
+        absent = {name: why.brief for name, why in self.absent().items() if name.endswith("_energy_j")}
+        return absent | self._missing
+
+    def absent(self) -> Mapping[str, Unavailable]:
+        why = {kind: Unavailable(text) for kind, text in _NOT_THERE.items() if kind not in self._counters}
+        why |= {kind: powercap.permission(group) for kind, group in self._closed.items()}
+        return {f"{kind}_{what}": reason for kind, reason in why.items() for what in ("energy_j", "power_w")}
 
     def _joules(self, totals: Mapping[str, float]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -255,22 +264,22 @@ class Counters:
         return found
 
 
-def _check(zones: Sequence[Zone], root: str) -> None:
-    """Raise `Unavailable` where a counter can't be read."""
-    closed: list[Zone] = []
-    for zone in zones:
-        try:
-            zone.read()
-        except PermissionError:
-            closed.append(zone)
-        except (OSError, ValueError) as error:
-            powercap.forget(root)
-            raise Unavailable(
-                f"the RAPL counter {zone.file} can't be read ({error})",
-                "ask for an estimate: --estimate-power IDLE_W,FULL_W",
-            ) from error
-    if closed:
-        raise powercap.permission(closed)
+def _closed(chosen: Mapping[str, Sequence[Zone]], root: str) -> dict[str, list[Zone]]:
+    """Return the counters that this user may not read, by kind; raise `Unavailable` for any other trouble."""
+    closed: dict[str, list[Zone]] = {}
+    for kind, zones in chosen.items():
+        for zone in zones:
+            try:
+                zone.read()
+            except PermissionError:
+                closed.setdefault(kind, []).append(zone)
+            except (OSError, ValueError) as error:
+                powercap.forget(root)
+                raise Unavailable(
+                    f"the RAPL counter {zone.file} can't be read ({error})",
+                    "ask for an estimate: --estimate-power IDLE_W,FULL_W",
+                ) from error
+    return closed
 
 
 def _lost(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -163,6 +164,16 @@ class Gpu(Base):
         if not self._end:
             reasons = dict.fromkeys(reasons, "the code did not reach its end")
         return {name: reason for name, reason in reasons.items() if name not in self._found}
+
+    def absent(self) -> Mapping[str, Unavailable]:
+        absent: dict[str, str] = {}
+        if any(device.sliced for device in self._devices):
+            whole = {name for quantity, name, _, _ in _CURVES if quantity in _WHOLE_BOARD}
+            names = ("gpu_percent", "gpu_energy_j", *(name.format("") for name in sorted(whole)))
+            absent |= dict.fromkeys(names, _SLICED)
+        if "torch" not in sys.modules:
+            absent |= dict.fromkeys(("gpu_time_s", "torch_peak_memory_mib"), self._torch.why_missing())
+        return {name: Unavailable(why) for name, why in absent.items()}
 
     def _edge(self) -> list[_Edge]:
         pids = frozenset({os.getpid(), *(process.pid for process in proc.descendants().values())})
