@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -105,14 +104,21 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
     return made
 
 
-def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
-    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them."""
+def _of_each(known: dict[str, str], found: dict[str, list[Line]]) -> dict[str, str]:
+    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them.
+
+    Of memory only this process's is drawn for each, where the driver tells it: both would be a thicket.
+    """
     names = {}
     for metric in sorted(found):
         one = _ONE_GPU.match(metric)
         if one and (whole := f"gpu_{one['what']}") in known:
-            words = "" if known[whole].startswith("GPU") else f", {known[whole]}"
-            names[metric] = f"GPU {one['number']}{words}"
+            if f"gpu_{one['number']}_process_{one['what']}" in found:
+                del found[metric]
+                continue
+            names[metric] = f"GPU {one['number']}"
+            if known[whole].startswith("GPU"):
+                names[whole] = "hottest" if whole == "gpu_temperature_c" else "all GPUs"
     return names
 
 

@@ -215,6 +215,8 @@ class Gpu(Base):
         for n, (start, end) in enumerate(zip(self._start, self._end, strict=True)):
             power = series.get("gpu_power_w" if len(self._devices) == 1 else f"gpu_{n}_power_w")
             if start.energy_mj is not None and end.energy_mj is not None:
+                if end.energy_mj < start.energy_mj:  # the driver was loaded anew
+                    return None, ""
                 joules += (end.energy_mj - start.energy_mj) / 1e3
                 ways.add("counter")
             elif power:
@@ -226,6 +228,8 @@ class Gpu(Base):
 
     def _no_energy(self) -> str:
         counted = all(edge.energy_mj is not None for edge in (*self._start, *self._end))
+        if counted and any(e.energy_mj < s.energy_mj for s, e in zip(self._start, self._end, strict=True)):
+            return "the counter ran backwards: the driver was loaded anew meanwhile"
         if counted:
             return "the counter did not move: the driver moves it every 20 to 100 ms"
         return f"this GPU has no energy counter, and {_TOO_SHORT}"

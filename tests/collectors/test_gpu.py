@@ -286,6 +286,34 @@ def test_a_counter_that_stands_still_is_no_zero(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_a_counter_that_runs_back_is_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that was loaded anew counts from 0: no energy, not even that of the other GPU."""
+    cards = [Card(A), Card(B)]
+    install(monkeypatch, *cards)
+    collector = Gpu({})
+
+    with collector:
+        cards[0].energy_mj, cards[1].energy_mj = 500, 9_000_000
+
+    assert "gpu_energy_j" not in collector.readings()
+    assert collector.missing()["gpu_energy_j"] == (
+        "the counter ran backwards: the driver was loaded anew meanwhile"
+    )
+
+
+def test_what_a_slice_can_not_have_is_no_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`%e2e metrics` lists what the whole board alone has as not there, and torch's until it is in use."""
+    install(monkeypatch, Card(A, slices=[Card("MIG-1111")]))
+
+    assert {name: why.reason for name, why in Gpu({}).absent().items()} == {
+        **dict.fromkeys(
+            ("gpu_percent", "gpu_energy_j", "gpu_percent_now", "gpu_power_w", "gpu_temperature_c"),
+            "the driver tells it of the whole GPU only, and this process has a MIG slice of it",
+        ),
+        **dict.fromkeys(("gpu_time_s", "torch_peak_memory_mib"), "torch is not in use"),
+    }
+
+
 def test_memory_of_this_process_where_the_driver_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peak is that of this process and its children, not of other programs, where the driver tells it."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
