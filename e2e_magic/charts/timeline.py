@@ -97,6 +97,8 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         here = [metric for metric in names if metric in found]
         if here:
             lines = [line for metric in here for line in found.pop(metric)]
+            if all(metric.startswith("estimated_") for metric in here):  # alone, no legend would say it
+                title = f"estimated {title}"  # noqa: PLW2901
             made.append(Panel(title, style.unit_of(here[0], units), names, lines))
     for metric in sorted(found):
         word = style.words(metric)

@@ -89,6 +89,14 @@ def test_estimate_is_dashed(samples: Make) -> None:
     assert styles == {(40.0, 41.0): "-", (30.0, 31.0): "--"}
 
 
+def test_an_estimate_alone_names_itself(samples: Make) -> None:
+    """Without anything measured beside it, no legend says what is dashed: the panel does."""
+    [ax] = timeline(samples(estimated_power_w=[30.0, 31.0]))
+
+    assert ax.get_ylabel() == "estimated power (W)"
+    assert ax.lines[0].get_linestyle() == "--"
+
+
 def test_third_party_metric_has_its_own_panel(samples: Make) -> None:
     """A metric that the package doesn't know gets a panel with the unit that the frame declares."""
     frame = samples(cpu_percent_now=[1.0], queue_depth=[3.0])

@@ -306,6 +306,21 @@ def test_energy_against_accuracy_is_a_chart_of_the_result(machine: Machine) -> N
 
 
 @pytest.mark.usefixtures("session")
+def test_runs_are_compared_in_all_the_energy_that_was_measured(tmp_path: Path) -> None:
+    """Without being asked: the platform's where that is all, and the GPUs'."""
+    with powered(tmp_path, "psys only", gpu=True) as machine:
+        for run, gpu_j in (("small", 2.0), ("large", 4.0)):
+            e2e.run(run)
+            for _ in range(3):
+                with e2e.measure("train"):
+                    machine.draw(5.0, gpu_j=gpu_j)
+
+    metrics = e2e.compare("small", "large").frame["metric"].tolist()
+    assert {"psys_energy_j", "gpu_energy_j"} <= set(metrics)
+    assert "package_energy_j" not in metrics
+
+
+@pytest.mark.usefixtures("session")
 def test_the_columns_of_the_contract_are_there_and_typed(machine: Machine) -> None:
     """The groups energy and gpu of the contract's section 5, in order: floats, and text for the source."""
     with e2e.measure("train"):
