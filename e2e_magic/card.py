@@ -145,7 +145,9 @@ def figures(records: Sequence[Record]) -> list[Figure]:
 
 def _source(name: str, last: Mapping[str, Any]) -> str:
     """Say where a joule or a byte of a GPU comes from."""
-    if name in ("package_energy_j", "psys_energy_j", "dram_energy_j"):
+    if name in ("package_energy_j", "psys_energy_j"):
+        return "RAPL, whole machine"
+    if name == "dram_energy_j":
         return "RAPL"
     if name == "net_energy_j":
         return "above idle"

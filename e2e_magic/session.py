@@ -312,17 +312,18 @@ class Session:
 def _looked_at(
     cls: type[Collector] | Unavailable,
 ) -> tuple[str, Unavailable | None, Mapping[str, Unavailable]]:
-    """Return a collector's source, why it can't measure here, and why it can't measure some of its metrics."""
+    """Return a collector's source, why it can't measure here, and why not some of its metrics."""
     if isinstance(cls, Unavailable):
         return "", cls, {}
     try:
         collector = cls()
         absent = collector.absent() if isinstance(collector, Base) else {}
-        return collector.source, None, absent
     except Unavailable as unavailable:
         return "", unavailable, {}
     except Exception as error:  # another package's collector may fail in any way
-        return "", Unavailable(f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics"), {}
+        why = Unavailable(f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics")
+        return "", why, {}
+    return collector.source, None, absent
 
 
 _session: Session | None = None

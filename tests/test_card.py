@@ -140,13 +140,13 @@ def test_each_energy_says_where_it_comes_from() -> None:
         energy_source="rapl+nvml",
     ) == [
         "  wall time    2 s",
-        "  CPU energy   10 J  (RAPL)",
+        "  CPU energy   10 J  (RAPL, whole machine)",
         "  DRAM energy  1 J  (RAPL)",
         "  GPU energy   4 J  (NVML power samples)",
         "  mean power   7.5 W",
         "  GPU memory   300 MiB  (the whole GPU)",
     ]
-    assert _texts(psys_energy_j=10.0)[1] == "  platform energy  10 J  (RAPL)"
+    assert _texts(psys_energy_j=10.0)[1] == "  platform energy  10 J  (RAPL, whole machine)"
 
 
 def test_an_energy_of_a_few_steps_of_its_counter_is_said_to_be_rough() -> None:

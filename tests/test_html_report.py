@@ -366,10 +366,9 @@ def test_what_energy_rests_on_stands_with_the_run() -> None:
 @pytest.mark.parametrize(("trials", "drawn"), [(1, 0), (2, 1)])
 def test_energy_against_accuracy_is_drawn_for_several_trials(trials: int, drawn: int) -> None:
     """One point says what the numbers say; of several, a picture."""
-    records = [
-        trial(n, reported={"accuracy": 0.8 + 0.05 * n}, readings={"wall_time_s": 1.0, "package_energy_j": 9.0 * n})
-        for n in range(1, trials + 1)
-    ]  # fmt: skip
+    seen = range(1, trials + 1)
+    readings = [{"wall_time_s": 1.0, "package_energy_j": 9.0 * n} for n in seen]
+    records = [trial(n, reported={"accuracy": 0.8 + n / 20}, readings=readings[n - 1]) for n in seen]
     text = html_report.render([RUN], records)
 
     assert text.count('alt="what accuracy costs in energy, a point per trial"') == drawn

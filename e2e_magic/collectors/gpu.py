@@ -227,10 +227,10 @@ class Gpu(Base):
         return (joules, " and ".join(sorted(ways))) if joules > 0 else (None, "")
 
     def _no_energy(self) -> str:
-        counted = all(edge.energy_mj is not None for edge in (*self._start, *self._end))
-        if counted and any(e.energy_mj < s.energy_mj for s, e in zip(self._start, self._end, strict=True)):
-            return "the counter ran backwards: the driver was loaded anew meanwhile"
-        if counted:
+        edges = list(zip(self._start, self._end, strict=True))
+        if any((end.energy_mj or 0) < (start.energy_mj or 0) for start, end in edges):
+            return "the counter ran backwards or was lost: the driver was loaded anew meanwhile"
+        if all(edge.energy_mj is not None for pair in edges for edge in pair):
             return "the counter did not move: the driver moves it every 20 to 100 ms"
         return f"this GPU has no energy counter, and {_TOO_SHORT}"
 

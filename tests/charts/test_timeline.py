@@ -63,7 +63,7 @@ def test_single_gpus_share_the_panel_of_all(samples: Make) -> None:
 
 @pytest.mark.parametrize("told", [True, False])
 def test_of_each_gpus_memory_one_curve_is_drawn(told: bool, samples: Make) -> None:
-    """This process's where the driver tells it, else that of all programs: both would be a thicket."""
+    """That of this process where the driver tells it, else that of all programs: both would be a thicket."""
     kinds = ["memory", *(["process_memory"] if told else [])]
     [memory] = timeline(samples(**{f"gpu{n}_{k}_mib": [40.0, 41.0] for n in ("", "_0", "_1") for k in kinds}))
 

@@ -150,7 +150,7 @@ def test_a_platform_counter_is_on_the_card_and_the_package_is_no_promise(
         metrics = e2e.metrics().set_index("metric")
 
     lines = repr(trial).splitlines()
-    assert "  platform energy  5 J  (RAPL)" in lines
+    assert "  platform energy  5 J  (RAPL, whole machine)" in lines
     assert "  package_energy_j: this machine has no counter for a whole processor package" in lines
     assert not [line for line in lines if "dram" in line]
     assert not metrics.loc["package_energy_j", "available"]
