@@ -613,7 +613,7 @@ class TestInventory:
         assert frame["better"].fillna("").tolist() == ["lower", ""]
 
     def test_metrics_say_each_reason_once(self) -> None:
-        """A line for a collector, or for some of its metrics, the mend below it; nothing of what is derived."""
+        """A line for a collector, or for some of its metrics, the mend below; derived ones are left out."""
 
         def entry(name: str, collector: str, why: str = "", what: str = "") -> frames.CatalogEntry:
             return frames.CatalogEntry(Metric(name, "J", "energy"), collector, not why, "", why, what)
