@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -27,6 +27,22 @@ LONGEST_TEXT = 300
 _LINE = "rgba(128,128,128,.35)"
 _FAINT = "opacity:.72"
 _BADGES = {"failed": "#D55E00", "interrupted": "#A97B00"}
+_COSTS = (
+    ("package_energy_j", "CPU energy", "J"),
+    ("psys_energy_j", "platform energy", "J"),
+    ("dram_energy_j", "DRAM energy", "J"),
+    ("gpu_energy_j", "GPU energy", "J"),
+    ("net_energy_j", "net energy", "J"),
+    ("mean_power_w", "mean power", "W"),
+    ("co2_g", "CO2", "g"),
+    ("gpu_peak_memory_mib", "GPU memory", "MiB"),
+    ("gpu_time_s", "GPU time", "s"),
+)
+# Below this many steps of its counter, an energy may be off by a fifth.
+_STEPS = 5
+_RAPL_STEP_S, _NVML_STEP_S = 0.001, 0.1
+# What is so on most machines, or follows from another reason: `%e2e metrics` says it, the card need not.
+_NO_NEWS = ("torch is not in use", "no NVIDIA driver on this machine", "no energy was measured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,21 +144,28 @@ def figures(records: Sequence[Record]) -> list[Figure]:
     moved = _number(last, "read_mib"), _number(last, "write_mib")
     if max(moved) >= 1:
         shown.append(Figure("read / written", " / ".join(quantity(mib, "MiB") for mib in moved)))
-    for name, label, unit in (
-        ("package_energy_j", "CPU energy", "J"),
-        ("dram_energy_j", "DRAM energy", "J"),
-        ("gpu_energy_j", "GPU energy", "J"),
-        ("net_energy_j", "net energy", "J"),
-        ("mean_power_w", "mean power", "W"),
-        ("co2_g", "CO2", "g"),
-        ("gpu_peak_memory_mib", "GPU memory", "MiB"),
-        ("gpu_time_s", "GPU time", "s"),
-    ):
-        if name in last:
-            shown.append(_repeated(label, values, name, unit))
+    for name, label, unit in _COSTS:
+        if any(name in row for row in values):
+            shown.append(_repeated(label, values, name, unit, _source(name, last)))
     if "estimated_energy_j" in last:
         shown.append(Figure("energy", quantity(_number(last, "estimated_energy_j"), "J"), "estimate"))
     return shown + _gains(records[-1], values)
+
+
+def _source(name: str, last: Mapping[str, Any]) -> str:
+    """Say where a joule or a byte of a GPU comes from."""
+    if name in ("package_energy_j", "psys_energy_j"):
+        return "RAPL, whole machine"
+    if name == "dram_energy_j":
+        return "RAPL"
+    if name == "net_energy_j":
+        return "above idle"
+    told = str(last.get("gpu_source", "")).split(", ")
+    if name == "gpu_energy_j":
+        return next((f"NVML {part.removeprefix('energy by ')}" for part in told if "energy by" in part), "")
+    if name == "gpu_peak_memory_mib":
+        return next((part.removeprefix("memory of ") for part in told if "memory of" in part), "")
+    return ""
 
 
 def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
@@ -206,18 +229,40 @@ def notes(records: Sequence[Record]) -> list[str]:
         itself = why.startswith((f"{names[0]}:", f"log({names[0]}="))
         said.append(why if itself else f"{', '.join(names)}: {why}")
     said += derived.problems
+    said += _doubts({**last.readings, **derived.values})
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
         said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
     return [_short(note) for note in said]
 
 
+def _doubts(last: Mapping[str, Any]) -> Iterator[str]:
+    """Say what an energy is worth where that is not much."""
+    wall_s = _number(last, "wall_time_s")
+    counted = any(f"{part}_energy_j" in last for part in ("package", "psys", "dram"))
+    if counted and wall_s < _STEPS * _RAPL_STEP_S:
+        yield (
+            f"energy: {quantity(wall_s, 's')} is short for a counter that steps about every millisecond: "
+            "it is rough. Measure more work at once"
+        )
+    by_counter = "gpu_energy_j" in last and "energy by counter" in str(last.get("gpu_source", ""))
+    if by_counter and wall_s < _STEPS * _NVML_STEP_S:
+        yield (
+            f"GPU energy: {quantity(wall_s, 's')} is short for a counter that steps every 20 to 100 ms: "
+            "it is rough. Measure more work at once"
+        )
+    if _number(last, "net_energy_j") < 0:
+        yield (
+            "net energy is below 0: the machine took less than while its idle power was measured. "
+            "Measure that again while nothing else runs: %e2e baseline"
+        )
+
+
 def _no_news(name: str, why: str) -> bool:
-    """Tell what is so on most machines: `%e2e metrics` says it, the card need not each time."""
-    return (
-        (name == "gpu" and "no NVIDIA" in why)
-        or (name == "psys_energy_j" and "read only where there is none" in why)
-        or why == "torch is not in use"
+    """Tell what the reader knows or does not miss."""
+    return why in _NO_NEWS or (
+        (name == "psys_energy_j" and "read only where there is none" in why)
+        or (name == "dram_energy_j" and "seldom have one" in why)
     )
 
 
@@ -225,13 +270,15 @@ def _repeated(
     label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = ""
 ) -> Figure:
     numbers = [float(row[name]) for row in values if name in row]
+    of = f"{len(numbers)}" if len(numbers) == len(values) else f"{len(numbers)} of {len(values)}"
     if len(numbers) < 2:
-        return Figure(label, quantity(numbers[-1], unit) if numbers else "-", detail)
+        some = f"in {of} repeats" if len(values) > 1 else detail
+        return Figure(label, quantity(numbers[-1], unit) if numbers else "-", some)
     from e2e_magic.derived.statistics import mad, median
 
     middle = median(numbers)
     spread = quantity(mad(numbers), unit)
-    return Figure(label, quantity(middle, unit), f"± {spread}, median of {len(numbers)}")
+    return Figure(label, quantity(middle, unit), f"± {spread}, median of {of}")
 
 
 def _spread(records: Sequence[Record]) -> str | None:

@@ -183,7 +183,9 @@ class Result:
         samples = frames.samples([last], self._names)
         if moved < LEAST_MOVED_MIB:
             samples = samples[~samples["metric"].isin(["read_mib_now", "write_mib_now"])]
-        return _figure_of(charts.timeline(samples, width_px=CHART_WIDTH_PX))
+        # GPUs have four panels more: below each other they would be taller than a screen.
+        columns = 2 if samples["metric"].str.startswith("gpu_").any() else 1
+        return _figure_of(charts.timeline(samples, width_px=columns * CHART_WIDTH_PX))
 
     def _draw_learning(self, curves: Sequence[str]) -> Figure:
         from e2e_magic import charts, frames

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2e_magic import environment
 from e2e_magic.archive import Archive, Series
-from e2e_magic.collectors.base import Unavailable, registered
+from e2e_magic.collectors.base import Base, Collector, Unavailable, registered
 from e2e_magic.plan import Plan, PlanError, nearest, run_settings
 from e2e_magic.record import Record, Run
 from e2e_magic.storage import Keeper
@@ -272,20 +272,11 @@ class Session:
 
         entries = []
         for name, cls in registered(again=True).items():
-            why = cls if isinstance(cls, Unavailable) else None
-            source = ""
-            if not isinstance(cls, Unavailable):
-                try:
-                    source = cls().source
-                except Unavailable as unavailable:
-                    why = unavailable
-            metrics = getattr(cls, "metrics", ())
-            entries += [
-                CatalogEntry(
-                    metric, name, why is None, source, why.reason if why else "", why.remedy if why else ""
-                )
-                for metric in metrics
-            ]
+            source, why, absent = _looked_at(cls)
+            for metric in getattr(cls, "metrics", ()):
+                gone = why or absent.get(metric.name)
+                told = ("", gone.reason, gone.remedy) if gone else (source, "", "")
+                entries.append(CatalogEntry(metric, name, gone is None, *told))
         measured = {entry.metric.name for entry in entries if entry.available}
         held_up = energy.unavailable(derived.METRICS, measured, self.runs[-1].settings if self.runs else {})
         for m in derived.METRICS:
@@ -324,6 +315,23 @@ class Session:
         records = self.select(run, stage, all=all, since=since)
         mine = {r.id for r in self.runs}
         return self.known_runs(all=any(record.run not in mine for record in records)), records
+
+
+def _looked_at(
+    cls: type[Collector] | Unavailable,
+) -> tuple[str, Unavailable | None, Mapping[str, Unavailable]]:
+    """Return a collector's source, why it can't measure here, and why not some of its metrics."""
+    if isinstance(cls, Unavailable):
+        return "", cls, {}
+    try:
+        collector = cls()
+        absent = collector.absent() if isinstance(collector, Base) else {}
+    except Unavailable as unavailable:
+        return "", unavailable, {}
+    except Exception as error:  # another package's collector may fail in any way
+        why = Unavailable(f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics")
+        return "", why, {}
+    return collector.source, None, absent
 
 
 _session: Session | None = None

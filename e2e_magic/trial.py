@@ -195,10 +195,10 @@ class Trial:
             if wanted is not None and name not in wanted and name not in always:
                 continue
             if isinstance(cls, Unavailable):
-                self._missing[name] = self._why(cls)
+                self._missing[name] = self._why(name, cls)
                 continue
             if (known := refused(name)) is not None:
-                self._missing[name] = self._why(known)
+                self._missing[name] = self._why(name, known)
                 continue
             try:
                 collector = cls()
@@ -206,13 +206,15 @@ class Trial:
                 probes += collector.probes()
             except Unavailable as unavailable:
                 refuse(name, unavailable)
-                self._missing[name] = self._why(unavailable)
+                self._missing[name] = self._why(name, unavailable)
             except Exception as error:  # another package's collector may fail in any way
                 self._failed(name, "start", error)
         return probes
 
-    def _why(self, unavailable: Unavailable) -> str:
+    def _why(self, name: str, unavailable: Unavailable) -> str:
         """Say in one line why there is no number, and what to do unless it is done."""
+        if name in (self.plan.metrics or ()) and not unavailable.remedy:
+            return f"{unavailable.reason}, though it was asked for"
         estimated = self.plan.estimate_power is not None and "--estimate-power" in unavailable.remedy
         return unavailable.reason if estimated else unavailable.brief
 

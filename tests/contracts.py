@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from e2e_magic.collectors.base import Collector, Unavailable
+from e2e_magic.collectors.base import Base, Collector, Unavailable
 from e2e_magic.collectors.proc import has_children
 from e2e_magic.record import Metric, Series
 
@@ -125,6 +125,18 @@ class CollectorContract:
         for metric in collector.metrics:
             if not metric.curve:
                 assert (metric.name in found) or missing.get(metric.name, "").strip()
+
+    def test_what_this_machine_can_not_give_is_declared_and_has_a_reason(self) -> None:
+        """`absent`, where a collector has it, names declared metrics, and each trial misses them too."""
+        collector = self.measured()
+        declared = {metric.name: metric for metric in collector.metrics}
+        absent = collector.absent() if isinstance(collector, Base) else {}
+
+        assert set(absent) <= set(declared)
+        assert all(isinstance(why, Unavailable) and why.reason for why in absent.values())
+        numbers = {name for name in absent if not declared[name].curve}
+        assert numbers <= set(collector.missing())
+        assert not numbers & set(collector.readings())
 
     def test_what_follows_from_curves_is_declared(self) -> None:
         """Numbers from curves are declared, and no curves at all (a lost sampler) is no error."""

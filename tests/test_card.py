@@ -153,3 +153,87 @@ def test_curves_and_matrices_are_drawn() -> None:
 def test_a_result_without_trials_says_so() -> None:
     """Read too early, it is a sentence, not an error."""
     assert repr(Result([])) == "no trial has finished yet"
+
+
+def _texts(**readings: Any) -> list[str]:
+    return card.text([_record(missing={}, readings={"wall_time_s": 2.0, **readings})]).splitlines()[1:]
+
+
+def test_each_energy_says_where_it_comes_from() -> None:
+    """RAPL, NVML's counter or its power samples; and whose GPU memory it is."""
+    assert _texts(
+        package_energy_j=10.0,
+        dram_energy_j=1.0,
+        gpu_energy_j=4.0,
+        gpu_peak_memory_mib=300.0,
+        gpu_source="energy by power samples, memory of the whole GPU",
+        energy_source="rapl+nvml",
+    ) == [
+        "  wall time    2 s",
+        "  CPU energy   10 J  (RAPL, whole machine)",
+        "  DRAM energy  1 J  (RAPL)",
+        "  GPU energy   4 J  (NVML power samples)",
+        "  mean power   7.5 W",
+        "  GPU memory   300 MiB  (the whole GPU)",
+    ]
+    assert _texts(psys_energy_j=10.0)[1] == "  platform energy  10 J  (RAPL, whole machine)"
+
+
+def test_an_energy_of_a_few_steps_of_its_counter_is_said_to_be_rough() -> None:
+    """A counter that steps every millisecond knows little of 2 ms, and a GPU's little of 0.2 s."""
+    rapl = (
+        "  energy: 2 ms is short for a counter that steps about every millisecond: "
+        "it is rough. Measure more work at once"
+    )
+    nvml = (
+        "  GPU energy: 200 ms is short for a counter that steps every 20 to 100 ms: "
+        "it is rough. Measure more work at once"
+    )
+    by_counter = {"gpu_energy_j": 4.0, "gpu_source": "energy by counter"}
+
+    assert _texts(package_energy_j=0.1, wall_time_s=0.002)[-1] == rapl
+    assert _texts(package_energy_j=0.1, wall_time_s=0.2)[-1].startswith("  mean power")
+    assert _texts(**by_counter, wall_time_s=0.2)[-1] == nvml
+    assert _texts(**by_counter, wall_time_s=2.0)[-1].startswith("  mean power")
+    assert _texts(gpu_energy_j=4.0, gpu_source="energy by power samples", wall_time_s=0.2)[-1] != nvml
+
+
+def test_a_net_energy_below_0_is_explained() -> None:
+    """The machine can't give energy back: its idle power was measured too high."""
+    idle = {"baseline_power": {"package_w": 10.0}}
+    lines = card.text(
+        [_record(missing={}, readings={"wall_time_s": 2.0, "package_energy_j": 15.0}, reported=idle)]
+    ).splitlines()
+
+    assert "  net energy  -5 J  (above idle)" in lines
+    assert lines[-1] == (
+        "  net energy is below 0: the machine took less than while its idle power was measured. "
+        "Measure that again while nothing else runs: %e2e baseline"
+    )
+
+
+def test_one_reason_for_several_numbers_is_said_once() -> None:
+    """And what only follows from it is not said at all."""
+    record = _record(
+        readings={"wall_time_s": 2.0},
+        missing={
+            "package_energy_j": "the counter did not move",
+            "dram_energy_j": "the counter did not move",
+            "energy_source": "no energy was measured",
+            "gpu": "no NVIDIA driver on this machine",
+        },
+        reported={"baseline_power": {"package_w": 10.0}},
+    )
+
+    assert card.notes([record]) == ["package_energy_j, dram_energy_j: the counter did not move"]
+
+
+def test_an_energy_that_some_repeats_lack_says_how_many_have_it() -> None:
+    """The median of those that have it is not the median of all."""
+    records = [
+        _record(readings={"wall_time_s": 1.0, **energy}, missing={})
+        for energy in ({"package_energy_j": 4.0}, {"package_energy_j": 6.0}, {})
+    ]
+
+    assert "  CPU energy  5 J  (± 1 J, median of 2 of 3)" in card.text(records).splitlines()
+    assert "  CPU energy  4 J  (in 1 of 2 repeats)" in card.text(records[::2]).splitlines()

@@ -612,6 +612,30 @@ class TestInventory:
         assert frame["why"].fillna("").tolist() == ["", "no GPU"]
         assert frame["better"].fillna("").tolist() == ["lower", ""]
 
+    def test_metrics_say_each_reason_once(self) -> None:
+        """A line for a collector, or for some of its metrics, the mend below; derived ones are left out."""
+
+        def entry(name: str, collector: str, why: str = "", what: str = "") -> frames.CatalogEntry:
+            return frames.CatalogEntry(Metric(name, "J", "energy"), collector, not why, "", why, what)
+
+        made = frames.metrics(
+            [
+                entry("package_energy_j", "energy"),
+                entry("dram_energy_j", "energy", "only root may read it", "open it"),
+                entry("dram_power_w", "energy", "only root may read it", "open it"),
+                entry("gpu_energy_j", "gpu", "no driver"),
+                entry("gpu_percent", "gpu", "no driver"),
+                entry("co2_g", "derived", "not asked for"),
+            ]
+        )
+
+        assert made.attrs["summary"].splitlines() == [
+            "dram_energy_j, dram_power_w: only root may read it",
+            "    open it",
+            "gpu: no driver",
+        ]
+        assert frames.metrics([entry("x_j", "x")]).attrs["summary"] == "everything can be measured here"
+
 
 class TestTidyFrame:
     def frame(self, rows: int = 2) -> pd.DataFrame:

@@ -363,3 +363,31 @@ def test_the_magic_and_the_function_write_the_same_page(shell: Any, tmp_path: Pa
     pages = [re.sub(r"Made by.*?UTC", "", (tmp_path / n).read_text("utf-8")) for n in ("a.html", "b.html")]
     assert pages[0] == pages[1]
     assert "train" in words(pages[0])
+
+
+def test_what_energy_rests_on_stands_with_the_run() -> None:
+    """The idle power that was measured, and what was given: without them the joules can't be judged."""
+    settings_of_run = {
+        "baseline_power": {"package_w": 10.5, "dram_w": 1.5, "seconds": 10.0, "source": "rapl"},
+        "carbon_g_per_kwh": 380.0,
+        "estimate_power": [12.0, 65.0],
+    }
+    text = html_report.render([replace(RUN, settings=settings_of_run)], [trial(1)])
+    words = " ".join(read(text).words)
+
+    assert "12 W, measured (rapl)" in words
+    assert "12 W idle, 65 W full, as given" in words
+    assert "380 g per kWh, as given" in words
+    assert "idle power" not in html_report.render([RUN], [trial(1)])
+
+
+@pytest.mark.parametrize(("trials", "drawn"), [(1, 0), (2, 1)])
+def test_energy_against_accuracy_is_drawn_for_several_trials(trials: int, drawn: int) -> None:
+    """One point says what the numbers say; of several, a picture."""
+    seen = range(1, trials + 1)
+    readings = [{"wall_time_s": 1.0, "package_energy_j": 9.0 * n} for n in seen]
+    records = [trial(n, reported={"accuracy": 0.8 + n / 20}, readings=readings[n - 1]) for n in seen]
+    text = html_report.render([RUN], records)
+
+    assert text.count('alt="what accuracy costs in energy, a point per trial"') == drawn
+    read(text)

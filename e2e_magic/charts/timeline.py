@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -98,6 +97,8 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         here = [metric for metric in names if metric in found]
         if here:
             lines = [line for metric in here for line in found.pop(metric)]
+            if all(metric.startswith("estimated_") for metric in here):  # alone, no legend would say it
+                title = f"estimated {title}"  # noqa: PLW2901
             made.append(Panel(title, style.unit_of(here[0], units), names, lines))
     for metric in sorted(found):
         word = style.words(metric)
@@ -105,14 +106,21 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
     return made
 
 
-def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
-    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them."""
+def _of_each(known: dict[str, str], found: dict[str, list[Line]]) -> dict[str, str]:
+    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them.
+
+    Of memory only this process's is drawn for each, where the driver tells it: both would be a thicket.
+    """
     names = {}
     for metric in sorted(found):
         one = _ONE_GPU.match(metric)
         if one and (whole := f"gpu_{one['what']}") in known:
-            words = "" if known[whole].startswith("GPU") else f", {known[whole]}"
-            names[metric] = f"GPU {one['number']}{words}"
+            if f"gpu_{one['number']}_process_{one['what']}" in found:
+                del found[metric]
+                continue
+            names[metric] = f"GPU {one['number']}"
+            if known[whole].startswith("GPU"):
+                names[whole] = "hottest" if whole == "gpu_temperature_c" else "all GPUs"
     return names
 
 
@@ -152,13 +160,20 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
     made: list[Axes] = []
     cell, tall = wide / columns, (high - _FOOT_PX) / rows
     for n, panel in enumerate(shown):
-        row, column = divmod(n, columns)
         ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
         _draw(ax, panel, cell - 50)
         lowest = n + columns >= len(shown)  # nothing stands below it
         style.dress(ax, x="time (s)" if lowest else "", y=f"{panel.title} ({panel.unit})".removesuffix(" ()"))
         style.plain_ticks(ax.yaxis, 3)
-        left = _ticks_px(ax)
+        # Read from left to right above the panel, the label takes no width from the curve.
+        ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
+        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
+        ax.tick_params(axis="x", labelbottom=lowest)
+        made.append(ax)
+    for n, ax in enumerate(made):
+        row, column = divmod(n, columns)
+        # The panels of a column share their instants: those above each other are equally wide.
+        left = max(_ticks_px(one) for one in made[column::columns])
         ax.set_position(
             (
                 (column * cell + left) / wide,
@@ -167,11 +182,6 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
                 (tall - 46) / high,
             )
         )
-        # Read from left to right above the panel, the label takes no width from the curve.
-        ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
-        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
-        ax.tick_params(axis="x", labelbottom=lowest)
-        made.append(ax)
     made[0].set_xlim(low, top)
     style.plain_ticks(made[0].xaxis, 5)
     return made

@@ -39,12 +39,16 @@ class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a 
         What is not there, in words: ``"no RAPL counters in /sys/class/powercap"``.
     remedy : str
         The next step for the user; empty where there is none.
+    lasting : bool
+        Whether trials need not ask again until ``registered(again=True)``. False where the user may mend it
+        between two cells, and to look again is cheap.
     """
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: str, remedy: str = "", *, lasting: bool = True) -> None:
         super().__init__(reason, remedy)
         self.reason = reason
         self.remedy = remedy
+        self.lasting = lasting
 
     def __str__(self) -> str:
         return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
@@ -139,7 +143,11 @@ class Collector(Protocol):
 
 
 class Base:
-    """What most collectors share: no probes, nothing missing, nothing that follows from curves."""
+    """What most collectors share: no probes, nothing missing, nothing that follows from curves.
+
+    `absent` is no part of the protocol: a collector without it gives all that it declares, where it can
+    be made.
+    """
 
     name: ClassVar[str] = ""
     source: str = ""
@@ -173,6 +181,10 @@ class Base:
     ) -> Mapping[str, Value]:
         return {}
 
+    def absent(self) -> Mapping[str, Unavailable]:
+        """Return why this machine can't give some of the declared metrics, for ``%e2e metrics``."""
+        return {}
+
 
 _classes: dict[str, type[Collector] | Unavailable] = {}
 # Collectors that said `Unavailable`: to look for sensors anew costs each cell half a millisecond.
@@ -181,7 +193,8 @@ _refused: dict[str, Unavailable] = {}
 
 def refuse(name: str, why: Unavailable) -> None:
     """Keep in mind that a collector can't measure here, until ``registered(again=True)``."""
-    _refused[name] = why
+    if why.lasting:
+        _refused[name] = why
 
 
 def refused(name: str) -> Unavailable | None:

@@ -35,11 +35,17 @@ def synchronise() -> bool:
 
 
 class TorchEdges:
-    """What torch itself knows about its GPU work between two edges."""
+    """What torch itself knows about its GPU work between two edges.
+
+    It never raises: where CUDA has failed in the user's code, every call of torch's fails from then on, and
+    that costs torch's numbers only.
+    """
 
     def __init__(self) -> None:
+        self._device = 0
         self._begin: Any = None
         self._end: Any = None
+        self._peak_mib: float | None = None
         self._problem = ""
 
     def start(self) -> None:
@@ -47,45 +53,67 @@ class TorchEdges:
         torch = _torch()
         if torch is None:
             return
-        for n in _torch_devices(torch):
-            torch.cuda.reset_peak_memory_stats(n)
-        self._begin = torch.cuda.Event(enable_timing=True)
-        self._begin.record()
+        try:
+            for n in _torch_devices(torch):
+                torch.cuda.reset_peak_memory_stats(n)
+            self._device = torch.cuda.current_device()
+            begin = torch.cuda.Event(enable_timing=True)
+            begin.record()
+            self._begin = begin
+        except Exception as error:
+            self._failed(error)
 
     def stop(self) -> None:
-        """Mark the second edge and wait for it."""
+        """Mark the second edge, on the GPU of the first whatever is the current one now, and wait for it."""
         torch = _torch()
-        if torch is None or self._begin is None:
+        if torch is None:
             return
-        end = torch.cuda.Event(enable_timing=True)
-        end.record()
-        end.synchronize()
-        self._end = end
+        try:
+            self._peak_mib = sum(torch.cuda.max_memory_allocated(n) for n in _torch_devices(torch)) / 2**20
+            if self._begin is not None:
+                with torch.cuda.device(self._device):
+                    end = torch.cuda.Event(enable_timing=True)
+                    end.record()
+                    end.synchronize()
+                self._end = end
+        except Exception as error:
+            self._failed(error)
 
     def time_s(self) -> float | None:
         """Return the seconds between the edges on the GPU's clock; None where there was no first one."""
-        return None if self._end is None else float(self._begin.elapsed_time(self._end)) / 1e3
-
-    @staticmethod
-    def peak_mib() -> float | None:
-        """Return the most memory that torch had given out, on all its GPUs, MiB."""
-        torch = _torch()
-        if torch is None:
+        if self._end is None:
             return None
-        return sum(float(torch.cuda.max_memory_allocated(n)) for n in _torch_devices(torch)) / 2**20
+        try:
+            return float(self._begin.elapsed_time(self._end)) / 1e3
+        except Exception as error:
+            self._failed(error)
+            return None
 
-    @staticmethod
-    def why_missing() -> str:
+    def peak_mib(self) -> float | None:
+        """Return the most memory that torch had given out, on all its GPUs, MiB."""
+        return self._peak_mib
+
+    def why_missing(self) -> str:
         """Say why there are no numbers of torch's."""
+        if self._problem:
+            return self._problem
         if "torch" not in sys.modules:
             return "torch is not in use"
         return "torch had not begun to use a GPU when the code started"
+
+    def _failed(self, error: Exception) -> None:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        self._problem = f"torch could not say ({first})"
+        _log.debug("torch could not be asked: %s", error)
 
 
 def _torch() -> Any:
     """Return torch where it uses CUDA already."""
     torch = sys.modules.get("torch")
-    return torch if torch is not None and torch.cuda.is_initialized() else None
+    try:
+        return torch if torch is not None and torch.cuda.is_initialized() else None
+    except AttributeError:  # a file of the user's that has the name
+        return None
 
 
 def _torch_devices(torch: Any) -> list[int]:

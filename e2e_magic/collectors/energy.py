@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from e2e_magic.record import Metric, Series, Value
 # More than any socket draws: a trial in which a counter may have gone round more than once at this
 # power needs the sampler's word on how often it did.
 MOST_W = 1000.0
+# Two clocks read one after the other differ by less than this, s.
+_NAP_S = 0.05
 
 _NOT_THERE = {
     "package": "this machine has no counter for a whole processor package",
@@ -43,7 +46,7 @@ class Energy(Base):
     Raises
     ------
     Unavailable
-        Where there are no counters, or none of a whole package, or this user may not read them.
+        Where there are no counters, or none of a whole package, or this user may not read that one.
     """
 
     name: ClassVar[str] = "energy"
@@ -64,11 +67,15 @@ class Energy(Base):
         if not found:
             raise powercap.absence(root)
         kinds = ("package", "dram") if powercap.counted(found, "package") else ("psys",)
-        chosen = {kind: powercap.counted(found, kind) for kind in kinds}
-        if not any(chosen.values()):
+        chosen = {kind: group for kind in kinds if (group := powercap.counted(found, kind))}
+        if not chosen:
             raise powercap.unsupported(found, root)
-        _check(tuple(zone for group in chosen.values() for zone in group), root)
-        self._counters = {kind: Counters(kind, group, clock) for kind, group in chosen.items() if group}
+        self._closed = _closed(chosen, root)
+        if kinds[0] in self._closed:
+            raise powercap.permission([zone for group in self._closed.values() for zone in group])
+        self._counters = {
+            kind: Counters(kind, group, clock) for kind, group in chosen.items() if kind not in self._closed
+        }
         how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
         self.source = f"RAPL in {root} ({how})"
         self._missing: dict[str, str] = {}
@@ -81,7 +88,7 @@ class Energy(Base):
                 "counter",
                 path=counters.sampled[0].file,
                 scale=1e-6,
-                wrap=counters.sampled[0].wrap_uj,
+                wrap=counters.wrap_uj,
                 args=tuple(zone.file for zone in counters.sampled[1:]),
             )
             for kind, counters in self._counters.items()
@@ -113,8 +120,13 @@ class Energy(Base):
         return self._joules(totals)
 
     def missing(self) -> Mapping[str, str]:
-        absent = {kind: why for kind, why in _NOT_THERE.items() if kind not in self._counters}
-        return {f"{kind}_energy_j": why for kind, why in absent.items()} | self._missing
+        absent = {name: why.brief for name, why in self.absent().items() if name.endswith("_energy_j")}
+        return absent | self._missing
+
+    def absent(self) -> Mapping[str, Unavailable]:
+        why = {kind: Unavailable(text) for kind, text in _NOT_THERE.items() if kind not in self._counters}
+        why |= {kind: powercap.permission(group) for kind, group in self._closed.items()}
+        return {f"{kind}_{what}": reason for kind, reason in why.items() for what in ("energy_j", "power_w")}
 
     def _joules(self, totals: Mapping[str, float]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -138,13 +150,20 @@ class Counters:
     ----------
     kind : {"package", "dram", "psys"}
     zones : sequence of Zone
-    clock : callable
-        Gives seconds.
+    clock, asleep : callable
+        Give seconds: a clock's, and how long the machine has slept since it was started.
     """
 
-    def __init__(self, kind: str, zones: Sequence[Zone], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        kind: str,
+        zones: Sequence[Zone],
+        clock: Callable[[], float] = time.monotonic,
+        asleep: Callable[[], float] | None = None,
+    ) -> None:
         self.zones = tuple(zones)
         self._clock = clock
+        self._asleep = asleep or _asleep_s
         self._sensor: RaplSensor | None = None
         try:
             self._sensor = RaplSensor(kind, zones)
@@ -155,10 +174,14 @@ class Counters:
         self._start: list[tuple[int, int]] | None = None
         self._end: list[tuple[int, int]] | None = None
         self._began = self._ended = 0.0
+        self._slept = 0.0
         self._problem = "the code did not reach its end"
         # Only zones of one socket can show the same counter, and a look costs a tenth of a millisecond.
         mirrors = self._mirrors(self._read()) if self._several_of_one() else set[int]()
         self.sampled = tuple(zone for n, zone in enumerate(self.zones) if n not in mirrors)
+        ranges = {zone.wrap_uj for zone in self.sampled}
+        # The sampler adds them up; of different ranges, its sum does not tell which started again.
+        self.wrap_uj = ranges.pop() if len(ranges) == 1 else 0
 
     def start(self) -> None:
         """Read the counters at the first edge."""
@@ -166,11 +189,13 @@ class Counters:
             self._start = self._read()
         except (OSError, ValueError) as error:
             self._problem = _lost(error)
+        self._slept = self._asleep()
         self._began = self._clock()
 
     def stop(self) -> None:
         """Read the counters at the second edge."""
         self._ended = self._clock()
+        self._slept = self._asleep() - self._slept
         if self._start is None:
             return
         try:
@@ -196,6 +221,8 @@ class Counters:
         """
         if self._start is None or self._end is None:
             raise LookupError(self._problem)
+        if self._slept > _NAP_S:
+            raise LookupError("the machine slept meanwhile, and its counters may have started anew")
         mirrors = self._mirrors(self._start) & self._mirrors(self._end)
         counted = [n for n in range(len(self.zones)) if n not in mirrors]
         energy_uj = 0
@@ -219,9 +246,12 @@ class Counters:
         wrap = min(wraps)
         if not wrap:
             return 0
-        if total is not None:
+        alike = max(wraps) == wrap
+        if total is not None and alike:
             return max(0, round((total * 1e6 - energy_uj) / wrap)) * wrap
         if (self._ended - self._began) * MOST_W * 1e6 > wrap:
+            if not alike:
+                raise LookupError("a counter may have started again more than once, and their ranges differ")
             raise LookupError(
                 "the counter may have started again more than once, and the sampler was not there to count it"
             )
@@ -255,23 +285,33 @@ class Counters:
         return found
 
 
-def _check(zones: Sequence[Zone], root: str) -> None:
-    """Raise `Unavailable` where a counter can't be read."""
-    closed: list[Zone] = []
-    for zone in zones:
-        try:
-            zone.read()
-        except PermissionError:
-            closed.append(zone)
-        except (OSError, ValueError) as error:
-            powercap.forget(root)
-            raise Unavailable(
-                f"the RAPL counter {zone.file} can't be read ({error})",
-                "ask for an estimate: --estimate-power IDLE_W,FULL_W",
-            ) from error
-    if closed:
-        raise powercap.permission(closed)
+def _closed(chosen: Mapping[str, Sequence[Zone]], root: str) -> dict[str, list[Zone]]:
+    """Return the counters that this user may not read, by kind; raise `Unavailable` for any other trouble."""
+    closed: dict[str, list[Zone]] = {}
+    for kind, zones in chosen.items():
+        for zone in zones:
+            try:
+                zone.read()
+            except PermissionError:
+                closed.setdefault(kind, []).append(zone)
+            except (OSError, ValueError) as error:
+                powercap.forget(root)
+                raise Unavailable(
+                    f"RAPL was there, but {_lost(error)}",
+                    "ask for an estimate: --estimate-power IDLE_W,FULL_W",
+                    lasting=False,
+                ) from error
+    return closed
 
 
 def _lost(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename} can't be read: {error.strerror}"
     return f"a counter could not be read ({error})"
+
+
+def _asleep_s() -> float:
+    """Return how long the machine has slept since it was started; 0 where the system does not say."""
+    if sys.platform != "linux":
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

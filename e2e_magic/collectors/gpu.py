@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -164,6 +165,16 @@ class Gpu(Base):
             reasons = dict.fromkeys(reasons, "the code did not reach its end")
         return {name: reason for name, reason in reasons.items() if name not in self._found}
 
+    def absent(self) -> Mapping[str, Unavailable]:
+        absent: dict[str, str] = {}
+        if any(device.sliced for device in self._devices):
+            whole = {name for quantity, name, _, _ in _CURVES if quantity in _WHOLE_BOARD}
+            names = ("gpu_percent", "gpu_energy_j", *(name.format("") for name in sorted(whole)))
+            absent |= dict.fromkeys(names, _SLICED)
+        if "torch" not in sys.modules:
+            absent |= dict.fromkeys(("gpu_time_s", "torch_peak_memory_mib"), self._torch.why_missing())
+        return {name: Unavailable(why) for name, why in absent.items()}
+
     def _edge(self) -> list[_Edge]:
         pids = frozenset({os.getpid(), *(process.pid for process in proc.descendants().values())})
         return [
@@ -204,6 +215,8 @@ class Gpu(Base):
         for n, (start, end) in enumerate(zip(self._start, self._end, strict=True)):
             power = series.get("gpu_power_w" if len(self._devices) == 1 else f"gpu_{n}_power_w")
             if start.energy_mj is not None and end.energy_mj is not None:
+                if end.energy_mj < start.energy_mj:  # the driver was loaded anew
+                    return None, ""
                 joules += (end.energy_mj - start.energy_mj) / 1e3
                 ways.add("counter")
             elif power:
@@ -214,8 +227,10 @@ class Gpu(Base):
         return (joules, " and ".join(sorted(ways))) if joules > 0 else (None, "")
 
     def _no_energy(self) -> str:
-        counted = all(edge.energy_mj is not None for edge in (*self._start, *self._end))
-        if counted:
+        edges = list(zip(self._start, self._end, strict=True))
+        if any((end.energy_mj or 0) < (start.energy_mj or 0) for start, end in edges):
+            return "the counter ran backwards or was lost: the driver was loaded anew meanwhile"
+        if all(edge.energy_mj is not None for pair in edges for edge in pair):
             return "the counter did not move: the driver moves it every 20 to 100 ms"
         return f"this GPU has no energy counter, and {_TOO_SHORT}"
 

@@ -83,7 +83,8 @@ def visible(
         NVML, initialised.
     environ : mapping
         ``CUDA_VISIBLE_DEVICES`` is read as CUDA reads it: indices, UUIDs or their beginnings, and MIG
-        UUIDs; the first that is not there ends the list, so that ``-1`` and nothing hide all.
+        UUIDs; the first that is not there ends the list, so that ``-1`` and nothing hide all, and one that
+        is named twice hides all too.
     known : sequence of str
         UUIDs from a framework that uses CUDA already: they decide, for CUDA's own order is by speed
         where ``CUDA_DEVICE_ORDER`` does not say ``PCI_BUS_ID``, and NVML's is by bus.
@@ -103,8 +104,9 @@ def visible(
         device = _find(token.strip(), boards, slices)
         if device is None:
             break
-        if device not in found:
-            found.append(device)
+        if device in found:
+            return ()
+        found.append(device)
     return tuple(found)
 
 

@@ -157,13 +157,14 @@ def nested(reads: Sequence[tuple[int, int]]) -> frozenset[tuple[int, int]]:
 def permission(closed: Sequence[Zone]) -> Unavailable:
     """Say that the counters are root's, with the very lines that open these zones."""
     rule = r"\n".join(f"z {zone.file} 0444 root root -" for zone in closed)
-    return Unavailable(
+    return Unavailable(  # found again at each trial: a user who has just opened them shall not wait
         f"RAPL is there, but only root may read {closed[0].file}"
         + (f" and {len(closed) - 1} more" if len(closed) > 1 else ""),
         f"to open it to all, now and after every start: printf '{rule}\\n' | "
         "sudo tee /etc/tmpfiles.d/e2e-magic-rapl.conf && "
         "sudo systemd-tmpfiles --create /etc/tmpfiles.d/e2e-magic-rapl.conf"
         + (" (on the host, outside this container)" if _container() else ""),
+        lasting=False,
     )
 
 

@@ -44,7 +44,10 @@ class CatalogEntry:
 
 
 def metrics(catalog: Sequence[CatalogEntry]) -> pd.DataFrame:
-    """Return a row per metric: what this machine can measure, from what source, and what it can't and why."""
+    """Return a row per metric: what this machine can measure, from what source, and what it can't and why.
+
+    What can't be measured, and what to do, is said in ``attrs["summary"]``: a line for each reason.
+    """
     made: dict[str, Any] = {
         "metric": columns.text([entry.metric.name for entry in catalog]),
         "unit": columns.text([entry.metric.unit for entry in catalog]),
@@ -56,7 +59,26 @@ def metrics(catalog: Sequence[CatalogEntry]) -> pd.DataFrame:
         "what_to_do": columns.text([entry.what_to_do or None for entry in catalog]),
         "description": columns.text([entry.metric.description or None for entry in catalog]),
     }
-    return columns.frame(made)
+    frame = columns.frame(made)
+    frame.attrs["summary"] = "\n".join(_reasons(catalog)) or "everything can be measured here"
+    return frame
+
+
+def _reasons(catalog: Sequence[CatalogEntry]) -> list[str]:
+    """Say each collector's reasons once, with the metrics where it is not all of them.
+
+    What is derived from them, and what would have to be asked for, stands in the table.
+    """
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for entry in catalog:
+        if not entry.available and entry.collector != "derived":
+            told.setdefault((entry.collector, entry.why, entry.what_to_do), []).append(entry.metric.name)
+    sizes = Counter(entry.collector for entry in catalog)
+    lines = []
+    for (name, why, what), metrics in told.items():
+        lines.append(f"{name if len(metrics) == sizes[name] else ', '.join(metrics)}: {why}")
+        lines += [f"    {what}"] if what else []
+    return lines
 
 
 def runs(

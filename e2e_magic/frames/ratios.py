@@ -15,8 +15,8 @@ from e2e_magic.quantities import digits
 
 # Compared unless a metric is named, where there are values.
 METRICS = (
-    "wall_time_s", "cpu_time_s", "peak_rss_mib", "package_energy_j", "loss", "accuracy", "time_to_accuracy_s",
-    "latency_s", "throughput_per_s",
+    "wall_time_s", "cpu_time_s", "peak_rss_mib", "package_energy_j", "psys_energy_j", "gpu_energy_j", "loss",
+    "accuracy", "time_to_accuracy_s", "latency_s", "throughput_per_s",
 )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ MOST_RUNS = 8
 # The columns of a table of trials, those of them that hold anything: more is not read on paper.
 COLUMNS = (
     "trial", "repeat", "state", "wall_time_s", "cpu_time_s", "peak_rss_mib", "package_energy_j",
-    "gpu_energy_j", "estimated_energy_j", "gpu_time_s", "latency_s", "throughput_per_s", "loss", "accuracy",
-    "f1", "time_to_accuracy_s", "epochs_to_accuracy", "error",
+    "psys_energy_j", "dram_energy_j", "gpu_energy_j", "estimated_energy_j", "gpu_time_s", "latency_s",
+    "throughput_per_s", "loss", "accuracy", "f1", "time_to_accuracy_s", "epochs_to_accuracy", "error",
 )  # fmt: skip
 _TEXTS = ("state", "error")
 _COMPARED = (
@@ -53,6 +53,7 @@ def environment(run: Run) -> str:
         "cores": cores,
         "memory": "" if place.ram_mib is None else quantity(place.ram_mib, "MiB"),
         "GPU": place.gpu or "",
+        **_powers(run),
         "Python": place.python,
         "git commit": commit,
         "packages": ", ".join(f"{name} {version}" for name, version in sorted(place.packages.items())),
@@ -60,18 +61,40 @@ def environment(run: Run) -> str:
     return page.pairs((name, text) for name, text in about.items() if text)
 
 
+def _powers(run: Run) -> dict[str, str]:
+    """Return what the run's numbers of energy rest on: what was measured once, and what was given."""
+    idle, carbon = run.settings.get("baseline_power"), run.settings.get("carbon_g_per_kwh")
+    guess = run.settings.get("estimate_power")
+    watts = sum(value for key, value in (idle or {}).items() if key.endswith("_w"))
+    return {
+        "idle power": f"{quantity(watts, 'W')}, measured ({idle['source']})" if idle else "",
+        "power for estimates": f"{quantity(guess[0], 'W')} idle, {quantity(guess[1], 'W')} full, as given"
+        if guess
+        else "",
+        "CO2 of electricity": f"{quantity(carbon, 'g')} per kWh, as given" if carbon is not None else "",
+    }
+
+
 def overview(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
     """Return a run's pipeline: its bottleneck in words, the chart, a row per stage."""
     from e2e_magic import charts, frames
+    from e2e_magic.charts.energy import costs
     from e2e_magic.charts.style import png
 
     stages = frames.pipeline(records, names)
-    drawn = pictures.take(lambda: [png(_figure(charts.pipeline(frames.results(records, names))))])
+    results = frames.results(records, names)
+    drawn = pictures.take(lambda: [png(_figure(charts.pipeline(results)))])
+    traded = costs(results)
+    if sum(len(group.energy_j) for group in traded) > 1:  # one point says what the numbers say
+        against = pictures.take(lambda: [png(_figure(charts.energy_against_accuracy(results)))])
+    else:
+        against = []
     shown = stages.drop(columns=["run", "bottleneck"])
     sentence = str(stages.attrs["summary"])
     return (
         f"<p>{said(sentence, 1000)}</p>"
         + "".join(page.figure(chart, f"the stages side by side: {sentence}") for chart in drawn)
+        + "".join(page.figure(chart, "what accuracy costs in energy, a point per trial") for chart in against)
         + _table(shown.head(MOST_ROWS), ("stage", "state"))
         + _cut(len(shown), "stages")
     )

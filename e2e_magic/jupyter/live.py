@@ -24,13 +24,16 @@ from e2e_magic.trial import Trial
 SHOWN_AFTER_S = 2.0
 UPDATE_EVERY_S = 0.5
 _POINTS = 160
-# The curves worth watching, with words; the first two that a machine has are shown.
+# The curves worth watching, with words; the first four that a machine has are shown.
 _WATCHED = (
     ("cpu_percent_now", "CPU", "%"),
     ("rss_mib", "memory", "MiB"),
     ("package_power_w", "power", "W"),
+    ("psys_power_w", "platform power", "W"),
     ("gpu_percent_now", "GPU", "%"),
+    ("gpu_power_w", "GPU power", "W"),
 )
+_MOST_CURVES = 4
 
 
 class LiveCard:
@@ -109,7 +112,7 @@ class LiveCard:
             _curve(words, unit, samples.series[name])
             for name, words, unit in _WATCHED
             if len(samples.series.get(name, ())) > 1
-        ][:2]
+        ][:_MOST_CURVES]
         events = trial.events.peek()
         logged = [
             f"{escape(key)} <b>{quantity(column[-1])}</b>" for key, column in list(events.values.items())[:4]

@@ -56,9 +56,29 @@ def test_single_gpus_share_the_panel_of_all(samples: Make) -> None:
     power, heat = timeline(samples(package_power_w=[1.0, 2.0], **curves))
 
     assert [text.get_text() for text in power.get_legend().get_texts()] == [
-        "package", "GPU", "GPU 0", "GPU 1"
+        "package", "all GPUs", "GPU 0", "GPU 1"
     ]  # fmt: skip
-    assert len(heat.lines) == 3
+    assert [text.get_text() for text in heat.get_legend().get_texts()] == ["hottest", "GPU 0", "GPU 1"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_of_each_gpus_memory_one_curve_is_drawn(told: bool, samples: Make) -> None:
+    """That of this process where the driver tells it, else that of all programs: both would be a thicket."""
+    kinds = ["memory", *(["process_memory"] if told else [])]
+    [memory] = timeline(samples(**{f"gpu{n}_{k}_mib": [40.0, 41.0] for n in ("", "_0", "_1") for k in kinds}))
+
+    words = [text.get_text() for text in memory.get_legend().get_texts()]
+    assert words == ["all programs", *(["this process"] if told else []), "GPU 0", "GPU 1"]
+
+
+def test_panels_above_each_other_share_their_instants(samples: Make) -> None:
+    """However wide a panel's numbers are, an instant stands at one place in a column."""
+    shown = timeline(
+        samples(cpu_percent_now=[1.0, 2.0], rss_mib=[100_000.0, 200_000.0], package_power_w=[1.0, 1.0]),
+        width_px=330,
+    )
+
+    assert len({(ax.get_position().x0, ax.get_position().x1) for ax in shown}) == 1
 
 
 def test_estimate_is_dashed(samples: Make) -> None:
@@ -67,6 +87,14 @@ def test_estimate_is_dashed(samples: Make) -> None:
     styles = {tuple(line.get_ydata()): line.get_linestyle() for line in ax.lines}
 
     assert styles == {(40.0, 41.0): "-", (30.0, 31.0): "--"}
+
+
+def test_an_estimate_alone_names_itself(samples: Make) -> None:
+    """Without anything measured beside it, no legend says what is dashed: the panel does."""
+    [ax] = timeline(samples(estimated_power_w=[30.0, 31.0]))
+
+    assert ax.get_ylabel() == "estimated power (W)"
+    assert ax.lines[0].get_linestyle() == "--"
 
 
 def test_third_party_metric_has_its_own_panel(samples: Make) -> None:

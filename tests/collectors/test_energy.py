@@ -118,11 +118,10 @@ def test_no_tree_is_unavailable_in_one_line(tmp_path: Path) -> None:
     assert caught.value.remedy
 
 
-def test_counters_of_root_alone_are_unavailable_to_others(tmp_path: Path) -> None:
-    """Since 2020 the counters are root's: another user is told the command that opens these very files."""
-    tree = FakePowercap(tmp_path / "powercap")
-    tree.zone("intel-rapl:0", "package-0", mode=0o400)
-    tree.zone("intel-rapl:0:0", "dram", mode=0o400)
+def as_another(tmp_path: Path, tree: FakePowercap, *closed: str) -> list[str]:
+    """Make `Energy` as a user who is not root and may not read these zones; return what it says."""
+    for folder in closed:
+        tree.file(folder).chmod(0o400)
     for folder in (tmp_path, *tmp_path.parents):  # pytest's own folders are closed to others
         if folder.stat().st_uid == os.getuid() and folder != Path(folder.anchor):
             folder.chmod(folder.stat().st_mode | 0o055)
@@ -136,22 +135,49 @@ if os.getuid() == 0:
     os.setgid(65534)
     os.setuid(65534)
 else:
-    for path in {[str(tree.file("intel-rapl:0")), str(tree.file("intel-rapl:0:0"))]!r}:
+    for path in {[str(tree.file(folder)) for folder in closed]!r}:
         os.chmod(path, 0)
 try:
-    Energy({str(tree.root)!r})
+    collector = Energy({str(tree.root)!r})
 except Unavailable as why:
     print(why.reason)
     print(why.remedy)
+else:
+    print(*sorted(collector.absent()))
+    print(collector.absent()["dram_energy_j"])
+    print(collector.missing()["dram_energy_j"])
+    print(*[probe.metric for probe in collector.probes()])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
     assert done.stderr == ""
-    reason, remedy = done.stdout.splitlines()
+    return done.stdout.splitlines()
+
+
+def test_counters_of_root_alone_are_unavailable_to_others(tmp_path: Path) -> None:
+    """Since 2020 the counters are root's: another user is told the command that opens these very files."""
+    tree = FakePowercap(tmp_path / "powercap")
+    tree.zone("intel-rapl:0", "package-0")
+    tree.zone("intel-rapl:0:0", "dram")
+
+    reason, remedy = as_another(tmp_path, tree, "intel-rapl:0", "intel-rapl:0:0")
+
     assert reason == f"RAPL is there, but only root may read {tree.file('intel-rapl:0')} and 1 more"
     assert f"z {tree.file('intel-rapl:0')} 0444 root root -" in remedy
     assert f"z {tree.file('intel-rapl:0:0')} 0444 root root -" in remedy
     assert "sudo systemd-tmpfiles --create" in remedy
+
+
+def test_a_closed_counter_of_memory_costs_its_own_number(tmp_path: Path) -> None:
+    """Recipes open the package's file alone: then it is measured, and memory says what opens it too."""
+    tree = layout("one socket", tmp_path / "powercap")
+
+    absent, why, missing, probes = as_another(tmp_path, tree, "intel-rapl:0:2")
+
+    reason = f"RAPL is there, but only root may read {tree.file('intel-rapl:0:2')}"
+    assert absent == "dram_energy_j dram_power_w psys_energy_j psys_power_w"
+    assert why.startswith(f"{reason}; to open it to all")
+    assert missing == f"{reason}; %e2e metrics shows what to do"
+    assert probes == "package_power_w"
 
 
 @pytest.mark.parametrize("gone", ["intel-rapl:0", "intel-rapl:0:2"])
@@ -167,8 +193,7 @@ def test_a_counter_that_vanishes_costs_its_own_number(gone: str, tmp_path: Path)
         path.unlink()
 
     assert lost not in collector.readings()
-    assert collector.missing()[lost].startswith("a counter could not be read (")
-    assert str(path) in collector.missing()[lost]
+    assert collector.missing()[lost] == f"{path} can't be read: No such file or directory"
     assert collector.readings()[kept] == pytest.approx(DRAWN["one socket"][kept])
 
 
@@ -219,6 +244,70 @@ def test_a_long_trial_without_the_sampler_does_not_guess(tmp_path: Path) -> None
         "package_energy_j"
     ] == pytest.approx(RANGE * 1e-6 + 5)
     assert "package_energy_j" not in collector.missing()
+
+
+def test_a_counter_that_is_gone_is_looked_for_again(tmp_path: Path) -> None:
+    """After the driver was unloaded, the reason is said, and once it is loaded anew all is measured again."""
+    tree = layout("amd", tmp_path)
+    Energy(str(tree.root))
+    path = tree.file("intel-rapl:0")
+    held = path.read_text()
+    path.unlink()
+
+    with pytest.raises(Unavailable) as caught:
+        Energy(str(tree.root))
+    assert str(caught.value) == (
+        f"RAPL was there, but {path} can't be read: No such file or directory; "
+        "ask for an estimate: --estimate-power IDLE_W,FULL_W"
+    )
+    assert not caught.value.lasting
+
+    path.write_text(held)
+    collector = Energy(str(tree.root))
+    with collector:
+        tree.draw()
+    assert collector.readings()["package_energy_j"] == pytest.approx(1.5)
+
+
+def test_a_machine_that_slept_has_no_energy(tmp_path: Path) -> None:
+    """Counters start anew when a laptop wakes: that is no wrap of hundreds of kilojoules."""
+    tree = layout("amd", tmp_path)
+    zones = powercap.counted(powercap.zones(str(tree.root)), "package")
+    naps = iter([7.0, 7.0 + 1e-6, 7.0, 1807.0])
+    awake = Counters("package", zones, clock=lambda: 0.0, asleep=lambda: next(naps))
+    awake.start()
+    tree.add("intel-rapl:0", 1_500_000)
+    awake.stop()
+    assert awake.joules() == pytest.approx(1.5)
+
+    slept = Counters("package", zones, clock=lambda: 0.0, asleep=lambda: next(naps))
+    slept.start()
+    tree.add("intel-rapl:0", -2_000_000)
+    slept.stop()
+    with pytest.raises(LookupError, match=r"^the machine slept meanwhile, and its counters may have started"):
+        slept.joules(3.0)
+
+
+def test_counters_of_different_ranges_are_added_or_missing(tmp_path: Path) -> None:
+    """Each wraps at its own range; where the sum of several wraps can't be told apart, it is not guessed."""
+    tree = FakePowercap(tmp_path)
+    tree.zone("intel-rapl:0", "package-0", uj=900_000, wrap=1_000_000)
+    tree.zone("intel-rapl:1", "package-1", uj=2_900_000, wrap=3_000_000)
+    now = iter([0.0, 0.0005, 0.0, 60.0])
+    collectors = [Energy(str(tree.root), clock=lambda: next(now)) for _ in range(2)]
+    for collector in collectors[:1]:
+        with collector:
+            tree.add("intel-rapl:0", 200_000)
+            tree.add("intel-rapl:1", 300_000)
+        assert collector.sampled({}, {"package_power_w": 99.0})["package_energy_j"] == pytest.approx(0.5)
+
+    with collectors[1]:
+        tree.add("intel-rapl:0", 200_000)
+    assert collectors[1].sampled({}, {"package_power_w": 1.2}) == {}
+    assert collectors[1].missing()["package_energy_j"] == (
+        "a counter may have started again more than once, and their ranges differ"
+    )
+    assert collectors[1].probes()[0].wrap == 0
 
 
 @pytest.mark.parametrize("wraps", [0, 1, 3])

@@ -119,6 +119,74 @@ def test_a_mend_of_several_commands_stands_where_there_is_room(tmp_path: Path) -
     assert Unavailable("no counters", "buy some").brief == "no counters; buy some"
 
 
+def test_a_counter_that_was_opened_is_measured_at_once(
+    machine: Machine, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has pasted the mend runs the cell again, and needs no restart."""
+    opened = powercap.Zone.read
+
+    def closed(zone: powercap.Zone) -> int:
+        raise PermissionError(13, "Permission denied", zone.file)
+
+    monkeypatch.setattr(powercap.Zone, "read", closed)
+    with e2e.measure("train"):
+        machine.draw(package_j=5.0)
+    assert "only root may read" in session.records[-1].missing["energy"]
+
+    monkeypatch.setattr(powercap.Zone, "read", opened)
+    with e2e.measure("train"):
+        machine.draw(package_j=5.0)
+    assert session.records[-1].readings["package_energy_j"] == pytest.approx(5)
+
+
+def test_a_platform_counter_is_on_the_card_and_the_package_is_no_promise(
+    tmp_path: Path, session: Session
+) -> None:
+    """Where psys is all there is, the card has its joules, and `metrics` says what the machine has not."""
+    with powered(tmp_path, "psys only") as machine:
+        with e2e.measure("train") as trial:
+            machine.draw(package_j=5.0)  # of the only zone
+            time.sleep(0.01)
+        metrics = e2e.metrics().set_index("metric")
+
+    lines = repr(trial).splitlines()
+    assert "  platform energy  5 J  (RAPL, whole machine)" in lines
+    assert "  package_energy_j: this machine has no counter for a whole processor package" in lines
+    assert not [line for line in lines if "dram" in line]
+    assert not metrics.loc["package_energy_j", "available"]
+    assert not metrics.loc["dram_power_w", "available"]
+    assert metrics.loc["psys_energy_j", "available"]
+    assert metrics.loc["mean_power_w", "available"]
+    assert session.records[-1].readings["energy_source"] == "rapl"
+
+
+def test_the_line_of_metrics_says_each_reason_once_and_whole(
+    shell: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The table is cut in its middle: what can't be measured, and the mend, stand above it."""
+    with powered(tmp_path, "core only"):
+        done = shell.run_cell("%e2e metrics")
+
+    said = capsys.readouterr().out
+    assert said.splitlines()[:2] == [
+        f"energy: RAPL in {tmp_path / 'powercap'} has no counter for a whole package, only for core",
+        "    measure on the bare machine, or ask for an estimate: --estimate-power IDLE_W,FULL_W",
+    ]
+    assert said.startswith(done.result.attrs["summary"])
+
+
+@pytest.mark.usefixtures("dark")
+def test_a_gpu_that_was_asked_for_is_missed_aloud(session: Session) -> None:
+    """Where there is none, the card keeps silent about it, unless the line asks for it."""
+    said = []
+    for metrics in (None, "gpu"):
+        with e2e.measure("train", metrics=metrics):
+            pass
+        said.append([line for line in repr_of(session).splitlines() if line.startswith("  gpu")])
+
+    assert said == [[], ["  gpu: no NVIDIA driver on this machine, though it was asked for"]]
+
+
 @pytest.mark.parametrize("metrics", [None, "energy", "energy,cpu"])
 @pytest.mark.usefixtures("dark", "session")
 def test_an_estimate_has_the_cpu_time_that_it_needs(metrics: str | None) -> None:
@@ -235,6 +303,21 @@ def test_energy_against_accuracy_is_a_chart_of_the_result(machine: Machine) -> N
 
     [points] = trial.plot("energy").collections
     assert points.get_offsets().tolist() == [pytest.approx([0.9, 8.0])]
+
+
+@pytest.mark.usefixtures("session")
+def test_runs_are_compared_in_all_the_energy_that_was_measured(tmp_path: Path) -> None:
+    """Without being asked: the platform's where that is all, and the GPUs'."""
+    with powered(tmp_path, "psys only", gpu=True) as machine:
+        for run, gpu_j in (("small", 2.0), ("large", 4.0)):
+            e2e.run(run)
+            for _ in range(3):
+                with e2e.measure("train"):
+                    machine.draw(5.0, gpu_j=gpu_j)
+
+    metrics = e2e.compare("small", "large").frame["metric"].tolist()
+    assert {"psys_energy_j", "gpu_energy_j"} <= set(metrics)
+    assert "package_energy_j" not in metrics
 
 
 @pytest.mark.usefixtures("session")

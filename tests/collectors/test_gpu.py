@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -150,7 +151,8 @@ SLICES = [Card("MIG-1111"), Card("MIG-2222")]
         (" 1 , 0 ", [B, A]),
         ("0,-1,1", [A]),
         ("1,9,0", [B]),
-        ("0,0", [A]),
+        ("0,0", []),
+        ("1,0,1", []),
         (B, [B]),
         ("GPU-bb,GPU-aa", [B, A]),
         ("GPU-", []),
@@ -158,7 +160,7 @@ SLICES = [Card("MIG-1111"), Card("MIG-2222")]
     ],
 )
 def test_visible_gpus_are_those_that_cuda_gives(wanted: str | None, found: list[str]) -> None:
-    """Indices, UUIDs and unique beginnings are taken in order, until one is not there."""
+    """Indices, UUIDs and unique beginnings are taken in order, until one is not there; twice is none."""
     fake = FakeNvml(Card(A), Card(B))
     fake.nvmlInit()
     environ = {} if wanted is None else {"CUDA_VISIBLE_DEVICES": wanted}
@@ -284,6 +286,34 @@ def test_a_counter_that_stands_still_is_no_zero(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_a_counter_that_runs_back_is_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that was loaded anew counts from 0: no energy, not even that of the other GPU."""
+    cards = [Card(A), Card(B)]
+    install(monkeypatch, *cards)
+    collector = Gpu({})
+
+    with collector:
+        cards[0].energy_mj, cards[1].energy_mj = 500, 9_000_000
+
+    assert "gpu_energy_j" not in collector.readings()
+    assert collector.missing()["gpu_energy_j"] == (
+        "the counter ran backwards or was lost: the driver was loaded anew meanwhile"
+    )
+
+
+def test_what_a_slice_can_not_have_is_no_promise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`%e2e metrics` lists what the whole board alone has as not there, and torch's until it is in use."""
+    install(monkeypatch, Card(A, slices=[Card("MIG-1111")]))
+
+    assert {name: why.reason for name, why in Gpu({}).absent().items()} == {
+        **dict.fromkeys(
+            ("gpu_percent", "gpu_energy_j", "gpu_percent_now", "gpu_power_w", "gpu_temperature_c"),
+            "the driver tells it of the whole GPU only, and this process has a MIG slice of it",
+        ),
+        **dict.fromkeys(("gpu_time_s", "torch_peak_memory_mib"), "torch is not in use"),
+    }
+
+
 def test_memory_of_this_process_where_the_driver_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peak is that of this process and its children, not of other programs, where the driver tells it."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -380,6 +410,7 @@ class FakeTorch(ModuleType):
         self.calls: list[object] = []
         self.begun = begun
         self.now_ms = 0.0
+        self.current = 0
         outer = self
 
         class Event:
@@ -388,11 +419,14 @@ class FakeTorch(ModuleType):
 
             def record(self) -> None:
                 self.at_ms = outer.now_ms
+                self.gpu = outer.current
 
             def synchronize(self) -> None:
                 outer.calls.append("event")
 
             def elapsed_time(self, end: Event) -> float:
+                if self.gpu != end.gpu:
+                    raise RuntimeError("CUDA error: invalid resource handle")
                 return end.at_ms - self.at_ms
 
         self._C = SimpleNamespace(_cuda_hasPrimaryContext=lambda n: n in contexts)
@@ -400,12 +434,20 @@ class FakeTorch(ModuleType):
             is_initialized=lambda: self.begun,
             device_count=lambda: 2 if uuids is None else len(uuids),
             get_device_properties=lambda n: SimpleNamespace(uuid=(uuids or ["x", "y"])[n]),
-            current_device=lambda: 0,
+            current_device=lambda: self.current,
+            device=self.on,
             synchronize=lambda n: self.calls.append(("synchronize", n)),
             reset_peak_memory_stats=lambda n: self.calls.append(("reset", n)),
             max_memory_allocated=lambda n: (n + 1) * 64 * 2**20,
             Event=Event,
         )
+
+    @contextmanager
+    def on(self, n: int) -> Iterator[None]:
+        """Let GPU `n` be the current one meanwhile."""
+        before, self.current = self.current, n
+        yield
+        self.current = before
 
 
 def test_torch_is_waited_for_and_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -454,6 +496,70 @@ def test_a_gpu_that_is_first_used_in_the_trial_has_a_peak_and_no_time(
 
     assert collector.readings()["torch_peak_memory_mib"] == pytest.approx(64)
     assert collector.missing()["gpu_time_s"] == "torch had not begun to use a GPU when the code started"
+
+
+def test_code_that_goes_on_to_another_gpu_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both events are of the GPU that was the current one at the start, whatever `set_device` said since."""
+    install(monkeypatch, Card(A), Card(B))
+    torch = FakeTorch(contexts=(0, 1))
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    collector = Gpu({})
+
+    with collector:
+        torch.now_ms += 40
+        torch.current = 1
+
+    assert collector.readings()["gpu_time_s"] == pytest.approx(0.04)
+    assert collector.readings()["torch_peak_memory_mib"] == pytest.approx(64 + 128)
+    assert torch.current == 1
+
+
+@pytest.mark.parametrize("when", ["start", "end"])
+def test_a_torch_that_fails_costs_its_own_numbers(when: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failed kernel every call of torch's fails: energy and memory by the driver stay."""
+    card = Card(A)
+    install(monkeypatch, card)
+    torch = FakeTorch()
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    collector = Gpu({})
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nCompile with ..")
+
+    def breaks() -> None:
+        torch.cuda.Event = fail
+        torch.cuda.max_memory_allocated = fail
+        torch.cuda.synchronize = fail
+
+    if when == "start":
+        breaks()
+    with collector:
+        card.energy_mj = 1_005_000
+        breaks()
+
+    assert collector.readings() == {
+        "gpu_energy_j": pytest.approx(5),
+        "energy_source": "nvml",
+        "gpu_peak_memory_mib": pytest.approx(500),
+        "gpu_source": "energy by counter, memory of the whole GPU",
+    }
+    for name in ("gpu_time_s", "torch_peak_memory_mib"):
+        assert collector.missing()[name] == (
+            "torch could not say (CUDA error: an illegal memory access was encountered)"
+        )
+
+
+def test_a_file_of_the_users_called_torch_is_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`torch.py` in the folder has the name and nothing else."""
+    install(monkeypatch, Card(A))
+    monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
+    collector = Gpu({})
+
+    with collector:
+        pass
+
+    assert collector.readings()["gpu_peak_memory_mib"] == pytest.approx(500)
+    assert not cuda_work.synchronise()
 
 
 def test_without_torch_there_is_neither(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.line import Line
+from e2e_magic.jupyter.words.line import Line, say
 
 
 def frame(name: str) -> Callable[[Line], Any]:
@@ -26,6 +26,8 @@ def frame(name: str) -> Callable[[Line], Any]:
         found = line.session.frame(name, **chosen)
         if name == "pipeline" and len(found):
             _show_pipeline(found)
+        if name == "metrics":  # a long table is cut in its middle
+            say(found.attrs["summary"])
         return TidyFrame.of(found)
 
     return show
