@@ -130,9 +130,10 @@ class Trial:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for collector in reversed(self._entered):
+        for n, collector in enumerate(reversed(self._entered)):
             self._guard(collector, "stop", collector.__exit__, kind, error, trace)
-            self._end_sampling()  # right after wall time: the sampler answers while the others stop
+            if n > 0:  # right after wall time and CPU time: the sampler answers while the others stop
+                self._end_sampling()
         events = self.events.close()
         samples = self._stop_sampling()
         if self.step.warmup:
