@@ -138,6 +138,24 @@ def test_what_runs_once_cannot_repeat() -> None:
     )
 
 
+def test_a_decorator_without_its_brackets_says_what_to_write() -> None:
+    """`@measure` alone would take the function for the label."""
+    with pytest.raises(e2e.PlanError) as caught:
+
+        @e2e.measure  # type: ignore[arg-type]
+        def fit() -> None: ...
+
+    assert str(caught.value) == (
+        'stage: expected a label such as train, got a function; write @measure("fit")'
+    )
+
+
+def test_a_misspelt_option_names_the_nearest() -> None:
+    """Among all options, not only those that are evaluated."""
+    with pytest.raises(e2e.PlanError, match=r"^reapet: no such option \(did you mean repeat\?\); allowed are "):
+        e2e.measure("x", reapet=3)
+
+
 def test_log_lands_in_the_epochs_frame(session: Any) -> None:  # noqa: ARG001
     """Also after an error in the middle of training."""
     with pytest.raises(ValueError, match="diverged"), e2e.measure("train"):  # noqa: PT012 - it logs first
