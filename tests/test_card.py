@@ -39,6 +39,30 @@ def test_the_text_says_stage_time_cpu_memory_and_why_no_energy() -> None:
     ]
 
 
+def test_a_share_of_cpu_needs_a_millisecond() -> None:
+    """Below it, the edges' own microseconds are most of it."""
+    short = {"wall_time_s": 2e-5, "cpu_time_s": 4e-5, "cpu_percent": 200.0}
+
+    assert "  CPU time   40 µs" in card.text([_record(readings=short)]).splitlines()
+
+
+def test_a_problem_names_its_key_once() -> None:
+    """The sentence of a wrong value begins with its key already."""
+    text = card.text([_record(missing={"loss": "loss: expected a number, got 'x'", "energy": "none here"})])
+
+    assert text.splitlines()[-2:] == ["  loss: expected a number, got 'x'", "  energy: none here"]
+
+
+def test_a_long_note_folds_behind_its_first_clause() -> None:
+    """One line on the page, the rest by a click; text has it all."""
+    why = f"no RAPL counters here; {'do this and that ' * 8}"
+    shown = [_record(missing={"energy": why})]
+
+    assert "<summary style=\"cursor:pointer\">energy: no RAPL counters here</summary>" in card.html(shown)
+    assert "<details" not in card.html([_record()])
+    assert f"  energy: {why}" in card.text(shown)
+
+
 def test_a_failed_trial_says_its_state_and_error() -> None:
     """What was measured so far stays on it."""
     lines = card.text([_record(state="failed", error="ValueError: no")]).splitlines()
