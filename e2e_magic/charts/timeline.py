@@ -97,12 +97,28 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         names = known | _of_each(known, found)
         here = [metric for metric in names if metric in found]
         if here:
-            lines = [line for metric in here for line in found.pop(metric)]
+            lines = _seen([line for metric in here for line in found.pop(metric)])
             made.append(Panel(title, style.unit_of(here[0], units), names, lines))
     for metric in sorted(found):
         word = style.words(metric)
         made.append(Panel(word, style.unit_of(metric, units), {metric: word}, found[metric]))
     return made
+
+
+def _seen(lines: list[Line]) -> list[Line]:
+    """Leave out the memory of a process with its children where it has none: it lies under its own."""
+    own = {line.trial: line for line in lines if line.metric == "rss_mib"}
+    return [
+        line
+        for line in lines
+        if line.metric != "tree_rss_mib" or line.trial not in own or not _same(line, own[line.trial])
+    ]
+
+
+def _same(line: Line, other: Line) -> bool:
+    return line.value.shape == other.value.shape and np.allclose(
+        line.value, other.value, rtol=0.002, atol=0, equal_nan=True
+    )
 
 
 def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
@@ -152,13 +168,17 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
     made: list[Axes] = []
     cell, tall = wide / columns, (high - _FOOT_PX) / rows
     for n, panel in enumerate(shown):
-        row, column = divmod(n, columns)
         ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
         _draw(ax, panel, cell - 50)
         lowest = n + columns >= len(shown)  # nothing stands below it
         style.dress(ax, x="time (s)" if lowest else "", y=f"{panel.title} ({panel.unit})".removesuffix(" ()"))
         style.plain_ticks(ax.yaxis, 3)
-        left = _ticks_px(ax)
+        made.append(ax)
+    # Panels that stand below each other begin at the same place, so that their times do too.
+    lefts = [max(map(_ticks_px, made[column::columns])) for column in range(min(columns, len(made)))]
+    for n, ax in enumerate(made):
+        row, column = divmod(n, columns)
+        left = lefts[column]
         ax.set_position(
             (
                 (column * cell + left) / wide,
@@ -170,8 +190,7 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
         # Read from left to right above the panel, the label takes no width from the curve.
         ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
         ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
-        ax.tick_params(axis="x", labelbottom=lowest)
-        made.append(ax)
+        ax.tick_params(axis="x", labelbottom=n + columns >= len(shown))
     made[0].set_xlim(low, top)
     style.plain_ticks(made[0].xaxis, 5)
     return made
