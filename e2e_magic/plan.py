@@ -99,7 +99,10 @@ class Plan:
             object.__setattr__(self, "metrics", tuple(self.metrics))
         unknown = [name for name in self.options if name not in REPORTED_OPTIONS]
         if unknown:
-            allowed = (*(f.name for f in fields(self) if f.name not in ("stage", "options")), *REPORTED_OPTIONS)
+            allowed = (
+                *(f.name for f in fields(self) if f.name not in ("stage", "options")),
+                *REPORTED_OPTIONS,
+            )
             raise PlanError(
                 f"{unknown[0]}: no such option{nearest(unknown[0], allowed)}; allowed are {', '.join(allowed)}"
             )

@@ -58,7 +58,7 @@ def test_a_long_note_folds_behind_its_first_clause() -> None:
     why = f"no RAPL counters here; {'do this and that ' * 8}"
     shown = [_record(missing={"energy": why})]
 
-    assert "<summary style=\"cursor:pointer\">energy: no RAPL counters here</summary>" in card.html(shown)
+    assert '<summary style="cursor:pointer">energy: no RAPL counters here</summary>' in card.html(shown)
     assert "<details" not in card.html([_record()])
     assert f"  energy: {why}" in card.text(shown)
 
@@ -126,6 +126,17 @@ def test_a_chart_that_fails_costs_itself_only(monkeypatch: pytest.MonkeyPatch) -
     assert html is not None
     assert "wall time" in html
     assert "the chart could not be drawn (RuntimeError: no ink)" in html
+
+
+def test_a_timeline_alone_is_a_picture_per_panel() -> None:
+    """They stand side by side, and below each other in a narrow window; beside other charts they are one."""
+    series = {name: Series.of([0, 1, 2], [1, 2, 3]) for name in ("cpu_percent_now", "rss_mib")}
+    alone = Result([_record(series=series)])
+    beside = Result([_record(series=series, reported={"confusion": [[1, 0], [0, 1]]})])
+
+    assert len(alone.images()) == 2
+    assert len(beside.images()) == 2
+    assert alone._repr_html_().count("width:330px") == 2  # type: ignore[union-attr]
 
 
 def test_curves_and_matrices_are_drawn() -> None:

@@ -152,7 +152,9 @@ def test_a_decorator_without_its_brackets_says_what_to_write() -> None:
 
 def test_a_misspelt_option_names_the_nearest() -> None:
     """Among all options, not only those that are evaluated."""
-    with pytest.raises(e2e.PlanError, match=r"^reapet: no such option \(did you mean repeat\?\); allowed are "):
+    with pytest.raises(
+        e2e.PlanError, match=r"^reapet: no such option \(did you mean repeat\?\); allowed are "
+    ):
         e2e.measure("x", reapet=3)
 
 

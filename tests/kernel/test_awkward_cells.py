@@ -60,14 +60,22 @@ CELLS: dict[str, list[str]] = {
     "form feed and tabs": ["if True:\n\tx = 1\n\tprint(x)"],
     "unicode": ["größe = 'ä€😀'\nprint(größe)\ngröße"],
     "input": ["input('name? ')"],
-    "in a thread": ["import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start()\nt.join()\ndel t"],
+    "in a thread": [
+        "import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start()\nt.join()\ndel t"
+    ],
     "annotated assignment": ["number: int = 3\nnumber"],
     "print without an end": ["print('no newline', end='')\n4"],
-    "clear output": ["from IPython.display import clear_output\nprint('gone')\nclear_output()\nprint('kept')"],
+    "clear output": [
+        "from IPython.display import clear_output\nprint('gone')\nclear_output()\nprint('kept')"
+    ],
     "a long value": ["list(range(3000))"],
     "many exceptions deep": ["def f(n):\n    return f(n - 1) if n else [][0]\nf(5)"],
-    "value that cannot be shown": ["class B:\n    def __repr__(self):\n        raise ValueError('no repr')\nB()"],
-    "exception that cannot be shown": ["class E(Exception):\n    def __str__(self):\n        raise ValueError('no str')\nraise E"],
+    "value that cannot be shown": [
+        "class B:\n    def __repr__(self):\n        raise ValueError('no repr')\nB()"
+    ],
+    "exception that cannot be shown": [
+        "class E(Exception):\n    def __str__(self):\n        raise ValueError('no str')\nraise E"
+    ],
     "stop iteration": ["next(iter([]))"],
     "async with": ["import asyncio\nasync with asyncio.timeout(9):\n    print('in time')"],
     "gather": ["import asyncio\nawait asyncio.gather(*(asyncio.sleep(0, n) for n in range(3)))"],
