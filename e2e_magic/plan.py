@@ -99,12 +99,11 @@ class Plan:
             object.__setattr__(self, "metrics", tuple(self.metrics))
         unknown = [name for name in self.options if name not in REPORTED_OPTIONS]
         if unknown:
-            allowed = (
-                *(f.name for f in fields(self) if f.name not in ("stage", "options")),
-                *REPORTED_OPTIONS,
-            )
+            own = [each.name for each in fields(self) if each.name not in ("stage", "options")]
+            allowed = (*own, *REPORTED_OPTIONS)
             raise PlanError(
-                f"{unknown[0]}: no such option{nearest(unknown[0], allowed)}; allowed are {', '.join(allowed)}"
+                f"{unknown[0]}: no such option{nearest(unknown[0], allowed)}; "
+                f"allowed are {', '.join(allowed)}"
             )
 
     def check_collectors(self, known: Collection[str]) -> None:

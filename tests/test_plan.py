@@ -36,7 +36,8 @@ from e2e_magic.plan import Plan, PlanError, Step
         (
             {"options": {"los": 1}},
             "los: no such option (did you mean loss?); allowed are metrics, repeat, warmup, interval, "
-            "target_accuracy, estimate_power, latency_duration, entries, loss, accuracy, confusion, classes, y_true, y_pred, latency",
+            "target_accuracy, estimate_power, latency_duration, entries, loss, accuracy, confusion, "
+            "classes, y_true, y_pred, latency",
         ),
     ],
 )

@@ -55,10 +55,8 @@ CELLS: dict[str, list[str]] = {
     "help of two": ["len??"],
     "bang in a loop": ["for n in range(2):\n    !echo $n {n + 1}"],
     "generator that is not run": ["(n for n in range(2)).send"],
-    "warning": ["import warnings\nwarnings.warn('careful')\n5"],
     "deleted name": ["y = 5", "del y\ny"],
     "form feed and tabs": ["if True:\n\tx = 1\n\tprint(x)"],
-    "unicode": ["größe = 'ä€😀'\nprint(größe)\ngröße"],
     "input": ["input('name? ')"],
     "in a thread": [
         "import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start()\nt.join()\ndel t"
