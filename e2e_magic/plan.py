@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -96,6 +96,8 @@ class Plan:
                 raise PlanError(f"metrics: expected names such as cpu,memory, got {self.metrics!r}")
             object.__setattr__(self, "metrics", names)
         elif self.metrics is not None:
+            if not isinstance(self.metrics, Iterable) or not all(isinstance(n, str) for n in self.metrics):
+                raise PlanError(f"metrics: expected names such as cpu,memory, got {self.metrics!r}")
             object.__setattr__(self, "metrics", tuple(self.metrics))
         unknown = [name for name in self.options if name not in REPORTED_OPTIONS]
         if unknown:
@@ -110,9 +112,10 @@ class Plan:
         """Raise `PlanError` unless every named collector is one of `known`."""
         for name in self.metrics or ():
             if name not in known:
-                allowed = ", ".join(sorted(set(known) - {"wall_time"}))
+                allowed = sorted(set(known) - {"wall_time"})
                 raise PlanError(
-                    f"metrics: there is no collector {name!r}{nearest(name, known)}; allowed are {allowed}"
+                    f"metrics: there is no collector {name!r}{nearest(name, allowed)}; "
+                    f"allowed are {', '.join(allowed)}"
                 )
 
     def steps(self) -> Iterator[Step]:

@@ -25,6 +25,7 @@ from e2e_magic.plan import Plan, Step
 from e2e_magic.record import Record, State, Value
 from e2e_magic.sampler import Recording, Sampler, SamplerLost, Samples, sampler
 
+_PACKAGE = __name__.partition(".")[0]
 Classes = Mapping[str, Callable[[], Collector] | Unavailable]
 
 
@@ -153,14 +154,15 @@ class Trial:
         }
         wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
         readings["overhead_s"] = max(self._clock() - self._began - wall_ns, 0) * 1e-9
+        state = _state(error)
         self.record = Record(
             run=self.identity.run,
             stage=self.plan.stage,
             trial=self.identity.trial,
             repeat=self.step.repeat,
-            state=_state(error),
+            state=state,
             started_at=self.started_at,
-            error=None if error is None else error_text(error),
+            error=None if error is None or state == "complete" else error_text(error),
             sweep=self.identity.sweep,
             params=self.identity.params,
             readings=readings,
@@ -314,7 +316,11 @@ def _has_entries(value: object) -> bool:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, MeasurementWarning, stacklevel=2)
+    """Warn at the line of the user's that led here, not at one of ours."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == _PACKAGE:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, MeasurementWarning, stacklevel=level)
 
 
 def _state(error: BaseException | None) -> State:

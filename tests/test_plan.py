@@ -32,6 +32,7 @@ from e2e_magic.plan import Plan, PlanError, Step
             "estimate_power: expected two numbers of watts IDLE_W,FULL_W with 0 <= idle <= full, "
             "such as 12,65, got '12'",
         ),
+        ({"metrics": 5}, "metrics: expected names such as cpu,memory, got 5"),
         ({"metrics": ","}, "metrics: expected names such as cpu,memory, got ','"),
         (
             {"options": {"los": 1}},
