@@ -179,11 +179,11 @@ def notes(records: Sequence[Record]) -> list[str]:
     if spread:
         said.append(spread)
     derived = derive(last)
-    said += [
-        why if why.startswith(f"{name}: ") else f"{name}: {why}"
-        for name, why in {**last.missing, **derived.missing}.items()
-        if not _no_news(name, why)
-    ]
+    reasons: dict[str, list[str]] = {}
+    for name, why in {**last.missing, **derived.missing}.items():
+        if not _no_news(name, why):
+            reasons.setdefault(why.removeprefix(f"{name}: "), []).append(name)
+    said += [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
     said += derived.problems
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):

@@ -69,6 +69,10 @@ class EventLog:
         _current.set(self)
         _open.append(self)
 
+    def begin(self) -> None:
+        """Count seconds from now: the wall clock of the trial has started, after all that was in its way."""
+        self._origin = self._clock()
+
     def close(self) -> Events:
         """Stop and hand over what was logged. Later calls by threads that still run are lost."""
         if self in _open:

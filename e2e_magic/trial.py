@@ -120,6 +120,7 @@ class Trial:
             # no other collector's cost is inside it; CPU time comes next.
             for collector in reversed(self._collectors):
                 self._guard(collector, "start", self._enter, collector)
+            self.events.begin()
         except BaseException:  # an interrupt here: the body will not run, so nothing may stay open
             self.events.close()
             for collector in reversed(self._entered):

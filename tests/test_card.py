@@ -53,6 +53,15 @@ def test_a_problem_names_its_key_once() -> None:
     assert text.splitlines()[-2:] == ["  loss: expected a number, got 'x'", "  energy: none here"]
 
 
+def test_one_reason_for_two_numbers_is_said_once() -> None:
+    """Both are named before it."""
+    text = card.text(
+        [_record(missing={"epochs_to_accuracy": "not reached", "time_to_accuracy_s": "not reached"})]
+    )
+
+    assert text.splitlines()[-1] == "  epochs_to_accuracy, time_to_accuracy_s: not reached"
+
+
 def test_a_long_note_folds_behind_its_first_clause() -> None:
     """One line on the page, the rest by a click; text has it all."""
     why = f"no RAPL counters here; {'do this and that ' * 8}"
