@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -26,7 +27,10 @@ LONGEST_TEXT = 300
 # Of a note, in the narrow window too: what fits into about one line.
 LONGEST_LINE = 120
 LEAST_SECONDS_FOR_SHARE = 0.001
+# A terminal breaks longer lines in the middle of a word, at its left edge.
+TEXT_WIDTH = 100
 
+_WHOLE: Any = {"break_long_words": False, "break_on_hyphens": False}
 _LINE = "rgba(128,128,128,.35)"
 _FAINT = "opacity:.72"
 _BADGES = {"failed": "#D55E00", "interrupted": "#A97B00"}
@@ -97,7 +101,8 @@ def text(records: Sequence[Record]) -> str:
     for figure in found:
         detail = f"  ({figure.detail})" if figure.detail else ""
         lines.append(f"  {figure.label:<{width}}  {figure.text}{detail}")
-    lines += [f"  {note}" for note in notes(records)]
+    for note in notes(records):
+        lines += textwrap.wrap(note, TEXT_WIDTH, initial_indent="  ", subsequent_indent="    ", **_WHOLE)
     return "\n".join(lines)
 
 

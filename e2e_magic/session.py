@@ -231,8 +231,8 @@ class Session:
             stored = all or self.archive.is_elsewhere(run, stage, since)
             chosen = self.archive.runs(run, everything=stored, since=since)
             if stage is not None:
-                found = self.archive.stream(run, stage, everything=stored, since=since, series=False)
-                measured = {record.run for record in found}
+                trials = self.archive.stream(run, stage, everything=stored, since=since, series=False)
+                measured = {record.run for record in trials}
                 chosen = [each for each in chosen if each.id in measured]
             return frames.runs(chosen, counts=self.archive.counts(everything=stored, since=since))
         if name == "results":
