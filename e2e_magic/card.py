@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -23,7 +24,13 @@ LEAST_SAMPLES_FOR_CHART = 3
 # Above this share of the median the spread is said, with what to do (contract, section 6).
 SPREAD_SAID = 0.10
 LONGEST_TEXT = 300
+# Of a note, in the narrow window too: what fits into about one line.
+LONGEST_LINE = 120
+LEAST_SECONDS_FOR_SHARE = 0.001
+# A terminal breaks longer lines in the middle of a word, at its left edge.
+TEXT_WIDTH = 100
 
+_WHOLE: Any = {"break_long_words": False, "break_on_hyphens": False}
 _LINE = "rgba(128,128,128,.35)"
 _FAINT = "opacity:.72"
 _BADGES = {"failed": "#D55E00", "interrupted": "#A97B00"}
@@ -85,10 +92,7 @@ def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes
             '<div style="display:flex;flex-wrap:wrap;align-items:flex-start;gap:.5em;margin-top:.5em">'
             f"{pictures}</div>"
         )
-    notes_html = "".join(
-        f'<div style="{_FAINT};font-size:.88em;margin-top:.35em;overflow-wrap:anywhere">{escape(note)}</div>'
-        for note in [*notes(records), *extra_notes]
-    )
+    notes_html = "".join(_note(note) for note in [*notes(records), *extra_notes])
     return (
         f'<div class="e2e-card" style="border:1px solid {_LINE};border-radius:6px;padding:.6em .9em;'
         "margin:.3em 0;max-width:720px;box-sizing:border-box;font-family:var(--jp-ui-font-family,system-ui,"
@@ -111,7 +115,8 @@ def text(records: Sequence[Record]) -> str:
     for figure in found:
         detail = f"  ({figure.detail})" if figure.detail else ""
         lines.append(f"  {figure.label:<{width}}  {figure.text}{detail}")
-    lines += [f"  {note}" for note in notes(records)]
+    for note in notes(records):
+        lines += textwrap.wrap(note, TEXT_WIDTH, initial_indent="  ", subsequent_indent="    ", **_WHOLE)
     return "\n".join(lines)
 
 
@@ -132,7 +137,9 @@ def figures(records: Sequence[Record]) -> list[Figure]:
     last = values[-1]
     shown = [_repeated("wall time", values, "wall_time_s", "s")]
     if "cpu_time_s" in last:
-        percent = f"{digits(_number(last, 'cpu_percent'))} %" if "cpu_percent" in last else ""
+        # Of the edges' own microseconds a very short cell would make a share that is none of its own.
+        sure = "cpu_percent" in last and _number(last, "wall_time_s") >= LEAST_SECONDS_FOR_SHARE
+        percent = f"{digits(_number(last, 'cpu_percent'))} %" if sure else ""
         shown.append(_repeated("CPU time", values, "cpu_time_s", "s", percent))
     if "peak_rss_mib" in last:
         delta = _number(last, "rss_delta_mib")
@@ -223,10 +230,10 @@ def notes(records: Sequence[Record]) -> list[str]:
     lacking: dict[str, list[str]] = {}
     for name, why in {**last.missing, **derived.missing}.items():
         if not _no_news(name, why):
-            lacking.setdefault(why, []).append(name)
+            lacking.setdefault(why.removeprefix(f"{name}: "), []).append(name)
     for why, names in lacking.items():
-        # What was handed over wrongly says its name itself.
-        itself = why.startswith((f"{names[0]}:", f"log({names[0]}="))
+        # What was logged wrongly says its name itself.
+        itself = why.startswith(f"log({names[0]}=")
         said.append(why if itself else f"{', '.join(names)}: {why}")
     said += derived.problems
     said += _doubts({**last.readings, **derived.values})
@@ -304,6 +311,18 @@ def _tile(figure: Figure) -> str:
     return (
         f'<div><div style="{_FAINT};font-size:.85em">{escape(figure.label)}</div>'
         f'<div style="font-variant-numeric:tabular-nums"><b>{escape(figure.text)}</b>{detail}</div></div>'
+    )
+
+
+def _note(note: str) -> str:
+    """Return a note as one line; what a long one goes on to say (mostly what to do) opens by a click."""
+    style = f"{_FAINT};font-size:.88em;margin-top:.35em;overflow-wrap:anywhere"
+    head, semicolon, rest = note.partition("; ")
+    if len(note) <= LONGEST_LINE or not semicolon:
+        return f'<div style="{style}">{escape(note)}</div>'
+    return (
+        f'<details style="{style}"><summary style="cursor:pointer">{escape(head)}</summary>'
+        f'<div style="margin-left:1.1em">{escape(rest)}</div></details>'
     )
 
 

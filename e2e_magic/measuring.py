@@ -115,6 +115,10 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
         latency_duration: float = 2.0,
         **options: Any,
     ) -> None:
+        if inspect.isroutine(stage) or inspect.isclass(stage):
+            raise PlanError(
+                f'stage: expected a label such as train, got a function; write @measure("{stage.__name__}")'
+            )
         self._plan = Plan(
             stage=stage,
             metrics=metrics,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 # Options that are evaluated after the code, in the order of the contract.
@@ -21,8 +21,9 @@ def nearest(word: str, allowed: Collection[str]) -> str:
     """Return `` (did you mean X?)`` for the most similar allowed word, or an empty text."""
     import difflib
 
-    close = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]}?)" if close else ""
+    folded = {name.casefold(): name for name in allowed}
+    close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.5)
+    return f" (did you mean {folded[close[0]]}?)" if close else ""
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -91,23 +92,30 @@ class Plan:
         if self.estimate_power is not None:
             object.__setattr__(self, "estimate_power", _power(self.estimate_power))
         if isinstance(self.metrics, str):
-            object.__setattr__(self, "metrics", split_names(self.metrics))
+            if not (names := split_names(self.metrics)):
+                raise PlanError(f"metrics: expected names such as cpu,memory, got {self.metrics!r}")
+            object.__setattr__(self, "metrics", names)
         elif self.metrics is not None:
+            if not isinstance(self.metrics, Iterable) or not all(isinstance(n, str) for n in self.metrics):
+                raise PlanError(f"metrics: expected names such as cpu,memory, got {self.metrics!r}")
             object.__setattr__(self, "metrics", tuple(self.metrics))
         unknown = [name for name in self.options if name not in REPORTED_OPTIONS]
         if unknown:
+            own = [each.name for each in fields(self) if each.name not in ("stage", "options")]
+            allowed = (*own, *REPORTED_OPTIONS)
             raise PlanError(
-                f"{unknown[0]}: no such option{nearest(unknown[0], REPORTED_OPTIONS)}; "
-                f"allowed are {', '.join(REPORTED_OPTIONS)}"
+                f"{unknown[0]}: no such option{nearest(unknown[0], allowed)}; "
+                f"allowed are {', '.join(allowed)}"
             )
 
     def check_collectors(self, known: Collection[str]) -> None:
         """Raise `PlanError` unless every named collector is one of `known`."""
         for name in self.metrics or ():
             if name not in known:
-                allowed = ", ".join(sorted(set(known) - {"wall_time"}))
+                allowed = sorted(set(known) - {"wall_time"})
                 raise PlanError(
-                    f"metrics: there is no collector {name!r}{nearest(name, known)}; allowed are {allowed}"
+                    f"metrics: there is no collector {name!r}{nearest(name, allowed)}; "
+                    f"allowed are {', '.join(allowed)}"
                 )
 
     def steps(self) -> Iterator[Step]:

@@ -6,7 +6,7 @@ import math
 
 # From the largest: the first unit whose size a number reaches is used.
 _TIME = ((3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
-_SIZE = ((1024.0, "GiB"), (1.0, "MiB"), (1 / 1024, "KiB"))
+_SIZE = ((1024.0, "GiB"), (1.0, "MiB"), (1 / 1024, "KiB"), (1 / 1024**2, "B"))
 _ENERGY = ((3.6e6, "kWh"), (1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"))
 _POWER = ((1e3, "kW"), (1.0, "W"), (1e-3, "mW"))
 _SCALES = {"s": _TIME, "MiB": _SIZE, "J": _ENERGY, "W": _POWER}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -159,33 +159,38 @@ class Result:
     def images(self) -> list[bytes]:
         """Draw what there is to show: nothing for a short cell, so that nothing heavy is loaded."""
         last = self.records[-1]
-        wanted: list[Callable[[], Figure]] = []
-        if max((len(series) for series in last.series.values()), default=0) >= card.LEAST_SAMPLES_FOR_CHART:
-            wanted.append(self._draw_timeline)
+        drawn: list[Figure] = []
         curves = [y for y in ("loss", "accuracy") if _is_curve(last, y)]
         if curves:
-            wanted.append(lambda: self._draw_learning(curves))
+            drawn.append(self._draw_learning(curves))
         if last.reported.get("confusion"):
-            wanted.append(self._draw_confusion)
+            drawn.append(self._draw_confusion())
         if last.reported.get("latency", {}).get("calls", 0) >= LEAST_CALLS_FOR_CHART:
-            wanted.append(self._draw_calls)
-        if not wanted:
+            drawn.append(self._draw_calls())
+        if max((len(series) for series in last.series.values()), default=0) >= card.LEAST_SAMPLES_FOR_CHART:
+            drawn = [*self._draw_timeline(alone=not drawn), *drawn]
+        if not drawn:
             return []
         from e2e_magic.charts.style import png
 
-        return [png(draw()) for draw in wanted]
+        return [png(figure) for figure in drawn]
 
-    def _draw_timeline(self) -> Figure:
+    def _draw_timeline(self, *, alone: bool) -> list[Figure]:
+        """Draw the samples: where nothing else is on the card a picture per panel, side by side."""
         from e2e_magic import charts, frames
+        from e2e_magic.charts.timeline import panels
 
         last = self.records[-1]
         moved = max(float(last.readings.get(name, 0.0)) for name in ("read_mib", "write_mib"))
         samples = frames.samples([last], self._names)
         if moved < LEAST_MOVED_MIB:
             samples = samples[~samples["metric"].isin(["read_mib_now", "write_mib_now"])]
+        if alone:
+            parts = [samples[samples["metric"].isin(list(panel.names))] for panel in panels(samples)]
+            return [_figure_of(charts.timeline(part, width_px=CHART_WIDTH_PX)) for part in parts or [samples]]
         # GPUs have four panels more: below each other they would be taller than a screen.
         columns = 2 if samples["metric"].str.startswith("gpu_").any() else 1
-        return _figure_of(charts.timeline(samples, width_px=columns * CHART_WIDTH_PX))
+        return [_figure_of(charts.timeline(samples, width_px=columns * CHART_WIDTH_PX))]
 
     def _draw_learning(self, curves: Sequence[str]) -> Figure:
         from e2e_magic import charts, frames

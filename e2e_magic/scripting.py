@@ -102,11 +102,15 @@ def confusions(
 def runs(
     *,
     run: str | None = None,
+    stage: str | None = None,
     all: bool = False,  # noqa: A002 - the user's word
     since: When | None = None,
 ) -> pd.DataFrame:
-    """Return a row per run with its environment and its number of trials; parameters as of `results`."""
-    return current().frame("runs", run=run, all=all, since=since)
+    """Return a row per run with its environment and its number of trials.
+
+    Parameters as of `results`; with `stage` the runs in which that stage was measured.
+    """
+    return current().frame("runs", run=run, stage=stage, all=all, since=since)
 
 
 def metrics() -> pd.DataFrame:

@@ -233,8 +233,12 @@ class Session:
         if name == "runs":
             if self.runs:
                 self._run_now(self.runs[-1].id)
-            chosen = self.archive.runs(run, everything=all, since=since)
-            stored = all or self.archive.is_elsewhere(run, since=since)
+            stored = all or self.archive.is_elsewhere(run, stage, since)
+            chosen = self.archive.runs(run, everything=stored, since=since)
+            if stage is not None:
+                trials = self.archive.stream(run, stage, everything=stored, since=since, series=False)
+                measured = {record.run for record in trials}
+                chosen = [each for each in chosen if each.id in measured]
             return frames.runs(chosen, counts=self.archive.counts(everything=stored, since=since))
         if name == "results":
             found = self.archive.blocks(run, stage, everything=all, since=since)

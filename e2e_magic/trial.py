@@ -131,9 +131,10 @@ class Trial:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for collector in reversed(self._entered):
+        for n, collector in enumerate(reversed(self._entered)):
             self._guard(collector, "stop", collector.__exit__, kind, error, trace)
-            self._end_sampling()  # right after wall time: the sampler answers while the others stop
+            if n > 0:  # right after wall time and CPU time: the sampler answers while the others stop
+                self._end_sampling()
         events = self.events.close()
         samples = self._stop_sampling()
         if self.step.warmup:
@@ -153,14 +154,15 @@ class Trial:
         }
         wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
         readings["overhead_s"] = max(self._clock() - self._began - wall_ns, 0) * 1e-9
+        state = _state(error)
         self.record = Record(
             run=self.identity.run,
             stage=self.plan.stage,
             trial=self.identity.trial,
             repeat=self.step.repeat,
-            state=_state(error),
+            state=state,
             started_at=self.started_at,
-            error=None if error is None else error_text(error),
+            error=None if error is None or state == "complete" else error_text(error),
             sweep=self.identity.sweep,
             params=self.identity.params,
             readings=readings,

@@ -68,6 +68,7 @@ def test_memory_answers_for_this_kernel(stored: Session) -> None:
     assert len(e2e.results(stage="train")) == 1
     assert len(e2e.results(run=stored.run.id)) == 1
     assert list(e2e.runs()["id"]) == [stored.run.id]
+    assert list(e2e.runs(stage="train")["id"]) == [stored.run.id]
 
 
 def test_all_is_the_store_and_this_kernel(stored: Session) -> None:
@@ -97,6 +98,7 @@ def test_what_this_kernel_does_not_have_is_looked_for_in_the_store(stored: Sessi
     assert sorted(e2e.results(since="7d")["run"]) == sorted(["yesterday", "yesterday", stored.run.name])
     assert list(e2e.runs(since="7d")["run"]) == ["yesterday", stored.run.name]
     assert list(e2e.runs(run="last year")["trials"]) == [1]
+    assert list(e2e.runs(stage="old stage")["run"]) == ["last year"]
     assert len(e2e.results(since=NOW + timedelta(hours=1))) == 0
     assert len(e2e.pipeline(run="yesterday")) == 1
 

@@ -40,6 +40,40 @@ def test_the_text_says_stage_time_cpu_memory_and_why_no_energy() -> None:
     ]
 
 
+def test_a_share_of_cpu_needs_a_millisecond() -> None:
+    """Below it, the edges' own microseconds are most of it."""
+    short = {"wall_time_s": 2e-5, "cpu_time_s": 4e-5, "cpu_percent": 200.0}
+
+    assert "  CPU time   40 µs" in card.text([_record(readings=short)]).splitlines()
+
+
+def test_a_problem_names_its_key_once() -> None:
+    """The sentence of a wrong value begins with its key already."""
+    text = card.text([_record(missing={"loss": "loss: expected a number, got 'x'", "energy": "none here"})])
+
+    assert text.splitlines()[-2:] == ["  loss: expected a number, got 'x'", "  energy: none here"]
+
+
+def test_one_reason_for_two_numbers_is_said_once() -> None:
+    """Both are named before it."""
+    text = card.text(
+        [_record(missing={"epochs_to_accuracy": "not reached", "time_to_accuracy_s": "not reached"})]
+    )
+
+    assert text.splitlines()[-1] == "  epochs_to_accuracy, time_to_accuracy_s: not reached"
+
+
+def test_a_long_note_folds_behind_its_first_clause() -> None:
+    """One line on the page, the rest by a click; text has it all."""
+    why = f"no RAPL counters here; {'do this and that ' * 8}"
+    shown = [_record(missing={"energy": why})]
+
+    assert '<summary style="cursor:pointer">energy: no RAPL counters here</summary>' in card.html(shown)
+    assert "<details" not in card.html([_record()])
+    assert " ".join(card.text(shown).split()).endswith(f"energy: {why}".strip())
+    assert max(map(len, card.text(shown).splitlines())) <= 100
+
+
 def test_a_failed_trial_says_its_state_and_error() -> None:
     """What was measured so far stays on it."""
     lines = card.text([_record(state="failed", error="ValueError: no")]).splitlines()
@@ -134,6 +168,17 @@ def test_a_chart_that_fails_costs_itself_only(monkeypatch: pytest.MonkeyPatch) -
     assert html is not None
     assert "wall time" in html
     assert "the chart could not be drawn (RuntimeError: no ink)" in html
+
+
+def test_a_timeline_alone_is_a_picture_per_panel() -> None:
+    """They stand side by side, and below each other in a narrow window; beside other charts they are one."""
+    series = {name: Series.of([0, 1, 2], [1, 2, 3]) for name in ("cpu_percent_now", "rss_mib")}
+    alone = Result([_record(series=series)])
+    beside = Result([_record(series=series, reported={"confusion": [[1, 0], [0, 1]]})])
+
+    assert len(alone.images()) == 2
+    assert len(beside.images()) == 2
+    assert alone._repr_html_().count("width:330px") == 2  # type: ignore[union-attr]
 
 
 def test_curves_and_matrices_are_drawn() -> None:

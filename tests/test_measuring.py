@@ -156,6 +156,55 @@ def test_what_runs_once_cannot_repeat() -> None:
     )
 
 
+def test_a_report_of_an_unknown_key_is_said() -> None:
+    """It costs nothing, and it is not lost in silence; the warning points at the user's own line."""
+    with pytest.warns(e2e.MeasurementWarning) as caught, e2e.measure("x") as trial:
+        trial.report(los=1.0, accuracy=0.5)
+
+    assert [str(warning.message) for warning in caught] == [
+        "x: los: there is no such key (did you mean loss?); there are loss, accuracy, num_entries, "
+        "confusion_matrix, confusion matrix, classes, TP, TN, FP, FN, 0_class, 1_class, recall, precision, "
+        "f1_score"
+    ]
+    assert caught[0].filename == __file__
+    assert trial.frame["accuracy"].item() == 0.5
+
+
+def test_a_closed_generator_has_no_error(session: Any) -> None:
+    """A consumer that has had enough is no failure."""
+
+    @e2e.measure("numbers")
+    def numbers() -> Any:
+        yield 1
+        yield 2
+
+    running = numbers()
+    next(running)
+    running.close()
+
+    assert [(record.state, record.error) for record in session.records] == [("complete", None)]
+
+
+def test_a_decorator_without_its_brackets_says_what_to_write() -> None:
+    """`@measure` alone would take the function for the label."""
+    with pytest.raises(e2e.PlanError) as caught:
+
+        @e2e.measure  # type: ignore[arg-type]
+        def fit() -> None: ...
+
+    assert str(caught.value) == (
+        'stage: expected a label such as train, got a function; write @measure("fit")'
+    )
+
+
+def test_a_misspelt_option_names_the_nearest() -> None:
+    """Among all options, not only those that are evaluated."""
+    with pytest.raises(
+        e2e.PlanError, match=r"^reapet: no such option \(did you mean repeat\?\); allowed are "
+    ):
+        e2e.measure("x", reapet=3)
+
+
 def test_log_lands_in_the_epochs_frame(session: Any) -> None:  # noqa: ARG001
     """Also after an error in the middle of training."""
     with pytest.raises(ValueError, match="diverged"), e2e.measure("train"):  # noqa: PT012 - it logs first

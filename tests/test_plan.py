@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -31,10 +32,13 @@ from e2e_magic.plan import Plan, PlanError, Step
             "estimate_power: expected two numbers of watts IDLE_W,FULL_W with 0 <= idle <= full, "
             "such as 12,65, got '12'",
         ),
+        ({"metrics": 5}, "metrics: expected names such as cpu,memory, got 5"),
+        ({"metrics": ","}, "metrics: expected names such as cpu,memory, got ','"),
         (
             {"options": {"los": 1}},
-            "los: no such option (did you mean loss?); "
-            "allowed are entries, loss, accuracy, confusion, classes, y_true, y_pred, latency",
+            "los: no such option (did you mean loss?); allowed are metrics, repeat, warmup, interval, "
+            "target_accuracy, estimate_power, latency_duration, entries, loss, accuracy, confusion, "
+            "classes, y_true, y_pred, latency",
         ),
     ],
 )
@@ -54,6 +58,13 @@ def test_an_unknown_collector_names_the_nearest() -> None:
     assert str(caught.value) == (
         "metrics: there is no collector 'memroy' (did you mean memory?); allowed are cpu, io, memory"
     )
+
+
+@pytest.mark.parametrize("written", ["CPU", "Cpu", "cpus"])
+def test_a_word_in_capitals_is_near(written: str) -> None:
+    """Capitals alone don't hide what was meant."""
+    with pytest.raises(PlanError, match=re.escape(f"no collector {written!r} (did you mean cpu?)")):
+        Plan(metrics=written).check_collectors(["wall_time", "cpu", "memory", "io"])
 
 
 def test_lists_of_collectors_are_text_or_sequences() -> None:

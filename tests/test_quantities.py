@@ -23,6 +23,7 @@ from e2e_magic.quantities import digits, quantity, signed
         (312.4, "MiB", "312 MiB"),
         (2048.0, "MiB", "2 GiB"),
         (0.5, "MiB", "512 KiB"),
+        (496 / 1024**2, "MiB", "496 B"),
         (98.04, "%", "98 %"),
         (12345.6, "entries/s", "12,346 entries/s"),
         (0.9999, "", "1"),

@@ -82,6 +82,26 @@ def test_wall_time_is_the_body_and_overhead_the_rest() -> None:
     assert (record.run, record.trial, record.stage, record.state) == ("run", 7, "s", "complete")
 
 
+def test_what_is_logged_is_timed_from_where_the_wall_time_begins() -> None:
+    """No collector's start is in the seconds of an epoch, so none is later than the trial's end."""
+    clock, kept = Clock(), []
+
+    class Slow(Base):
+        name = "slow"
+
+        def __enter__(self) -> Any:
+            clock.ns += 5_000_000_000
+            return self
+
+    with _trial({"slow": Slow}, clock, kept):
+        clock.ns += 2_000_000_000
+        log(loss=1.0)
+
+    [record] = kept
+    assert record.events.t_s[0] == pytest.approx(2.0, abs=1e-5)
+    assert record.events.t_s[0] <= float(record.readings["wall_time_s"])
+
+
 @pytest.mark.parametrize(
     ("error", "state", "text"),
     [

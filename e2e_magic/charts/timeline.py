@@ -96,7 +96,7 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         names = known | _of_each(known, found)
         here = [metric for metric in names if metric in found]
         if here:
-            lines = [line for metric in here for line in found.pop(metric)]
+            lines = _seen([line for metric in here for line in found.pop(metric)])
             if all(metric.startswith("estimated_") for metric in here):  # alone, no legend would say it
                 title = f"estimated {title}"  # noqa: PLW2901
             made.append(Panel(title, style.unit_of(here[0], units), names, lines))
@@ -104,6 +104,22 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         word = style.words(metric)
         made.append(Panel(word, style.unit_of(metric, units), {metric: word}, found[metric]))
     return made
+
+
+def _seen(lines: list[Line]) -> list[Line]:
+    """Leave out the memory of a process with its children where it has none: it lies under its own."""
+    own = {line.trial: line for line in lines if line.metric == "rss_mib"}
+    return [
+        line
+        for line in lines
+        if line.metric != "tree_rss_mib" or line.trial not in own or not _same(line, own[line.trial])
+    ]
+
+
+def _same(line: Line, other: Line) -> bool:
+    return line.value.shape == other.value.shape and np.allclose(
+        line.value, other.value, rtol=0.002, atol=0, equal_nan=True
+    )
 
 
 def _of_each(known: dict[str, str], found: dict[str, list[Line]]) -> dict[str, str]:

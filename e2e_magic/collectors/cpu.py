@@ -17,6 +17,9 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 
+_Own = tuple[float, float]
+
+
 class _Used(NamedTuple):
     """CPU seconds so far."""
 
@@ -69,13 +72,14 @@ class Cpu(Base):
         trace: TracebackType | None,
         /,
     ) -> None:
+        own = _own()
         # A child that the code forked may come out at this end too: its times began at its own birth.
         if os.getpid() != self._pid:
             self._why = (
                 "the code came to its end in a forked child, whose times don't go on from the parent's"
             )
             return
-        self._end = _used(self._start.living)
+        self._end = _used(self._start.living, own=own)
 
     def readings(self) -> Mapping[str, Value]:
         if self._end is None:
@@ -93,19 +97,32 @@ class Cpu(Base):
         return {metric.name: self._why for metric in self.metrics if not metric.curve}
 
 
-def _used(known: tuple[proc.Process, ...]) -> _Used:
+def _used(known: tuple[proc.Process, ...], *, own: _Own | None = None) -> _Used:
     living = tuple(proc.descendants(known).values())
-    if resource is not None:
-        # Of Linux's two halves only the sum is exact: it is split by where clock ticks fell.
-        own = resource.getrusage(resource.RUSAGE_SELF)
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        user, system, others_user, others_system = own.ru_utime, own.ru_stime, ended.ru_utime, ended.ru_stime
-    else:
-        user, system, others_user, others_system, _ = os.times()
+    ended_user, ended_system = _ended()
+    # At the start the process itself is read last, at the end first: finding the children is not its work.
+    user, system = own if own is not None else _own()
     return _Used(
         user,
         system,
-        others_user + sum(process.user_s for process in living),
-        others_system + sum(process.system_s for process in living),
+        ended_user + sum(process.user_s for process in living),
+        ended_system + sum(process.system_s for process in living),
         living,
     )
+
+
+def _own() -> _Own:
+    """Return the CPU seconds of this process, in its own code and in the system for it."""
+    if resource is None:
+        return os.times()[:2]
+    # Of Linux's two halves only the sum is exact: it is split by where clock ticks fell.
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime, own.ru_stime
+
+
+def _ended() -> _Own:
+    """Return those of the children that ended and were waited for."""
+    if resource is None:
+        return os.times()[2:4]
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime, ended.ru_stime

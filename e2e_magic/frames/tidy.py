@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ _ABSENT = "-"
 _LONGEST = 1000
 _LONGEST_IN_PAGE = 500
 _LONGEST_IN_TEXT = 80
+# A time or a short word with a hyphen, which a browser would break into a column of pieces.
+_BREAKABLE = re.compile(r"<td>(?=[^<]*[ -])([^<]{2,24})</td>")
 _SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 
 
@@ -102,6 +105,7 @@ class TidyFrame(pd.DataFrame):
         shown, half, footer = self._shown(_LONGEST_IN_PAGE)
         with pd.option_context("display.max_colwidth", None):  # a reason cut short is no reason
             table = shown.to_html(max_rows=half, border=0, notebook=True, show_dimensions=False)
+        table = _BREAKABLE.sub(r'<td style="white-space:nowrap">\1</td>', table)
         return f"{table}\n<p>{html.escape(footer)}</p>"
 
     def _shown(self, longest: int) -> tuple[pd.DataFrame, int | None, str]:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -51,6 +52,8 @@ class E2EMagics(Magics):
         self.session.notebook = lambda: str(
             shell.user_ns.get("__vsc_ipynb_file__") or shell.user_ns.get("__session__") or ""
         )
+        if hasattr(shell, "kernel"):
+            self.session.keeper.begin_in(_notebook_folder(shell))
         self.auto = Auto(shell, self.session)
         self.transformer: Callable[[list[str]], list[str]] | None = None
 
@@ -94,6 +97,12 @@ class E2EMagics(Magics):
             return words.act(line, self.session, self.auto, self.shell)
         except (ValueError, OSError, ImportError) as error:
             raise UsageError(legible_lines(str(error))) from None
+
+
+def _notebook_folder(shell: InteractiveShell) -> Path:
+    """Return where the notebook is: a cell before ours may have gone elsewhere."""
+    file = shell.user_ns.get("__vsc_ipynb_file__")
+    return Path(file).parent if file else Path(shell.starting_dir)
 
 
 def plan_of(options: argparse.Namespace) -> Plan:

@@ -88,14 +88,11 @@ def _rewrite(shell: InteractiveShell, line: str) -> list[str]:
     source = body
     try:
         source = shell.transform_cell(body)
-        tree = ast.parse(source)
+        waits = _is_async(ast.parse(source), shell.compile.flags)
         transformed.put(shell, body, source)
-    except SyntaxError:  # IPython itself shall meet it, and nothing runs
+    except SyntaxError:  # a stray `return` too: IPython itself shall meet it
         return source.splitlines(keepends=True)
-    # A word that is needed for it to be async is in nearly no cell: compile only those that have one.
-    if "await" in source or "async" in source:
-        return [f"{indent}await {stripped}"] if _is_async(tree) else [line]
-    return [line]
+    return [f"{indent}await {stripped}"] if waits else [line]
 
 
 def _awaits(statement: str) -> bool:
@@ -110,11 +107,11 @@ def _awaits(statement: str) -> bool:
     return False
 
 
-def _is_async(tree: ast.Module) -> bool:
-    try:
-        code: CodeType = compile(tree, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    except (SyntaxError, ValueError):
-        return False
+def _is_async(tree: ast.Module, flags: int = 0) -> bool:
+    """Tell whether code awaits at its top level; what can't be compiled is a `SyntaxError`."""
+    code: CodeType = compile(
+        tree, "<cell>", "exec", flags=flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+    )
     return bool(code.co_flags & 0x80)  # inspect.CO_COROUTINE
 
 

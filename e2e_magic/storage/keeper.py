@@ -53,6 +53,11 @@ class Keeper:
         self._folder = _here()
         self.unsaved: list[Record] = []
 
+    def begin_in(self, folder: Path) -> None:
+        """Keep the default file in this folder: a kernel's, which knows where its notebook is."""
+        if folder.is_dir():
+            self._folder = folder
+
     @property
     def address(self) -> str:
         """Where trials are kept, without a password; ``:memory:`` for nowhere."""

@@ -28,7 +28,7 @@ def test_a_live_card_appears_and_the_final_one_replaces_it(open_notebook: Callab
     assert live.count() == 0
     assert card.count() == 1
     assert "wall time" in card.inner_text()
-    assert card.locator("img").count() == 1
+    assert card.locator("img").count() == 2  # CPU and memory, side by side
     page.screenshot("final_card")
 
 

@@ -162,3 +162,19 @@ def test_names_never_cover_the_label(samples: Make) -> None:
 
     assert not names.overlaps(axes[1].yaxis.label.get_window_extent())
     assert names.y0 >= axes[1].transData.transform((0, 41))[1]
+
+
+def test_a_process_without_children_has_one_curve_of_memory(samples: Make) -> None:
+    """The two would lie upon each other, and a legend would explain what nobody can see."""
+    [memory] = timeline(samples(rss_mib=[100.0, 120.0, 90.0], tree_rss_mib=[100.0, 120.1, 90.0]))
+
+    assert len(memory.lines) == 1
+    assert memory.get_legend() is None
+
+
+def test_panels_below_each_other_begin_at_one_place(samples: Make) -> None:
+    """Whatever their numbers' width: one time axis serves both."""
+    cpu, memory = timeline(samples(cpu_percent_now=[1.0, 2.0], rss_mib=[10_000.0, 12_000.0]), width_px=330)
+
+    assert cpu.get_position().x0 == memory.get_position().x0
+    assert cpu.get_position().x1 == memory.get_position().x1

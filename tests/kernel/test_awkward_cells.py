@@ -40,6 +40,43 @@ CELLS: dict[str, list[str]] = {
     "syntax error": ["x = = 2"],
     "indentation error": ["if True:\nx = 1"],
     "unclosed bracket": ["print('never'\n"],
+    "return outside a function": ["x = 1\nreturn x"],
+    "break outside a loop": ["break"],
+    "await in a plain function": ["def f():\n    await g()"],
+    "global after use": ["def f():\n    x = 1\n    global x"],
+    "future import after code": ["x = 1\nfrom __future__ import annotations"],
+    "yield at the top": ["yield 1"],
+    "starred alone": ["a = [1]\n*a"],
+    "unknown magic": ["%no_such_magic at all"],
+    "unknown cell magic": ["%%no_such_magic\nx = 1"],
+    "backslash": ["x = 1 + \\\n    2\nx"],
+    "assigned by the walrus": ["(n := 5)"],
+    "None last": ["print('p')\nNone"],
+    "help of two": ["len??"],
+    "bang in a loop": ["for n in range(2):\n    !echo $n {n + 1}"],
+    "generator that is not run": ["(n for n in range(2)).send"],
+    "deleted name": ["y = 5", "del y\ny"],
+    "form feed and tabs": ["if True:\n\tx = 1\n\tprint(x)"],
+    "input": ["input('name? ')"],
+    "in a thread": [
+        "import threading\nt = threading.Thread(target=print, args=('from a thread',))\nt.start()\nt.join()\ndel t"
+    ],
+    "annotated assignment": ["number: int = 3\nnumber"],
+    "print without an end": ["print('no newline', end='')\n4"],
+    "clear output": [
+        "from IPython.display import clear_output\nprint('gone')\nclear_output()\nprint('kept')"
+    ],
+    "a long value": ["list(range(3000))"],
+    "many exceptions deep": ["def f(n):\n    return f(n - 1) if n else [][0]\nf(5)"],
+    "value that cannot be shown": [
+        "class B:\n    def __repr__(self):\n        raise ValueError('no repr')\nB()"
+    ],
+    "exception that cannot be shown": [
+        "class E(Exception):\n    def __str__(self):\n        raise ValueError('no str')\nraise E"
+    ],
+    "stop iteration": ["next(iter([]))"],
+    "async with": ["import asyncio\nasync with asyncio.timeout(9):\n    print('in time')"],
+    "gather": ["import asyncio\nawait asyncio.gather(*(asyncio.sleep(0, n) for n in range(3)))"],
     "sys.exit": ["import sys\nsys.exit(3)"],
     "raise SystemExit": ["raise SystemExit('bye')"],
     "keyboard interrupt": ["raise KeyboardInterrupt"],

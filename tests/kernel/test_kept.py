@@ -50,6 +50,15 @@ def test_trials_are_kept_beside_the_notebook(beside: Any, tmp_path: Path) -> Non
         assert [r.stage for r in store.records()] == ["train"]
 
 
+def test_a_directory_left_before_loading_changes_nothing(beside: Any, tmp_path: Path) -> None:
+    """Notebooks often begin with a step up to the project's root; their file stays beside them."""
+    beside.execute("os.makedirs('root'); os.chdir('root')\n%load_ext e2e_magic")
+    beside.execute("%%e2ebench train -q\n1")
+
+    assert (tmp_path / "e2ebench.db").exists()
+    assert list((tmp_path / "root").iterdir()) == []
+
+
 def test_a_killed_kernel_has_all_that_it_reported(beside: Any, tmp_path: Path) -> None:
     """SIGKILL somewhere in 50 trials: what was reported finished is in the file."""
     reported = tmp_path / "reported"

@@ -439,6 +439,11 @@ class TestSubcommands:
         for usage in ("run NAME [--description TEXT]", "export PATH [--frame NAME]", "auto on|off"):
             assert sum(line.startswith(f"  %e2e {usage} ") for line in lines) == 1
 
+    @pytest.mark.parametrize("word", ["help", "--help", "-h"])
+    def test_asked_for_help_it_lists_them_too(self, kernel: Any, word: str) -> None:
+        """As `%e2e` alone."""
+        assert kernel.execute(f"%e2e {word}").texts() == kernel.execute("%e2e").texts()
+
     def test_frames_are_returned(self, kernel: Any) -> None:
         """Each is a DataFrame, the value of its line, and can be assigned."""
         kernel.execute("%%e2ebench prepare -q -i 0.01\nimport time; time.sleep(0.05)\n{'loss': [2.0, 1.0]}")

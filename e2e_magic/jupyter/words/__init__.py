@@ -67,7 +67,7 @@ SUBCOMMANDS = {
 def act(text: str, session: Session, auto: Auto, shell: InteractiveShell) -> Any:
     """Do what a ``%e2e`` line says; its value is the line's value."""
     words = [word.text for word in split(text)]
-    if not words:
+    if not words or words[0] in ("help", "-h", "--help"):
         display({"text/plain": overview(), "text/html": _overview_html()}, raw=True)
         return None
     name, *rest = words

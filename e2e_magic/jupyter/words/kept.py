@@ -25,6 +25,7 @@ def runs(line: Line) -> Any:
     """List runs, give one another name, or delete one."""
     parser = Parser("%e2e runs", "Return runs as a DataFrame; rename or delete one.")
     parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
+    parser.add_argument("--stage", metavar="STAGE", help="only runs in which this stage was measured")
     add_store_options(parser)
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a run another name")
     parser.add_argument("--delete", metavar="RUN", help="delete a run, by name or id, and all its trials")
@@ -40,7 +41,8 @@ def runs(line: Line) -> Any:
         return None
     from e2e_magic.frames import TidyFrame
 
-    return TidyFrame.of(line.session.frame("runs", run=chosen.run, all=chosen.all, since=chosen.since))
+    where = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
+    return TidyFrame.of(line.session.frame("runs", **where))
 
 
 def _delete(line: Line, parser: Parser, name: str, *, sure: bool) -> None:
