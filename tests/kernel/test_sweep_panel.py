@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -48,6 +50,11 @@ def page(fresh_kernel: Any) -> Any:
 def done(page: Any) -> str:
     """Return the panel's numbers as text."""
     return str(page.widget("e2e-numbers").get("value", "")).replace("<b>", "").replace("</b>", "")
+
+
+def line(page: Any) -> str:
+    """Return the magic line that the panel stands for, without markup."""
+    return html.unescape(re.sub("<[^>]+>", "", page.widget("e2e-line").get("value", "")))
 
 
 def said(page: Any, expression: str) -> Any:
@@ -241,7 +248,7 @@ def test_a_panel_of_a_measured_cell(fresh_kernel: Any) -> None:
 
     page.set("e2e-add-name", value="size")
     page.press("e2e-add")
-    page.until(lambda: "%%e2esweep fit size=3 --metrics cpu" in page.widget("e2e-line")["value"])
+    page.until(lambda: "%%e2esweep fit size=3 --metrics cpu" in line(page))
     page.set("e2e-param-text", value="3, 30")
     page.until(lambda: "2 trials" in page.widget("e2e-count")["value"])
     page.press("e2e-run")

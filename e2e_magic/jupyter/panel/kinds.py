@@ -68,7 +68,9 @@ class _Logarithmic(Kind):
 
     def __init__(self, low: float, high: float, count: int | None, moved: Callable[[], None]) -> None:
         least, most = math.floor(math.log10(low) + 1e-9) - 1, math.ceil(math.log10(high) - 1e-9) + 1
-        place = {"base": 10, "min": least, "max": most, "step": 0.1, "readout_format": ".2e"}
+        # Plain numbers where they are short: 0.001 is read at once, the zeros of 0.00001 are counted.
+        written = ".3" if low >= 1e-3 and high < 1e6 else ".2e"
+        place = {"base": 10, "min": least, "max": most, "step": 0.1, "readout_format": written}
         self._low = widgets.FloatLogSlider(low, continuous_update=False, layout=_WIDE, **place)
         self._high = widgets.FloatLogSlider(high, continuous_update=False, layout=_WIDE, **place)
         self._low.add_class("e2e-param-from")
@@ -127,7 +129,7 @@ class _Linear(Kind):
             min=least,
             max=high + width,
             step=step,
-            readout_format=".4g",
+            readout_format=".4",
             continuous_update=False,
             layout={**_WIDE, "max_width": "620px"},
         )
@@ -184,11 +186,23 @@ class _Many(Kind):
             rows=min(len(texts), 6),
             layout={"flex": "1 1 auto", "width": "auto", "max_width": "420px"},
         )
-        self.widget = self._list
+        self._chosen = _small("")
+        self.widget = widgets.HBox(
+            [self._list, self._chosen], layout={"flex": "1 1 auto", "align_items": "center", "min_width": "0"}
+        )
+        self._tell()
         super().__init__((self._list,), moved)
+        self._list.observe(lambda _: self._tell(), "value")
 
     def expression(self) -> str:
         return f"[{', '.join(self._texts[n] for n in self._list.value)}]"
+
+    def _tell(self) -> None:
+        """Say how many are chosen, and how to choose: a plain click takes one alone."""
+        self._chosen.value = (
+            f'<div style="opacity:.75;line-height:1.4">{len(self._list.value)} of {len(self._texts)} chosen'
+            "<br>Ctrl-click: one more, one less</div>"
+        )
 
     def empty(self) -> bool:
         return not self._list.value

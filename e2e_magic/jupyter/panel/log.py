@@ -24,7 +24,7 @@ class TrialLog:
         self._new = False
 
     def hear(self, turn: Turn, kind: str, content: Any) -> None:
-        """Take what `Isolated.call` passes on."""
+        """Take what `Isolated.call` passes on, or an error with the lines of its traceback."""
         with self._lock:
             outputs = self._of(turn)
             if kind == "streams":
@@ -33,6 +33,10 @@ class TrialLog:
             elif kind == "display":
                 data, metadata = content
                 outputs.append({"output_type": "display_data", "data": data, "metadata": metadata})
+            elif kind == "error":
+                error, lines = content
+                words = {"ename": type(error).__name__, "evalue": str(error), "traceback": list(lines)}
+                outputs.append({"output_type": "error", **words})
             del outputs[1 : len(outputs) - MOST_OUTPUTS]  # its heading stays
             self._new = True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -17,8 +18,23 @@ from e2e_magic.schedule import Progress
 
 # The first drawing loads the fonts: it must not keep the second one away.
 _LONGEST_WAIT_S = 2.0
+# How high the trials' output gets: of prints some lines, of a plot all.
+_LOG_TEXT, _LOG_PICTURES = "150px", "340px"
 _ERROR = "color:var(--jp-error-color1,#d32f2f)"
 _COLOURS = {"running": "#0072B2", "done": "#009E73", "failed": "#D55E00"}
+
+
+# A page that wasn't loaded over HTTPS or from this machine has no clipboard: there the line is selected.
+_COPY = (
+    '<button class="e2e-copy" title="copy the line" style="font-size:11px;cursor:pointer;padding:0 6px;'
+    "border:1px solid rgba(128,128,128,.4);border-radius:3px;background:none;color:inherit;"
+    'line-height:1.6" onclick="'
+    "const code = this.closest('.e2e-panel').querySelector('.e2e-line code'), said = () => {"
+    " this.textContent = 'copied'; setTimeout(() => { this.textContent = 'copy' }, 1500) };"
+    " if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).then(said);"
+    " else { getSelection().selectAllChildren(code); document.execCommand('copy') && said() }"
+    '">copy</button>'
+)
 
 
 class SweepView:
@@ -64,7 +80,7 @@ class SweepView:
         )
         self._bar.add_class("e2e-progress")
         self._numbers = _html("e2e-numbers")
-        self._out = widgets.Output(layout={"max_height": "150px", "overflow": "auto"})
+        self._out = widgets.Output(layout={"max_height": _LOG_TEXT, "overflow": "auto"})
         self._out.add_class("e2e-output")
         self._log = widgets.Accordion(
             [self._out], titles=["prints and plots of the trials"], selected_index=None
@@ -91,7 +107,7 @@ class SweepView:
                 progress,
                 self._state,
                 self._log,
-                labelled("the same line", self._line),
+                labelled("the same line", self._line, widgets.HTML(_COPY)),
                 labelled("csv", saved),
                 self._exported,
             ],
@@ -133,7 +149,7 @@ class SweepView:
         """Show the line that the panel stands for, to copy: a click selects all of it."""
         self._line.value = (
             '<code style="user-select:all;-webkit-user-select:all;white-space:pre-wrap;'
-            f'overflow-wrap:anywhere;font-size:12px;line-height:1.5;display:block">{escape(text)}</code>'
+            f'overflow-wrap:anywhere;font-size:12px;line-height:1.5;display:block">{_unbroken(text)}</code>'
         )
 
     def complain(self, text: str) -> None:
@@ -178,6 +194,8 @@ class SweepView:
         outputs = log.taken()
         if outputs is None:
             return
+        pictures = any(output["output_type"] == "display_data" for output in outputs)
+        self._out.layout.max_height = _LOG_PICTURES if pictures else _LOG_TEXT
         self._out.outputs = outputs
         if outputs and self._log.layout.display == "none":
             self._log.layout.display = None
@@ -213,6 +231,15 @@ def _button(text: str, icon: str, tooltip: str, mark: str, style: str) -> Any:
     )
     made.add_class(mark)
     return made
+
+
+def _unbroken(text: str) -> str:
+    """Write a line as HTML that is broken between its words, not at the hyphens of ``--metrics``."""
+    return re.sub(
+        r"(?<!\S)--?[a-z][a-z-]*( [^- ]\S{0,40})?(?!\S)",
+        lambda option: f'<span style="white-space:nowrap">{option[0]}</span>',
+        escape(text),
+    )
 
 
 def _html(mark: str) -> Any:
