@@ -47,16 +47,13 @@ class _Shell(InteractiveShell):
 def style_of_kernel() -> dict[str, Any]:
     """Return the settings of matplotlib that were changed in this process, from `sys.modules` alone."""
     found: Any = sys.modules.get("matplotlib")
-    if found is None:
+    # While a thread imports it, it is there without them.
+    usual, now = getattr(found, "rcParamsDefault", None), getattr(found, "rcParams", None)
+    if usual is None or now is None:
         return {}
-    # The backend is this process's own; to ask for it would choose one.
-    usual = found.rcParamsDefault
-    return {
-        name: value
-        for name in found.rcParams
-        if not name.startswith(("backend", "interactive", "webagg", "toolbar"))
-        and (value := found.rcParams[name]) != usual.get(name)
-    }
+    # The backend is each process's own; to ask for it would choose one.
+    names = [name for name in now if not name.startswith(("backend", "interactive", "webagg", "toolbar"))]
+    return {name: now[name] for name in names if now[name] != usual.get(name)}
 
 
 def dress(style: Mapping[str, Any]) -> None:

@@ -60,6 +60,14 @@ def _row(*parts: Any) -> Any:
     )
 
 
+def _together(*parts: Any, wide: bool = False) -> Any:
+    """Return widgets that go to the next line of a narrow page together."""
+    return widgets.HBox(
+        list(parts),
+        layout={"align_items": "center", "flex": "1 1 150px" if wide else "0 0 auto", "min_width": "0"},
+    )
+
+
 _WIDE = {"flex": "1 1 150px", "width": "auto", "min_width": "120px", "max_width": "420px"}
 
 
@@ -76,9 +84,9 @@ class _Logarithmic(Kind):
         self._low.add_class("e2e-param-from")
         self._high.add_class("e2e-param-to")
         self._count = None if count is None else _count(count)
-        shown = [self._low, _small("to"), self._high]
+        shown = [self._low, _together(_small("to"), self._high, wide=True)]
         if self._count is not None:
-            shown += [_small("values"), self._count]
+            shown.append(_together(_small("values"), self._count))
         self.widget = _row(*shown)
         super().__init__((self._low, self._high, *(() if self._count is None else (self._count,))), moved)
 
@@ -135,7 +143,8 @@ class _Linear(Kind):
         )
         self._range.add_class("e2e-param-range")
         self._count = None if count is None else _count(count)
-        self.widget = _row(self._range, *(() if self._count is None else (_small("values"), self._count)))
+        values = () if self._count is None else (_together(_small("values"), self._count),)
+        self.widget = _row(self._range, *values)
         super().__init__((self._range, *(() if self._count is None else (self._count,))), moved)
 
     def expression(self) -> str:

@@ -89,10 +89,10 @@ class Settings:
         for part in self.parts:
             part.observe(lambda _: self._seen(changed), "value")
         self._show_engine()
-        drawn = (small(f"{options.search} trials"), self._trials) if self._drawn else ()
+        drawn = (beside(f"{options.search} trials", self._trials),) if self._drawn else ()
         self.rows = [
             labelled("measure", *self._collectors.values()),
-            labelled("repeats", self._repeat, *drawn, small("target"), self._target),
+            labelled("repeats", self._repeat, *drawn, beside("target", self._target)),
             labelled("run in", self._where, self._engine),
         ]
 
@@ -162,9 +162,10 @@ def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
     return found
 
 
-def small(text: str) -> Any:
-    """Return a quiet word between two widgets."""
-    return widgets.HTML(f'<span style="opacity:.75">{escape(text)}</span>', layout={"margin": "0 4px 0 12px"})
+def beside(text: str, part: Any) -> Any:
+    """Return a widget behind a quiet word, in the row of another."""
+    word = widgets.HTML(f'<span style="opacity:.75">{escape(text)}</span>', layout={"margin": "0 4px 0 12px"})
+    return widgets.HBox([word, part], layout={"align_items": "center", "flex": "0 0 auto"})
 
 
 def labelled(label: str, *parts: Any) -> Any:

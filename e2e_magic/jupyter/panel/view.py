@@ -12,14 +12,13 @@ from typing import Any
 import ipywidgets as widgets
 
 from e2e_magic.jupyter.panel.log import TrialLog
+from e2e_magic.jupyter.panel.printed import Printed
 from e2e_magic.jupyter.panel.settings import labelled
 from e2e_magic.quantities import quantity
 from e2e_magic.schedule import Progress
 
 # The first drawing loads the fonts: it must not keep the second one away.
 _LONGEST_WAIT_S = 2.0
-# How high the trials' output gets: of prints some lines, of a plot all.
-_LOG_TEXT, _LOG_PICTURES = "150px", "340px"
 _ERROR = "color:var(--jp-error-color1,#d32f2f)"
 _COLOURS = {"running": "#0072B2", "done": "#009E73", "failed": "#D55E00"}
 
@@ -80,12 +79,7 @@ class SweepView:
         )
         self._bar.add_class("e2e-progress")
         self._numbers = _html("e2e-numbers")
-        self._out = widgets.Output(layout={"max_height": _LOG_TEXT, "overflow": "auto"})
-        self._out.add_class("e2e-output")
-        self._log = widgets.Accordion(
-            [self._out], titles=["prints and plots of the trials"], selected_index=None
-        )
-        self._log.layout.display = "none"
+        self._printed = Printed()
         self._marked = ("", "")
         buttons = widgets.HBox(
             [self.run, self.stop, self.resume, self._count],
@@ -95,6 +89,8 @@ class SweepView:
             [self._bar, self._numbers], layout={"align_items": "center", "flex_flow": "row wrap"}
         )
         more = labelled("add", self.name, self.add)
+        self._line.layout = {"flex": "1 1 0", "min_width": "0"}
+        copied = widgets.HBox([self._line, widgets.HTML(_COPY)], layout={"flex": "1 1 0", "min_width": "0"})
         saved = widgets.HBox([self.path, self.export], layout={"align_items": "center", "flex": "1 1 260px"})
         self.box = widgets.VBox(
             [
@@ -106,8 +102,8 @@ class SweepView:
                 self._message,
                 progress,
                 self._state,
-                self._log,
-                labelled("the same line", self._line, widgets.HTML(_COPY)),
+                self._printed.widget,
+                labelled("the same line", copied),
                 labelled("csv", saved),
                 self._exported,
             ],
@@ -175,13 +171,18 @@ class SweepView:
         self._bar.max, self._bar.value = max(progress.total, 1), ended
         self._bar.style = {
             "bar_color": _COLOURS[
-                "failed" if progress.failed else "done" if ended == progress.total else "running"
+                "running"
+                if ended < progress.total
+                else "done"
+                if progress.failed < progress.total
+                else "failed"
             ]
         }
         parts = [f"<b>{ended:,}</b> of {progress.total:,} done"]
         if progress.skipped:
             parts.append(f"{progress.skipped:,} of them before")
-        parts.append(f"{progress.failed:,} failed")
+        failed = f"{progress.failed:,} failed"
+        parts.append(f'<b style="color:{_COLOURS["failed"]}">{failed}</b>' if progress.failed else failed)
         if interrupted:
             parts.append(f"{interrupted:,} interrupted")
         left = progress.left_s
@@ -191,17 +192,7 @@ class SweepView:
 
     def log(self, log: TrialLog) -> None:
         """Show what trials have printed since the last time."""
-        outputs = log.taken()
-        if outputs is None:
-            return
-        pictures = any(output["output_type"] == "display_data" for output in outputs)
-        self._out.layout.max_height = _LOG_PICTURES if pictures else _LOG_TEXT
-        self._out.outputs = outputs
-        if outputs and self._log.layout.display == "none":
-            self._log.layout.display = None
-            self._log.selected_index = 0
-        elif not outputs:
-            self._log.layout.display = "none"
+        self._printed.show(log)
 
 
 class Painter:
