@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e_magic.isolated import wire
+from e2e_magic.isolated.edited import edited_modules
 from e2e_magic.sampler.descendants import Descendants
 
 __all__ = ["Isolated", "IsolatedLost"]
@@ -80,6 +81,22 @@ class Isolated:
                 if self._process is not None:
                     self._process.close()
                 self._process = _Process(self._prepare)
+
+    def refresh(self) -> None:
+        """End a process that no longer is as one started now would be; the next call starts a new one.
+
+        It was started in another folder, with other environment variables or another ``sys.path``, or one of
+        the user's modules that it has loaded was edited since.
+        """
+        process = self._process
+        if process is None or not process.alive():
+            return
+        try:
+            old = process.surroundings != _surroundings() or bool(self.call(edited_modules))
+        except IsolatedLost:  # it ended meanwhile: there is none any more
+            return
+        if old:
+            self.kill()
 
     def call(self, function: Callable[..., Any], *args: Any, hear: Hear | None = None) -> Any:
         """Call a function there and return its value.
@@ -146,6 +163,7 @@ class _Process:
         self._closing = threading.Lock()
         self._closed = False
         self._pidfd: int | None = None
+        self.surroundings = _surroundings()
         try:
             self.pid = _launch(theirs.fileno(), life_theirs, raw_theirs)
             if hasattr(os, "pidfd_open"):
@@ -277,6 +295,15 @@ class _Process:
             os.close(self._raw)
             if self._pidfd is not None:
                 os.close(self._pidfd)
+
+
+def _surroundings() -> tuple[str, dict[str, str], list[str]]:
+    """Return what a new process takes over from this one."""
+    try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:  # it was deleted
+        folder = ""
+    return folder, dict(os.environ), list(sys.path)
 
 
 def _ready(timeout_ms: int | None, *descriptors: int) -> set[int]:

@@ -40,8 +40,10 @@ def _as_it_comes() -> Iterator[_Heard]:
     yield _Heard()
 
 
-def run_streamed(parcel: Parcel, ticket: Ticket) -> Outcome:
+def run_streamed(parcel: Parcel, ticket: Ticket, *, prelude: Callable[[], object] | None = None) -> Outcome:
     """Run one turn in the isolated process; what it prints is heard meanwhile."""
+    if prelude is not None:
+        prelude()
     return run_remotely(parcel, ticket, captured=_as_it_comes)
 
 
@@ -56,12 +58,22 @@ class IsolatedSweep:
         May be warm already; it is left warm, unless the sweep was stopped amid a trial.
     hear : callable
         ``(turn, kind, content)``: what a trial prints and displays, as `Isolated.call` says it.
+    prelude : callable, optional
+        Called there before each trial, outside of what is measured.
     """
 
-    def __init__(self, sweep: Sweep, isolated: Isolated, hear: Hear) -> None:
+    def __init__(
+        self,
+        sweep: Sweep,
+        isolated: Isolated,
+        hear: Hear,
+        *,
+        prelude: Callable[[], object] | None = None,
+    ) -> None:
         self._sweep = sweep
         self._isolated = isolated
         self._hear = hear
+        self._prelude = prelude
         self._idle = threading.Event()
         self._idle.set()
 
@@ -76,7 +88,8 @@ class IsolatedSweep:
             With `fail_fast`, the error of the first failed trial.
         """
         sweep = self._sweep
-        function = partial(run_streamed, pack(sweep.job, sweep.plan.space.names))
+        function = partial(run_streamed, pack(sweep.job, sweep.plan.space.names), prelude=self._prelude)
+        self._isolated.refresh()
         for turn in sweep.turns():
             before = len(sweep.records)
             self._one(turn, function)

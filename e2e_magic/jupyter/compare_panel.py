@@ -10,12 +10,11 @@ from html import escape
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import display
 
 from e2e_magic.analysing import compare
 from e2e_magic.comparing import PLOTS, Comparison
 from e2e_magic.jupyter.frontend import shows_widgets
-from e2e_magic.jupyter.static_output import StaticOutput
+from e2e_magic.jupyter.static_output import StaticOutput, show_widget
 from e2e_magic.legible import legible
 from e2e_magic.session import current
 
@@ -44,7 +43,7 @@ def show(
     if not shows_widgets(shell):
         return first
     panel = ComparePanel(shell, first, stage=stage, metric=metric, all=all)
-    display(panel.box)
+    show_widget(panel.box, "Panel of comparisons: run this cell to use it")
     panel.static.show(panel.bundle())
     return None
 

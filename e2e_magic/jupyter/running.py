@@ -136,6 +136,11 @@ def users_traceback(shell: InteractiveShell) -> Iterator[None]:
         raise
 
 
+def traceback_of(shell: InteractiveShell, error: BaseException) -> list[str]:
+    """Return the lines of an error's traceback as a cell shows them: the user's frames only."""
+    return _render(shell, error)
+
+
 def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
     trace = error.__traceback__
     below = trace

@@ -15,6 +15,11 @@ from IPython.display import display
 from e2e_magic.jupyter.frontend import request
 
 
+def show_widget(widget: Any, sentence: str) -> None:
+    """Show a widget; where the notebook is read without its kernel, the sentence stands there."""
+    display({**widget._repr_mimebundle_(), "text/plain": sentence}, raw=True)
+
+
 class StaticOutput:
     """One display of the cell that runs now.
 

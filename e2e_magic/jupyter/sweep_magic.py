@@ -60,7 +60,11 @@ def offered(shell: InteractiveShell, session: Session, options: argparse.Namespa
     from e2e_magic.jupyter.panel.opened import open_panel
 
     if options.parameters:  # what is wrong with the line is said as for any other
-        prepared(shell, options, cell)
+        plan, job = prepared(shell, options, cell)
+        try:
+            open_sweep(session, plan, job)
+        except PlanError as error:
+            raise UsageError(str(error)) from None
     open_panel(shell, session, Offer(options, cell))
     return True
 

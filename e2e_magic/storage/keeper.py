@@ -6,7 +6,6 @@ import atexit
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from e2e_magic.record import Record, Run
 from e2e_magic.storage.errors import StoreError
-from e2e_magic.trial import MeasurementWarning
+from e2e_magic.trial import warn_user
 
 if TYPE_CHECKING:
     from e2e_magic.storage.database import Store
@@ -102,7 +101,7 @@ class Keeper:
             fresh = None if address.strip() == NONE else self._opened(address)
             if fresh is not None:
                 try:
-                    self._write(fresh, _warn)
+                    self._write(fresh, warn_user)
                 except BaseException:
                     self.unsaved[:] = waiting
                     fresh.close()
@@ -131,7 +130,7 @@ class Keeper:
         """Write what waits, and tell whether nothing does any more; the first failure is said."""
         if not self.unsaved or not self.on or os.getpid() != self._pid:
             return not self.unsaved
-        say = warn or _warn
+        say = warn or warn_user
         began = self._clock()
         with self._lock:
             try:
@@ -266,7 +265,3 @@ def _here() -> Path | None:
         return Path.cwd()
     except OSError:  # the directory is gone
         return None
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, MeasurementWarning, stacklevel=3)

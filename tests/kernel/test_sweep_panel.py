@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import importlib.util
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -50,6 +52,17 @@ def done(page: Any) -> str:
     return str(page.widget("e2e-numbers").get("value", "")).replace("<b>", "").replace("</b>", "")
 
 
+def printed(page: Any) -> str:
+    """Return all that the page shows of what trials printed and displayed."""
+    slots = (s for s in page.states.values() if "e2e-trial-output" in s.get("_dom_classes", ()))
+    return str([slot.get("outputs") for slot in slots])
+
+
+def line(page: Any) -> str:
+    """Return the magic line that the panel stands for, without markup."""
+    return html.unescape(re.sub("<[^>]+>", "", page.widget("e2e-line").get("value", "")))
+
+
 def said(page: Any, expression: str) -> Any:
     """Return what an expression is in the kernel."""
     page.execute(f"import json as _json; print(_json.dumps({expression}))")
@@ -80,7 +93,7 @@ def test_stop_ends_a_trial_at_once(page: Any, fresh_kernel: Any) -> None:
     """Stop amid a trial takes effect within half a second; its row says interrupted, nothing else is lost."""
     page.press("e2e-run")
     page.press("e2e-run")  # a second press does no harm
-    page.until(lambda: "1 of 3 done" in done(page) and "n 2" in str(page.widget("e2e-output")))
+    page.until(lambda: "1 of 3 done" in done(page) and "n 2" in printed(page))
     assert said(page, "6 * 7") == 42
     page.drain(0.2)
     page.press("e2e-stop")
@@ -97,7 +110,7 @@ def test_stop_ends_a_trial_at_once(page: Any, fresh_kernel: Any) -> None:
 def test_resume_runs_what_is_missing(page: Any) -> None:
     """After Stop, Resume runs the interrupted trial again and those that had not begun, and no other."""
     page.press("e2e-run")
-    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    page.until(lambda: "n 2" in printed(page))
     page.press("e2e-stop")
     page.until(lambda: page.state == "interrupted")
     page.execute("pause = 0")
@@ -155,14 +168,14 @@ def test_on_workers_stop_ends_what_runs(page: Any) -> None:
     rows = said(page, "sorted((r.params['n'], r.state, r.concurrent) for r in e2e.session.current().records)")
 
     assert rows == [[1, "complete", True], [2, "interrupted", True], [3, "complete", True]]
-    assert "n 3" in str(page.widget("e2e-output"))
+    assert "n 3" in printed(page)
     assert said(page, "[p.pid for p in __import__('psutil').Process().children(recursive=True)]") == []
 
 
 def test_unload_ends_a_running_sweep(page: Any, fresh_kernel: Any) -> None:
     """%unload_ext amid a trial leaves no process and no thread; the rows stay."""
     page.press("e2e-run")
-    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    page.until(lambda: "n 2" in printed(page))
     assert of_kernel(fresh_kernel)
     page.execute("%unload_ext e2e_magic")
     left = said(page, "[t.name for t in __import__('threading').enumerate() if t.name.startswith('e2e')]")
@@ -193,7 +206,7 @@ def test_unload_ends_a_sweep_in_this_kernel(page: Any) -> None:
 def test_the_process_ends_with_the_kernel(page: Any, fresh_kernel: Any, how: str) -> None:
     """However the kernel ends amid a trial, its isolated process ends too."""
     page.press("e2e-run")
-    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    page.until(lambda: "n 2" in printed(page))
     [pid] = of_kernel(fresh_kernel)
     if how == "killed":
         os.kill(fresh_kernel.pid, signal.SIGKILL)
@@ -206,7 +219,7 @@ def test_the_process_ends_with_the_kernel(page: Any, fresh_kernel: Any, how: str
 def test_running_the_cell_again_replaces_the_panel(page: Any, fresh_kernel: Any) -> None:
     """The panel before it has no page to be seen on: what ran in it is ended."""
     page.press("e2e-run")
-    page.until(lambda: "n 2" in str(page.widget("e2e-output")))
+    page.until(lambda: "n 2" in printed(page))
     page.execute(SWEEP)
 
     assert page.state == "ready"
@@ -241,7 +254,7 @@ def test_a_panel_of_a_measured_cell(fresh_kernel: Any) -> None:
 
     page.set("e2e-add-name", value="size")
     page.press("e2e-add")
-    page.until(lambda: "%%e2esweep fit size=3 --metrics cpu" in page.widget("e2e-line")["value"])
+    page.until(lambda: "%%e2esweep fit size=3 --metrics cpu" in line(page))
     page.set("e2e-param-text", value="3, 30")
     page.until(lambda: "2 trials" in page.widget("e2e-count")["value"])
     page.press("e2e-run")

@@ -26,6 +26,9 @@ WIDTH_PX, HEIGHT_PX = 364, 230
 # Room for the axes' words, in px: left, right, bottom, top. Fitting the layout would take 60 ms.
 _LEFT, _RIGHT, _BOTTOM, _TOP = 68, 12, 44, 30
 _MOST_COLOURS = 6
+# Names below the horizontal axis: so many characters fit side by side; slanted, so many names, of such a
+# length, in so many px more.
+_CHARACTERS, _MOST_SLANTED, _LONGEST, _SLANTED = 48, 16, 16, 56
 _LOG_FROM = 30.0
 _MOST_POINTS = 1500
 _DOTS: dict[str, Any] = {
@@ -46,8 +49,9 @@ def by_parameter(ledger: Ledger, axes: Sequence[Axis]) -> Figure | None:
     if not points or not axes or ledger.goal.name is None:
         return None
     column, colours = ledger.column(axes[0].names), _coloured(ledger, axes[1:])
-    figure, ax = _framed(axes[0].name, style.label(ledger.goal.name))
     place, names = _places(column, axes[0])
+    slanted = names is not None and _too_long(axes[0], names)
+    figure, ax = _framed(axes[0].name, style.label(ledger.goal.name), below=_SLANTED if slanted else 0)
     groups: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for number, value in points:
         key = "" if colours is None else colours.texts[number]
@@ -58,7 +62,7 @@ def by_parameter(ledger: Ledger, axes: Sequence[Axis]) -> Figure | None:
         ax.plot(*zip(*_thinned(group, _MOST_POINTS // len(groups)), strict=True), color=colour, **_DOTS)
         handles.append(ax.plot(*zip(*_medians(group), strict=True), "-", color=colour, linewidth=1.6)[0])
     if names is not None:
-        style.name_ticks(ax.xaxis, list(range(len(names))), names, most=max(4, 44 // max(len(names), 1)))
+        _name(ax, names, slanted=slanted)
     elif axes[0].kind in ("geometric", "loguniform") and min(place.values()) > 0:
         ax.set_xscale("log")
         _plain_powers(ax.xaxis)
@@ -98,18 +102,42 @@ def empty() -> Figure:
     return _framed("x", "y")[0]
 
 
-def _framed(x: str, y: str) -> tuple[Figure, Axes]:
-    figure = style.figure(WIDTH_PX, HEIGHT_PX, fitted=False)
+def _framed(x: str, y: str, below: int = 0) -> tuple[Figure, Axes]:
+    """Return a figure and its axes, with some px more below them."""
+    height = HEIGHT_PX + below
+    figure = style.figure(WIDTH_PX, height, fitted=False)
     ax = figure.add_axes(
         (
             _LEFT / WIDTH_PX,
-            _BOTTOM / HEIGHT_PX,
+            (_BOTTOM + below) / height,
             1 - (_LEFT + _RIGHT) / WIDTH_PX,
-            1 - (_BOTTOM + _TOP) / HEIGHT_PX,
+            1 - (_BOTTOM + below + _TOP) / height,
         )
     )
     style.dress(ax, x=style.literal(x), y=y)
     return figure, ax
+
+
+def _too_long(axis: Axis, found: Sequence[str]) -> bool:
+    """Tell whether the names of all values, also of those to come, are too long to stand side by side."""
+    names = [text_of(value) for value in axis.values] or found
+    return len(names) * (max(map(len, names)) + 1) > _CHARACTERS
+
+
+def _name(ax: Axes, names: Sequence[str], *, slanted: bool) -> None:
+    """Put names below an axis; where they are long, slanted, and no more of them than can be read."""
+    every = max(1, -(-len(names) // (_MOST_SLANTED if slanted else len(names))))
+    places = list(range(0, len(names), every))
+    shown = [_middle_out(names[place]) for place in places]
+    style.name_ticks(ax.xaxis, places, shown)
+    if slanted:
+        for text in ax.get_xticklabels():
+            text.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
+
+
+def _middle_out(name: str) -> str:
+    """Shorten a name in its middle: those of a list often begin alike."""
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 8]}…{name[-7:]}"
 
 
 def _scale(ax: Axes, values: Sequence[float]) -> None:

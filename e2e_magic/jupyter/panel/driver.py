@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -17,8 +18,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from e2e_magic.isolated import Isolated
 from e2e_magic.isolated.sweeping import IsolatedSweep
 from e2e_magic.jupyter.panel.capture import captured, interruptible
-from e2e_magic.jupyter.panel.isolated_shell import PREPARE
+from e2e_magic.jupyter.panel.isolated_shell import PREPARE, dress, style_of_kernel
 from e2e_magic.jupyter.panel.settings import ISOLATED, KERNEL
+from e2e_magic.jupyter.running import traceback_of
 from e2e_magic.plan import PlanError
 from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Turn
@@ -80,7 +82,9 @@ class Driver:
             return
         trials: Iterator[Any]
         if where == ISOLATED:
-            self._running = IsolatedSweep(sweep, self.isolated, self._hear)
+            self._running = IsolatedSweep(
+                sweep, self.isolated, self._hear, prelude=partial(dress, style_of_kernel())
+            )
             trials = self._running.run()
         else:
             self._running = None
@@ -125,21 +129,35 @@ class Driver:
     async def _here(self, sweep: Sweep) -> None:
         """Run each trial on the main thread, the kernel's turn in between."""
         error: BaseException | None = None
-        trials = sweep.run()
+        turns = sweep.turns()
         try:
             while True:
                 await asyncio.sleep(BREATH_S)
+                turn = next(turns, None)
+                if turn is None:
+                    break
                 with captured(self._shell, self._take), interruptible():
-                    if next(trials, None) is None:
-                        break
+                    self._one(sweep, turn)
                 with interruptible():
                     self._between()
+                sweep.raise_failure()
         except asyncio.CancelledError:
             self._ended(KeyboardInterrupt())
             raise
         except BaseException as raised:  # an interrupt too: nothing may reach the kernel's loop
             error = raised
         self._ended(error)
+
+    def _one(self, sweep: Sweep, turn: Turn) -> None:
+        """Run one turn here; the traceback of a trial that fails is heard like what it prints."""
+        with sweep.here(turn):
+            try:
+                for trial in sweep.trials(turn):
+                    with trial:
+                        trial.value = sweep.job.call(turn.params)
+            except Exception as error:
+                self._take("error", (error, traceback_of(self._shell, error)))
+                raise
 
     def _take(self, kind: str, content: Any) -> None:
         if self._turn is not None:

@@ -7,8 +7,11 @@ it has no history, and shows no values.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.displaypub import DisplayPublisher
@@ -41,6 +44,33 @@ class _Shell(InteractiveShell):
     display_pub_class = _Publisher
 
 
+def style_of_kernel() -> dict[str, Any]:
+    """Return the settings of matplotlib that were changed in this process, from `sys.modules` alone."""
+    found: Any = sys.modules.get("matplotlib")
+    # While a thread imports it, it is there without them.
+    usual, now = getattr(found, "rcParamsDefault", None), getattr(found, "rcParams", None)
+    if usual is None or now is None:
+        return {}
+    # The backend is each process's own; to ask for it would choose one.
+    names = [name for name in now if not name.startswith(("backend", "interactive", "webagg", "toolbar"))]
+    return {name: now[name] for name in names if now[name] != usual.get(name)}
+
+
+def dress(style: Mapping[str, Any]) -> None:
+    """Let figures look as they do in the notebook."""
+    if style:
+        import matplotlib as mpl
+
+        mpl.rcParams.update(style)
+
+
+def _png(figure: Any) -> Any:
+    """Draw a figure as the notebook does; pyplot's inline backend replaces this once it is loaded."""
+    from IPython.core.pylabtools import print_figure
+
+    return print_figure(figure, base64=True)
+
+
 def prepare(mouth: Mouth) -> Callable[[], AbstractContextManager[None]]:
     """Make the shell and return what is entered around each trial."""
     config = Config()
@@ -48,6 +78,13 @@ def prepare(mouth: Mouth) -> Callable[[], AbstractContextManager[None]]:
     shell = _Shell.instance(config=config, colors="nocolor")
     publisher: Any = shell.display_pub
     publisher.mouth = mouth
+    # Whatever shows the kernel's figures (a window, a widget), from here only pictures reach the panel.
+    if find_spec("matplotlib_inline"):
+        os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    # A figure that pyplot doesn't know, too: by its name, so that matplotlib isn't loaded for those who
+    # don't draw.
+    formats: Any = shell.display_formatter
+    formats.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)
 
     @contextmanager
     def around() -> Iterator[None]:
@@ -55,6 +92,7 @@ def prepare(mouth: Mouth) -> Callable[[], AbstractContextManager[None]]:
             try:
                 yield
             finally:
-                shell.events.trigger("post_execute")  # matplotlib's inline backend shows its figures then
+                if "matplotlib.pyplot" in sys.modules:
+                    shell.events.trigger("post_execute")  # matplotlib's inline backend shows its figures then
 
     return around

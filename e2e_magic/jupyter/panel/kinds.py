@@ -60,6 +60,14 @@ def _row(*parts: Any) -> Any:
     )
 
 
+def _together(*parts: Any, wide: bool = False) -> Any:
+    """Return widgets that go to the next line of a narrow page together."""
+    return widgets.HBox(
+        list(parts),
+        layout={"align_items": "center", "flex": "1 1 150px" if wide else "0 0 auto", "min_width": "0"},
+    )
+
+
 _WIDE = {"flex": "1 1 150px", "width": "auto", "min_width": "120px", "max_width": "420px"}
 
 
@@ -68,15 +76,17 @@ class _Logarithmic(Kind):
 
     def __init__(self, low: float, high: float, count: int | None, moved: Callable[[], None]) -> None:
         least, most = math.floor(math.log10(low) + 1e-9) - 1, math.ceil(math.log10(high) - 1e-9) + 1
-        place = {"base": 10, "min": least, "max": most, "step": 0.1, "readout_format": ".2e"}
+        # Plain numbers where they are short: 0.001 is read at once, the zeros of 0.00001 are counted.
+        written = ".3" if low >= 1e-3 and high < 1e6 else ".2e"
+        place = {"base": 10, "min": least, "max": most, "step": 0.1, "readout_format": written}
         self._low = widgets.FloatLogSlider(low, continuous_update=False, layout=_WIDE, **place)
         self._high = widgets.FloatLogSlider(high, continuous_update=False, layout=_WIDE, **place)
         self._low.add_class("e2e-param-from")
         self._high.add_class("e2e-param-to")
         self._count = None if count is None else _count(count)
-        shown = [self._low, _small("to"), self._high]
+        shown = [self._low, _together(_small("to"), self._high, wide=True)]
         if self._count is not None:
-            shown += [_small("values"), self._count]
+            shown.append(_together(_small("values"), self._count))
         self.widget = _row(*shown)
         super().__init__((self._low, self._high, *(() if self._count is None else (self._count,))), moved)
 
@@ -127,13 +137,14 @@ class _Linear(Kind):
             min=least,
             max=high + width,
             step=step,
-            readout_format=".4g",
+            readout_format=".4",
             continuous_update=False,
             layout={**_WIDE, "max_width": "620px"},
         )
         self._range.add_class("e2e-param-range")
         self._count = None if count is None else _count(count)
-        self.widget = _row(self._range, *(() if self._count is None else (_small("values"), self._count)))
+        values = () if self._count is None else (_together(_small("values"), self._count),)
+        self.widget = _row(self._range, *values)
         super().__init__((self._range, *(() if self._count is None else (self._count,))), moved)
 
     def expression(self) -> str:
@@ -184,11 +195,23 @@ class _Many(Kind):
             rows=min(len(texts), 6),
             layout={"flex": "1 1 auto", "width": "auto", "max_width": "420px"},
         )
-        self.widget = self._list
+        self._chosen = _small("")
+        self.widget = widgets.HBox(
+            [self._list, self._chosen], layout={"flex": "1 1 auto", "align_items": "center", "min_width": "0"}
+        )
+        self._tell()
         super().__init__((self._list,), moved)
+        self._list.observe(lambda _: self._tell(), "value")
 
     def expression(self) -> str:
         return f"[{', '.join(self._texts[n] for n in self._list.value)}]"
+
+    def _tell(self) -> None:
+        """Say how many are chosen, and how to choose: a plain click takes one alone."""
+        self._chosen.value = (
+            f'<div style="opacity:.75;line-height:1.4">{len(self._list.value)} of {len(self._texts)} chosen'
+            "<br>Ctrl-click: one more, one less</div>"
+        )
 
     def empty(self) -> bool:
         return not self._list.value

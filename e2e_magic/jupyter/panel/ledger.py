@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -85,6 +86,10 @@ class Ledger:
             if record.state != "complete":
                 self._early.append(self.entries[-1])
             self.columns += [name for name in _COLUMNS if name in values and name not in self.columns]
+
+    def held(self) -> AbstractContextManager[object]:
+        """Let no trial come in meanwhile."""
+        return self._lock
 
     def aim(self, goal: Goal) -> None:
         """Rank all trials by another metric."""

@@ -6,7 +6,6 @@ import argparse
 import ast
 from dataclasses import dataclass
 
-from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.engines.free_names import cell_reads
@@ -37,12 +36,18 @@ class Offer:
 
     def names(self, shell: InteractiveShell) -> list[str]:
         """Return the names that may become parameters: the cell reads them, and plain data is there."""
-        try:
-            reads = cell_reads(ast.parse(shell.transform_cell(self.cell)))
-        except SyntaxError:
-            return []
         swept = " ".join(self.options.parameters)
-        return sorted(n for n in reads if f"{n}=" not in swept and value_of(n, shell))
+        return sorted(n for n in self._reads(shell) if f"{n}=" not in swept and value_of(n, shell))
+
+    def needs_kernel(self, shell: InteractiveShell) -> bool:
+        """Tell whether the cell uses a magic or ``!shell``: those are at home in the kernel alone."""
+        return "get_ipython" in self._reads(shell)
+
+    def _reads(self, shell: InteractiveShell) -> set[str]:
+        try:
+            return cell_reads(ast.parse(shell.transform_cell(self.cell)))
+        except SyntaxError:
+            return set()
 
 
 def value_of(name: str, shell: InteractiveShell) -> str:
@@ -97,10 +102,3 @@ def remembered(stage: str | None) -> Offer:
 def forget() -> None:
     """Keep no cell any more."""
     _cells.clear()
-
-
-def in_words(error: BaseException) -> str:
-    """Say an error in words, without a traceback."""
-    if isinstance(error, UsageError | ValueError | ImportError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"

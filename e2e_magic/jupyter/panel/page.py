@@ -36,13 +36,15 @@ def page(stage: str, ledger: Ledger, axes: Sequence[Axis], total: int) -> dict[s
     """
     if not len(ledger):
         return {"text/html": "", "text/plain": ""}
-    said = summary(stage, ledger, total)
+    pictures = "".join(_pictures(ledger, axes))
+    with ledger.held():  # trials may come meanwhile: what is said and the table are of one instant
+        said, rows, text = summary(stage, ledger, total), table(ledger), plain(stage, ledger, total)
     html = (
         f'<div class="e2e-sweep" style="{_FONT}"><div style="margin:.3em 0">{escape(said)}</div>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:.4em 1em">{"".join(_pictures(ledger, axes))}</div>'
-        f'<div style="overflow-x:auto;max-width:100%">{table(ledger)}</div></div>'
+        f'<div style="display:flex;flex-wrap:wrap;gap:.4em 1em">{pictures}</div>'
+        f'<div style="overflow-x:auto;max-width:100%">{rows}</div></div>'
     )
-    return {"text/html": html, "text/plain": plain(said, ledger)}
+    return {"text/html": html, "text/plain": text}
 
 
 def summary(stage: str, ledger: Ledger, total: int) -> str:
@@ -76,7 +78,7 @@ def table(ledger: Ledger) -> str:
     )
 
 
-def plain(said: str, ledger: Ledger) -> str:
+def plain(stage: str, ledger: Ledger, total: int) -> str:
     """Return the same as text, for a terminal."""
     shown = _shown(ledger)
     names, columns = _names(shown), _columns(ledger)
@@ -87,7 +89,7 @@ def plain(said: str, ledger: Ledger) -> str:
         lines.append([str(entry.record.trial), *texts, entry.record.state])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = ["  ".join(t.rjust(w) for t, w in zip(line, widths, strict=True)) for line in lines]
-    return "\n".join([said, *rows])
+    return "\n".join([summary(stage, ledger, total), *rows])
 
 
 def load_charts() -> None:

@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import display
 
 from e2e_magic.jobs import CellJob
 from e2e_magic.jupyter.panel.controls import Control
@@ -18,11 +17,12 @@ from e2e_magic.jupyter.panel.driver import Driver
 from e2e_magic.jupyter.panel.ledger import Ledger, within
 from e2e_magic.jupyter.panel.line import changed, magic_line
 from e2e_magic.jupyter.panel.log import TrialLog
-from e2e_magic.jupyter.panel.offer import Offer, in_words, value_of
+from e2e_magic.jupyter.panel.offer import Offer, value_of
 from e2e_magic.jupyter.panel.page import load_charts, page
 from e2e_magic.jupyter.panel.settings import KERNEL, Settings
 from e2e_magic.jupyter.panel.view import Painter, SweepView
-from e2e_magic.jupyter.static_output import StaticOutput
+from e2e_magic.jupyter.panel.wording import counted, in_words
+from e2e_magic.jupyter.static_output import StaticOutput, show_widget
 from e2e_magic.jupyter.sweep_arguments import sweep_parser, values_in
 from e2e_magic.jupyter.sweep_magic import prepared
 from e2e_magic.record import Record
@@ -77,7 +77,9 @@ class SweepPanel:
         self._quiet = threading.Event()
         self._quiet.set()
         self._pages = Painter(PAGE_EVERY_S)
-        self._settings = Settings(offer.options, list(declared_metrics()), self._changed)
+        self._settings = Settings(
+            offer.options, list(declared_metrics()), self._changed, here=offer.needs_kernel(shell)
+        )
         self._controls = [self._control(word) for word in offer.options.parameters]
         path = f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in offer.stage)}_trials.csv"
         self.view = SweepView(offer.stage, self._settings.rows, offer.names(shell), path)
@@ -99,7 +101,7 @@ class SweepPanel:
         # Loading what draws takes a second or two: done by the time that Run is pressed.
         self._loading = threading.Thread(target=load_charts, name="e2e-sweep-charts", daemon=True)
         self._loading.start()
-        display(self.view.box)
+        show_widget(self.view.box, f"Sweep panel of {self.offer.stage}: run this cell to use it")
         self._static.show({"text/html": "", "text/plain": ""})
 
     def run(self) -> None:
@@ -122,7 +124,8 @@ class SweepPanel:
     def export(self) -> None:
         """Write the trials to the file that the panel names."""
         try:
-            self.view.exported(f"{self._exported()}")
+            self.view.exported("writing ..")  # what writes may have to be imported first
+            self.view.exported(self._exported())
         except (ValueError, OSError, ImportError) as error:
             self.view.exported(f"export: {error}", wrong=True)
 
@@ -184,9 +187,8 @@ class SweepPanel:
             self.view.count("")
             self.view.enable(run=False, stop=False, resume=False)
             return
-        several = "s" if plan.total != 1 else ""
         self.view.complain("")
-        self.view.count(f"{plan.total:,} trial{several}: {plan.described()}")
+        self.view.count(counted(plan))
         self.view.line(self._line)
         self.view.enable(run=True, stop=False, resume=self._resumable(plan))
 
@@ -234,7 +236,7 @@ class SweepPanel:
                 self._before_run()
                 self._begin(sweep, resume=resume)
                 self._driver.start(sweep, self._settings.where)
-            except (UsageError, ValueError, ImportError, OSError) as error:
+            except Exception as error:  # whatever it is: the panel must not say that it runs
                 if self.running:
                     self._over(error)
                 else:
@@ -288,6 +290,11 @@ class SweepPanel:
                 self._static.update(self._page())
                 self._pages.done(began)
 
+    def _paint(self) -> None:
+        """Show the page as it stays."""
+        with self._painting:
+            self._static.update(self._page())
+
     def _page(self) -> dict[str, str]:
         if self._ledger is None:
             return {"text/html": "", "text/plain": ""}
@@ -302,6 +309,10 @@ class SweepPanel:
     def _over(self, error: BaseException | None) -> None:
         sweep, self.running = self._sweep, False
         self._quiet.set()
+        # After Stop the state is said at once, and else last: who reads "done" finds the whole result.
+        stopped = self._driver.stopping.is_set()
+        if sweep is not None and not stopped:
+            self._paint()
         for control in self._controls:
             control.lock(False)
         self._settings.lock(False)
@@ -313,9 +324,8 @@ class SweepPanel:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self.view.complain(in_words(error))
         self.view.enable(run=True, stop=False, resume=sweep is not None and self._resumable(sweep.plan))
-        if sweep is not None:
-            with self._painting:
-                self._static.update(self._page())
+        if sweep is not None and stopped:
+            self._paint()
 
     def _say_end(self, sweep: Sweep, error: BaseException | None) -> None:
         last = sweep.records[-1] if sweep.records else None

@@ -12,9 +12,14 @@ import ipywidgets as widgets
 from e2e_magic.collectors.base import Unavailable, refused, registered
 from e2e_magic.isolated import Isolated
 from e2e_magic.plan import split_names
+from e2e_magic.space.search import DEFAULT_TRIALS
 
 ISOLATED, KERNEL, ENGINE = "isolated", "kernel", "engine"
 _ANY = "loss, accuracy or time"
+_USUAL = (
+    "loss", "accuracy", "f1", "wall_time_s", "peak_rss_mib", "package_energy_j", "throughput_per_s",
+    "time_to_accuracy_s",
+)  # fmt: skip
 _TIP = {
     ISOLATED: "in a warm process of its own: Stop ends a trial at any instant",
     KERNEL: "on this kernel's main thread, with its live objects: Stop acts between two trials",
@@ -33,24 +38,38 @@ class Settings:
         The metrics that a sweep may be about.
     changed : callable
         Called after each change.
+    here : bool
+        Whether the cell can run in this kernel only.
     """
 
-    def __init__(self, options: argparse.Namespace, targets: list[str], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        options: argparse.Namespace,
+        targets: list[str],
+        changed: Callable[[], None],
+        *,
+        here: bool = False,
+    ) -> None:
         chosen = None if options.metrics is None else split_names(options.metrics)
         self._collectors = dict(_boxes(chosen))
         self._all = chosen is None
         self._repeat = widgets.BoundedIntText(options.repeat, min=1, max=10_000, layout={"width": "70px"})
         self._target = widgets.Dropdown(
-            options=[(_ANY, ""), *((name, name) for name in targets)],
+            options=[(_ANY, ""), *((name, name) for name in _usual_first(targets))],
             value=options.target if options.target in targets else "",
             layout={"width": "190px"},
         )
+        self._trials = widgets.BoundedIntText(
+            options.trials or DEFAULT_TRIALS, min=1, max=1_000_000, layout={"width": "80px"}
+        )
+        self._drawn = options.search != "grid"
+        self._told = options.trials is not None
         self._where = widgets.ToggleButtons(
             options=[("isolated", ISOLATED), ("this kernel", KERNEL), ("workers", ENGINE)],
             value=ENGINE
             if options.engine != "kernel"
             else ISOLATED
-            if Isolated.available() is None
+            if Isolated.available() is None and not here
             else KERNEL,
             tooltips=list(_TIP.values()),
             style={"button_width": "100px"},
@@ -62,17 +81,18 @@ class Settings:
             layout={"width": "150px"},
         )
         self.parts = [
-            self._repeat, self._target, self._where, self._engine,
+            self._repeat, self._target, self._where, self._engine, self._trials,
             *(box for box in self._collectors.values() if not box.disabled),
         ]  # fmt: skip
-        for part, name in zip(self.parts, ("repeat", "target", "where", "engine"), strict=False):
+        for part, name in zip(self.parts, ("repeat", "target", "where", "engine", "trials"), strict=False):
             part.add_class(f"e2e-{name}")
         for part in self.parts:
             part.observe(lambda _: self._seen(changed), "value")
         self._show_engine()
+        drawn = (beside(f"{options.search} trials", self._trials),) if self._drawn else ()
         self.rows = [
             labelled("measure", *self._collectors.values()),
-            labelled("repeats", self._repeat, small("target"), self._target),
+            labelled("repeats", self._repeat, *drawn, beside("target", self._target)),
             labelled("run in", self._where, self._engine),
         ]
 
@@ -91,7 +111,13 @@ class Settings:
             "repeat": self._repeat.value,
             "target": self._target.value or None,
             "engine": self._engine.value.strip() if self.where == ENGINE else "kernel",
+            **({"trials": self._told_trials()} if self._drawn else {}),
         }
+
+    def _told_trials(self) -> int | None:
+        """Return the number of trials; None where it is the usual one and nobody said so."""
+        self._told = self._told or self._trials.value != DEFAULT_TRIALS
+        return int(self._trials.value) if self._told else None
 
     def lock(self, locked: bool) -> None:
         """Let nothing be changed while a sweep runs."""
@@ -104,6 +130,12 @@ class Settings:
 
     def _show_engine(self) -> None:
         self._engine.layout.display = None if self.where == ENGINE else "none"
+
+
+def _usual_first(targets: list[str]) -> list[str]:
+    """Put first what most sweeps are about; what is no number can't be a target."""
+    usual = [name for name in _USUAL if name in targets]
+    return usual + [name for name in targets if name not in usual and not name.endswith("_source")]
 
 
 def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
@@ -130,9 +162,10 @@ def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
     return found
 
 
-def small(text: str) -> Any:
-    """Return a quiet word between two widgets."""
-    return widgets.HTML(f'<span style="opacity:.75">{escape(text)}</span>', layout={"margin": "0 4px 0 12px"})
+def beside(text: str, part: Any) -> Any:
+    """Return a widget behind a quiet word, in the row of another."""
+    word = widgets.HTML(f'<span style="opacity:.75">{escape(text)}</span>', layout={"margin": "0 4px 0 12px"})
+    return widgets.HBox([word, part], layout={"align_items": "center", "flex": "0 0 auto"})
 
 
 def labelled(label: str, *parts: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from e2e_magic.jupyter.panel.log import TrialLog
+from e2e_magic.jupyter.panel.printed import Printed
 from e2e_magic.jupyter.panel.settings import labelled
 from e2e_magic.quantities import quantity
 from e2e_magic.schedule import Progress
@@ -19,6 +21,19 @@ from e2e_magic.schedule import Progress
 _LONGEST_WAIT_S = 2.0
 _ERROR = "color:var(--jp-error-color1,#d32f2f)"
 _COLOURS = {"running": "#0072B2", "done": "#009E73", "failed": "#D55E00"}
+
+
+# A page that wasn't loaded over HTTPS or from this machine has no clipboard: there the line is selected.
+_COPY = (
+    '<button class="e2e-copy" title="copy the line" style="font-size:11px;cursor:pointer;padding:0 6px;'
+    "border:1px solid rgba(128,128,128,.4);border-radius:3px;background:none;color:inherit;"
+    'line-height:1.6" onclick="'
+    "const code = this.closest('.e2e-panel').querySelector('.e2e-line code'), said = () => {"
+    " this.textContent = 'copied'; setTimeout(() => { this.textContent = 'copy' }, 1500) };"
+    " if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).then(said);"
+    " else { getSelection().selectAllChildren(code); document.execCommand('copy') && said() }"
+    '">copy</button>'
+)
 
 
 class SweepView:
@@ -64,12 +79,7 @@ class SweepView:
         )
         self._bar.add_class("e2e-progress")
         self._numbers = _html("e2e-numbers")
-        self._out = widgets.Output(layout={"max_height": "150px", "overflow": "auto"})
-        self._out.add_class("e2e-output")
-        self._log = widgets.Accordion(
-            [self._out], titles=["prints and plots of the trials"], selected_index=None
-        )
-        self._log.layout.display = "none"
+        self._printed = Printed()
         self._marked = ("", "")
         buttons = widgets.HBox(
             [self.run, self.stop, self.resume, self._count],
@@ -79,6 +89,8 @@ class SweepView:
             [self._bar, self._numbers], layout={"align_items": "center", "flex_flow": "row wrap"}
         )
         more = labelled("add", self.name, self.add)
+        self._line.layout = {"flex": "1 1 0", "min_width": "0"}
+        copied = widgets.HBox([self._line, widgets.HTML(_COPY)], layout={"flex": "1 1 0", "min_width": "0"})
         saved = widgets.HBox([self.path, self.export], layout={"align_items": "center", "flex": "1 1 260px"})
         self.box = widgets.VBox(
             [
@@ -90,8 +102,8 @@ class SweepView:
                 self._message,
                 progress,
                 self._state,
-                self._log,
-                labelled("the same line", self._line),
+                self._printed.widget,
+                labelled("the same line", copied),
                 labelled("csv", saved),
                 self._exported,
             ],
@@ -133,7 +145,7 @@ class SweepView:
         """Show the line that the panel stands for, to copy: a click selects all of it."""
         self._line.value = (
             '<code style="user-select:all;-webkit-user-select:all;white-space:pre-wrap;'
-            f'overflow-wrap:anywhere;font-size:12px;line-height:1.5;display:block">{escape(text)}</code>'
+            f'overflow-wrap:anywhere;font-size:12px;line-height:1.5;display:block">{_unbroken(text)}</code>'
         )
 
     def complain(self, text: str) -> None:
@@ -159,13 +171,18 @@ class SweepView:
         self._bar.max, self._bar.value = max(progress.total, 1), ended
         self._bar.style = {
             "bar_color": _COLOURS[
-                "failed" if progress.failed else "done" if ended == progress.total else "running"
+                "running"
+                if ended < progress.total
+                else "done"
+                if progress.failed < progress.total
+                else "failed"
             ]
         }
         parts = [f"<b>{ended:,}</b> of {progress.total:,} done"]
         if progress.skipped:
             parts.append(f"{progress.skipped:,} of them before")
-        parts.append(f"{progress.failed:,} failed")
+        failed = f"{progress.failed:,} failed"
+        parts.append(f'<b style="color:{_COLOURS["failed"]}">{failed}</b>' if progress.failed else failed)
         if interrupted:
             parts.append(f"{interrupted:,} interrupted")
         left = progress.left_s
@@ -175,15 +192,7 @@ class SweepView:
 
     def log(self, log: TrialLog) -> None:
         """Show what trials have printed since the last time."""
-        outputs = log.taken()
-        if outputs is None:
-            return
-        self._out.outputs = outputs
-        if outputs and self._log.layout.display == "none":
-            self._log.layout.display = None
-            self._log.selected_index = 0
-        elif not outputs:
-            self._log.layout.display = "none"
+        self._printed.show(log)
 
 
 class Painter:
@@ -213,6 +222,15 @@ def _button(text: str, icon: str, tooltip: str, mark: str, style: str) -> Any:
     )
     made.add_class(mark)
     return made
+
+
+def _unbroken(text: str) -> str:
+    """Write a line as HTML that is broken between its words, not at the hyphens of ``--metrics``."""
+    return re.sub(
+        r"(?<!\S)--?[a-z][a-z-]*( [^- ]\S{0,40})?(?!\S)",
+        lambda option: f'<span style="white-space:nowrap">{option[0]}</span>',
+        escape(text),
+    )
 
 
 def _html(mark: str) -> Any:
