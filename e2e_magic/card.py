@@ -203,7 +203,7 @@ def notes(records: Sequence[Record]) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for name, why in {**last.missing, **derived.missing}.items():
         if not _no_news(name, why):
-            reasons.setdefault(why, []).append(name)
+            reasons.setdefault(why.removeprefix(f"{name}: "), []).append(name)
     said += [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
     said += derived.problems
     said += _doubts({**last.readings, **derived.values})
