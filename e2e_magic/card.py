@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -38,6 +38,7 @@ _COSTS = (
     ("gpu_peak_memory_mib", "GPU memory", "MiB"),
     ("gpu_time_s", "GPU time", "s"),
 )
+_COUNTED = ("package_energy_j", "psys_energy_j", "dram_energy_j")
 # Below this many steps of its counter, an energy may be off by a fifth.
 _STEPS = 5
 _RAPL_STEP_S, _NVML_STEP_S = 0.001, 0.1
@@ -213,26 +214,28 @@ def notes(records: Sequence[Record]) -> list[str]:
     return [_short(note) for note in said]
 
 
-def _doubts(last: Mapping[str, Any]) -> Iterator[str]:
+def _doubts(last: Mapping[str, Any]) -> list[str]:
     """Say what an energy is worth where that is not much."""
     wall_s = _number(last, "wall_time_s")
-    counted = any(f"{part}_energy_j" in last for part in ("package", "psys", "dram"))
-    if counted and wall_s < _STEPS * _RAPL_STEP_S:
-        yield (
-            f"energy: {quantity(wall_s, 's')} is short for a counter that steps about every millisecond: "
-            "it is rough. Measure more work at once"
+    took = quantity(wall_s, "s")
+    said = []
+    if any(name in last for name in _COUNTED) and wall_s < _STEPS * _RAPL_STEP_S:
+        said.append(
+            f"energy: {took} is short for a counter that steps about every millisecond: it is rough. "
+            "Measure more work at once"
         )
     by_counter = "gpu_energy_j" in last and "energy by counter" in str(last.get("gpu_source", ""))
     if by_counter and wall_s < _STEPS * _NVML_STEP_S:
-        yield (
-            f"GPU energy: {quantity(wall_s, 's')} is short for a counter that steps every 20 to 100 ms: "
-            "it is rough. Measure more work at once"
+        said.append(
+            f"GPU energy: {took} is short for a counter that steps every 20 to 100 ms: it is rough. "
+            "Measure more work at once"
         )
     if _number(last, "net_energy_j") < 0:
-        yield (
+        said.append(
             "net energy is below 0: the machine took less than while its idle power was measured. "
             "Measure that again while nothing else runs: %e2e baseline"
         )
+    return said
 
 
 def _no_news(name: str, why: str) -> bool:

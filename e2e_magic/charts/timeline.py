@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,6 +92,7 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         metric, who = str(key[0]), dict(zip(keys, key[1:], strict=True))
         line = Line(metric, " · ".join(str(who[o]) for o in owners), tuple(key[1:]), *thin(t, value, bins))
         found.setdefault(metric, []).append(line)
+    _leave_one_memory(found)
     made = []
     for title, known in _PANELS.items():
         names = known | _of_each(known, found)
@@ -104,22 +106,24 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
     return made
 
 
-def _of_each(known: dict[str, str], found: dict[str, list[Line]]) -> dict[str, str]:
-    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them.
-
-    Of memory only this process's is drawn for each, where the driver tells it: both would be a thicket.
-    """
+def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
+    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them."""
     names = {}
     for metric in sorted(found):
         one = _ONE_GPU.match(metric)
         if one and (whole := f"gpu_{one['what']}") in known:
-            if f"gpu_{one['number']}_process_{one['what']}" in found:
-                del found[metric]
-                continue
             names[metric] = f"GPU {one['number']}"
             if known[whole].startswith("GPU"):
                 names[whole] = "hottest" if whole == "gpu_temperature_c" else "all GPUs"
     return names
+
+
+def _leave_one_memory(found: dict[str, list[Line]]) -> None:
+    """Of each GPU's memory leave this process's, where the driver tells it: both would be a thicket."""
+    for metric in list(found):
+        one = _ONE_GPU.match(metric)
+        if one and f"gpu_{one['number']}_process_{one['what']}" in found:
+            del found[metric]
 
 
 def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: float = 640) -> list[Axes]:
