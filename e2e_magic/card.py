@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from e2e_magic import provenance
 from e2e_magic.derived import derive
 from e2e_magic.quantities import digits, quantity, signed
 from e2e_magic.record import Record
@@ -45,9 +46,6 @@ _COSTS = (
     ("gpu_peak_memory_mib", "GPU memory", "MiB"),
     ("gpu_time_s", "GPU time", "s"),
 )
-# Below this many steps of its counter, an energy may be off by a fifth.
-_STEPS = 5
-_RAPL_STEP_S, _NVML_STEP_S = 0.001, 0.1
 # What is so on most machines, or follows from another reason: `%e2e metrics` says it, the card need not.
 _NO_NEWS = ("torch is not in use", "no NVIDIA driver on this machine", "no energy was measured")
 
@@ -153,26 +151,10 @@ def figures(records: Sequence[Record]) -> list[Figure]:
         shown.append(Figure("read / written", " / ".join(quantity(mib, "MiB") for mib in moved)))
     for name, label, unit in _COSTS:
         if any(name in row for row in values):
-            shown.append(_repeated(label, values, name, unit, _source(name, last)))
+            shown.append(_repeated(label, values, name, unit, provenance.source(name, last)))
     if "estimated_energy_j" in last:
         shown.append(Figure("energy", quantity(_number(last, "estimated_energy_j"), "J"), "estimate"))
     return shown + _gains(records[-1], values)
-
-
-def _source(name: str, last: Mapping[str, Any]) -> str:
-    """Say where a joule or a byte of a GPU comes from."""
-    if name in ("package_energy_j", "psys_energy_j"):
-        return "RAPL, whole machine"
-    if name == "dram_energy_j":
-        return "RAPL"
-    if name == "net_energy_j":
-        return "above idle"
-    told = str(last.get("gpu_source", "")).split(", ")
-    if name == "gpu_energy_j":
-        return next((f"NVML {part.removeprefix('energy by ')}" for part in told if "energy by" in part), "")
-    if name == "gpu_peak_memory_mib":
-        return next((part.removeprefix("memory of ") for part in told if "memory of" in part), "")
-    return ""
 
 
 def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
@@ -236,33 +218,11 @@ def notes(records: Sequence[Record]) -> list[str]:
         itself = why.startswith(f"log({names[0]}=")
         said.append(why if itself else f"{', '.join(names)}: {why}")
     said += derived.problems
-    said += _doubts({**last.readings, **derived.values})
+    said += provenance.doubts({**last.readings, **derived.values}, last.reported)
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
         said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
     return [_short(note) for note in said]
-
-
-def _doubts(last: Mapping[str, Any]) -> Iterator[str]:
-    """Say what an energy is worth where that is not much."""
-    wall_s = _number(last, "wall_time_s")
-    counted = any(f"{part}_energy_j" in last for part in ("package", "psys", "dram"))
-    if counted and wall_s < _STEPS * _RAPL_STEP_S:
-        yield (
-            f"energy: {quantity(wall_s, 's')} is short for a counter that steps about every millisecond: "
-            "it is rough. Measure more work at once"
-        )
-    by_counter = "gpu_energy_j" in last and "energy by counter" in str(last.get("gpu_source", ""))
-    if by_counter and wall_s < _STEPS * _NVML_STEP_S:
-        yield (
-            f"GPU energy: {quantity(wall_s, 's')} is short for a counter that steps every 20 to 100 ms: "
-            "it is rough. Measure more work at once"
-        )
-    if _number(last, "net_energy_j") < 0:
-        yield (
-            "net energy is below 0: the machine took less than while its idle power was measured. "
-            "Measure that again while nothing else runs: %e2e baseline"
-        )
 
 
 def _no_news(name: str, why: str) -> bool:

@@ -114,7 +114,10 @@ def runs(
 
 
 def metrics() -> pd.DataFrame:
-    """Return what this machine can measure and from what source, and what it can't and why."""
+    """Return what this machine can measure and from what source, and what it can't and why.
+
+    ``attrs["summary"]`` says in words what can't be measured and what to do, each reason once.
+    """
     return current().frame("metrics")
 
 

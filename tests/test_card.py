@@ -261,6 +261,22 @@ def test_a_net_energy_below_0_is_explained() -> None:
     )
 
 
+def test_a_net_energy_of_a_machine_that_was_not_idle_says_so() -> None:
+    """What the other programs took meanwhile was counted as idling."""
+    for busy, said in ((99.4, True), (9.0, False), (None, False)):
+        idle = {"baseline_power": {"package_w": 1.0, "busy_percent": busy}}
+        record = _record(missing={}, readings={"wall_time_s": 2.0, "package_energy_j": 9.0}, reported=idle)
+
+        assert (
+            card.notes([record])
+            == [
+                "net energy is too low: the machine was 99 % busy while its idle power was measured. "
+                "Measure that again while nothing else runs: %e2e baseline"
+            ]
+            * said
+        )
+
+
 def test_one_reason_for_several_numbers_is_said_once() -> None:
     """And what only follows from it is not said at all."""
     record = _record(

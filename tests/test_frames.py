@@ -653,6 +653,19 @@ class TestTidyFrame:
         assert short["wall_time_s"].tolist() == ["1.23", "-"]
         assert short["started_at"][0] == "2026-08-01 12:00:01Z"
 
+    def test_a_reason_of_many_rows_is_brief_in_a_page_too(self) -> None:
+        """The line above the table says it whole; the frame holds it whole."""
+        why = "only root may read " + "x" * 300
+        entries = [frames.CatalogEntry(Metric(n, "J", "energy"), "energy", False, "", why) for n in "ab"]
+        made = frames.TidyFrame.of(frames.metrics(entries))
+        page = made._repr_html_()
+
+        assert page is not None
+        assert f"{why[:79]}…" in page
+        assert "x" * 100 not in page
+        assert made["why"].tolist() == [why, why]
+        assert made.attrs["summary"] == f"energy: {why}"
+
     def test_text_says_how_much_is_hidden(self) -> None:
         """The text form ends with the size, and the count of columns that hold nothing."""
         made = self.frame()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,14 +92,13 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
         metric, who = str(key[0]), dict(zip(keys, key[1:], strict=True))
         line = Line(metric, " · ".join(str(who[o]) for o in owners), tuple(key[1:]), *thin(t, value, bins))
         found.setdefault(metric, []).append(line)
+    _leave_one_memory(found)
     made = []
     for title, known in _PANELS.items():
         names = known | _of_each(known, found)
         here = [metric for metric in names if metric in found]
         if here:
             lines = _seen([line for metric in here for line in found.pop(metric)])
-            if all(metric.startswith("estimated_") for metric in here):  # alone, no legend would say it
-                title = f"estimated {title}"  # noqa: PLW2901
             made.append(Panel(title, style.unit_of(here[0], units), names, lines))
     for metric in sorted(found):
         word = style.words(metric)
@@ -122,22 +122,24 @@ def _same(line: Line, other: Line) -> bool:
     )
 
 
-def _of_each(known: dict[str, str], found: dict[str, list[Line]]) -> dict[str, str]:
-    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them.
-
-    Of memory only this process's is drawn for each, where the driver tells it: both would be a thicket.
-    """
+def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
+    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them."""
     names = {}
     for metric in sorted(found):
         one = _ONE_GPU.match(metric)
         if one and (whole := f"gpu_{one['what']}") in known:
-            if f"gpu_{one['number']}_process_{one['what']}" in found:
-                del found[metric]
-                continue
             names[metric] = f"GPU {one['number']}"
             if known[whole].startswith("GPU"):
                 names[whole] = "hottest" if whole == "gpu_temperature_c" else "all GPUs"
     return names
+
+
+def _leave_one_memory(found: dict[str, list[Line]]) -> None:
+    """Of each GPU's memory leave this process's, where the driver tells it: both would be a thicket."""
+    for metric in list(found):
+        one = _ONE_GPU.match(metric)
+        if one and f"gpu_{one['number']}_process_{one['what']}" in found:
+            del found[metric]
 
 
 def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: float = 640) -> list[Axes]:
@@ -179,17 +181,14 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
         ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
         _draw(ax, panel, cell - 50)
         lowest = n + columns >= len(shown)  # nothing stands below it
-        style.dress(ax, x="time (s)" if lowest else "", y=f"{panel.title} ({panel.unit})".removesuffix(" ()"))
+        style.dress(ax, x="time (s)" if lowest else "", y=_label(panel))
         style.plain_ticks(ax.yaxis, 3)
-        # Read from left to right above the panel, the label takes no width from the curve.
-        ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
-        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
-        ax.tick_params(axis="x", labelbottom=lowest)
         made.append(ax)
+    # Panels that stand below each other begin at the same place, so that their times do too.
+    lefts = [max(map(_ticks_px, made[column::columns])) for column in range(min(columns, len(made)))]
     for n, ax in enumerate(made):
         row, column = divmod(n, columns)
-        # The panels of a column share their instants: those above each other are equally wide.
-        left = max(_ticks_px(one) for one in made[column::columns])
+        left = lefts[column]
         ax.set_position(
             (
                 (column * cell + left) / wide,
@@ -198,9 +197,19 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
                 (tall - 46) / high,
             )
         )
+        # Read from left to right above the panel, the label takes no width from the curve.
+        ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
+        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
+        ax.tick_params(axis="x", labelbottom=n + columns >= len(shown))
     made[0].set_xlim(low, top)
     style.plain_ticks(made[0].xaxis, 5)
     return made
+
+
+def _label(panel: Panel) -> str:
+    # Alone, an estimate has no legend that would say what it is.
+    guessed = all(line.metric.startswith("estimated_") for line in panel.lines)
+    return f"{'estimated ' if guessed else ''}{panel.title} ({panel.unit})".removesuffix(" ()")
 
 
 def _draw(ax: Axes, panel: Panel, width_px: float) -> None:

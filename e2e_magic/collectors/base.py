@@ -84,6 +84,9 @@ class Probe:
     args : tuple of str
         For ``counter`` the paths of more counters of the same range, which are added; for ``nvml`` the
         quantity (``percent memory process_memory power temperature``) and the GPUs' UUIDs.
+    step_s : float
+        For ``counter``, how often it moves: a rate is told over 20 of its steps at least, however short
+        the interval between samples is.
     """
 
     metric: str
@@ -92,6 +95,7 @@ class Probe:
     scale: float = 1.0
     wrap: float = 0.0
     args: tuple[str, ...] = ()
+    step_s: float = 0.0
 
 
 @runtime_checkable

@@ -16,6 +16,8 @@ from e2e_magic.collectors.powercap import Zone
 from e2e_magic.collectors.rapl_sensor import RaplSensor
 from e2e_magic.record import Metric, Series, Value
 
+# How often the processor moves a counter.
+STEP_S = 0.001
 # More than any socket draws: a trial in which a counter may have gone round more than once at this
 # power needs the sampler's word on how often it did.
 MOST_W = 1000.0
@@ -90,6 +92,7 @@ class Energy(Base):
                 scale=1e-6,
                 wrap=counters.wrap_uj,
                 args=tuple(zone.file for zone in counters.sampled[1:]),
+                step_s=STEP_S,
             )
             for kind, counters in self._counters.items()
         )

@@ -19,6 +19,8 @@ _LONGEST_IN_PAGE = 500
 _LONGEST_IN_TEXT = 80
 # A time or a short word with a hyphen, which a browser would break into a column of pieces.
 _BREAKABLE = re.compile(r"<td>(?=[^<]*[ -])([^<]{2,24})</td>")
+# `%e2e metrics` says these whole above its table: many rows have the same.
+_SAID_ABOVE = ("why", "what_to_do")
 _SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 
 
@@ -38,15 +40,17 @@ def _filled(frame: pd.DataFrame) -> list[int]:
 def _spelled(frame: pd.DataFrame, positions: list[int], longest: int) -> pd.DataFrame:
     names = [str(name) for name in frame.columns]
     cells = {
-        n: [
-            legible(text, _LONGEST if names[n] in _SENTENCES else longest)
-            for text in _spell(frame.iloc[:, n])
-        ]
-        for n in positions
+        n: [legible(text, _most(names[n], longest)) for text in _spell(frame.iloc[:, n])] for n in positions
     }
     made = pd.DataFrame(cells, index=frame.index, dtype=object)
     made.columns = frame.columns[positions]
     return made
+
+
+def _most(name: str, longest: int) -> int:
+    if name in _SENTENCES:
+        return _LONGEST
+    return min(longest, _LONGEST_IN_TEXT) if name in _SAID_ABOVE else longest
 
 
 def _spell(column: pd.Series[Any]) -> list[str]:

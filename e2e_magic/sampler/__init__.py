@@ -174,7 +174,8 @@ class Sampler:
         if twice:
             raise ValueError(f"each probe needs its own metric, but {twice[0]!r} has two: leave one out")
         plain = tuple(
-            (p.metric, p.kind, p.path, float(p.scale), float(p.wrap), tuple(p.args)) for p in probes
+            (p.metric, p.kind, p.path, float(p.scale), float(p.wrap), tuple(p.args), float(p.step_s))
+            for p in probes
         )
         self._check_owner()
         try:

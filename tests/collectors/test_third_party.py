@@ -17,6 +17,7 @@ import pytest
 
 from e2e_magic.collectors import base
 from e2e_magic.collectors.base import BUILT_IN
+from e2e_magic.record import Metric
 from tests.contracts import CollectorContract
 
 EXAMPLE = Path(__file__).parent / "third_party"
@@ -188,3 +189,26 @@ def test_the_whole_set_costs_little_together() -> None:
     )
 
     assert best < 400
+
+
+def test_a_collector_that_fails_to_be_made_costs_its_own_rows_of_metrics(
+    session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`%e2e metrics` says what it raised, and lists all others."""
+    from e2e_magic import session as module
+
+    class Broken(base.Base):
+        name = "broken"
+        metrics = (Metric("noise_db", "dB", "room"),)
+
+        def __init__(self) -> None:
+            raise RuntimeError("no microphone")
+
+    known = base.registered()
+    monkeypatch.setattr(module, "registered", lambda **_: {**known, "broken": Broken})
+
+    frame = session.frame("metrics").set_index("metric")
+
+    assert frame.loc["noise_db", "why"] == "it fails (RuntimeError: no microphone)"
+    assert frame.loc["noise_db", "what_to_do"] == "leave it out with --metrics"
+    assert frame.loc["wall_time_s", "available"]

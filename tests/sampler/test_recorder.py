@@ -91,6 +91,23 @@ def test_a_counter_adds_up_over_wraps(tmp_path: Path, reads: list[int], total: f
     assert state["lost"] == {}
 
 
+def test_a_rate_is_told_over_many_steps_of_its_counter(tmp_path: Path) -> None:
+    """Sampled as often as it moves, a counter shows two steps or none: no power was ever twice as high."""
+    path = tmp_path / "energy_uj"
+    write(path, 0)
+    spec = Spec("power", "counter", str(path), 1e-6, step_s=0.001, interval_ns=S // 1000)
+    one = recorder(spec, interval_ns=S // 1000)
+    moved = 0
+    for ms in range(1, 101):
+        moved += (2 if ms % 2 else 0) * 50_000  # 50 J each second, in uneven steps
+        write(path, moved)
+        one.wake(ms * S // 1000)
+
+    t_s, watts = map(numbers, one.state()["series"]["power"])
+    assert t_s == pytest.approx([0.02, 0.04, 0.06, 0.08, 0.1])
+    assert watts == pytest.approx([50] * 5)
+
+
 def test_a_counter_that_runs_backwards_without_a_range_is_lost(tmp_path: Path) -> None:
     """Without a known range a fall can't be counted: no total, and the reason is told."""
     path = tmp_path / "energy_uj"
