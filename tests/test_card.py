@@ -71,6 +71,28 @@ def test_averages_over_classes_say_so() -> None:
     assert "macro" not in table
 
 
+def test_gains_of_repeats_are_medians_too() -> None:
+    """As the costs beside them are; a target that not all repeats reached says how many did."""
+
+    def repeat(n: int, wall_s: float, accuracies: list[float]) -> Record:
+        events = Events(array("d", [1, 2]), array("d", [1, 2]), {"accuracy": array("d", accuracies)})
+        given = {"target_accuracy": 0.8, "entries": 10, "loss": 0.5}
+        return _record(readings={"wall_time_s": wall_s}, repeat=n, reported=given, events=events)
+
+    records = [repeat(1, 1.0, [0.5, 0.9]), repeat(2, 2.0, [0.8, 0.6]), repeat(3, 4.0, [0.4, 0.7])]
+
+    assert card.text(records).splitlines()[1:8] == [
+        "  wall time           2 s  (± 1 s, median of 3)",
+        "  loss                0.5",
+        "  accuracy            0.7  (± 0.1, median of 3)",
+        "  time to accuracy    1.5 s  (to 0.8, ± 500 ms, median of 2 of 3 repeats)",
+        "  epochs to accuracy  1.5  (to 0.8, ± 0.5, median of 2 of 3 repeats)",
+        "  per entry           200 ms  (± 100 ms, median of 3)",
+        "  throughput          5 entries/s  (± 2.5 entries/s, median of 3)",
+    ]
+    assert "  accuracy            0.9" in card.text(records[:1]).splitlines()
+
+
 def test_a_reason_is_said_once() -> None:
     """Under all the names that it holds for; one that says its name itself isn't given it again."""
     said = {"loss": "loss: expected a number", "b": "log(b=..): expected one number"}
