@@ -85,6 +85,20 @@ def test_each_chart_shows_itself_in_a_notebook(trained: Any, kind: str) -> None:
     assert "data:image/png;base64," in html
 
 
+def test_a_target_is_named_above_a_small_chart(trained: Any) -> None:
+    """On the card the sentence would lie on the curve."""
+    small = trained._draw_learning(["accuracy"])
+    [axes] = small.axes
+    small.canvas.draw()
+    legend, curve = axes.get_legend().get_window_extent(), axes.get_window_extent()
+
+    assert axes.get_legend().get_texts()[0].get_text() == "accuracy: target reached at epoch 2"
+    assert legend.y0 >= curve.y1 - 1
+    assert legend.y1 <= small.bbox.y1
+    assert legend.x1 <= small.bbox.x1
+    assert curve.height > 60
+
+
 def test_a_chart_over_seconds(trained: Any) -> None:
     """Curves against the clock of the trial."""
     assert "(s)" in trained.plot("loss", x="t_s").get_xlabel()
