@@ -52,7 +52,7 @@ def test_what_is_missing_has_its_reason(session: Any) -> None:  # noqa: ARG001
     with e2e.measure("train", target_accuracy=0.9) as trial:
         e2e.log(accuracy=0.25, loss="low")
 
-    assert trial.missing["loss"].startswith("log(loss=..): expected one number, got str 'low'")
+    assert trial.missing["loss"].startswith("log(loss=..): expected one number, got 'low' (")
     assert trial.missing["time_to_accuracy_s"].startswith("the target 0.9 was not reached in ")
     with pytest.raises(ValueError, match=r"^no trial has finished yet: read the result after"):
         Result([]).missing  # noqa: B018
