@@ -159,6 +159,7 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
         ("time_to_accuracy_s", "time to accuracy", "s"),
         ("epochs_to_accuracy", "epochs to accuracy", ""),
         ("f1", "F1", ""),
+        ("roc_auc", "ROC AUC", ""),
         ("latency_s", "per entry", "s"),
         ("throughput_per_s", "throughput", "entries/s"),
     ):

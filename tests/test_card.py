@@ -61,11 +61,12 @@ def test_repeats_show_median_and_spread() -> None:
 
 def test_averages_over_classes_say_so() -> None:
     """A matrix gives macro averages, of two classes too; a two-class table its positive class, and gaps."""
-    matrix = card.text([_record(reported={"confusion": [[1, 0], [1, 1]]})])
+    matrix = card.text([_record(reported={"confusion": [[1, 0], [1, 1]], "scores": {"roc_auc": 0.75}})])
     table = card.text([_record(reported={"binary": {"TP": 8.0, "FN": 2.0}})])
 
     assert "  F1                  0.667  (macro)" in matrix.splitlines()
     assert "  precision / recall  0.75 / 0.75  (macro)" in matrix.splitlines()
+    assert "  ROC AUC             0.75" in matrix.splitlines()
     assert "  precision / recall  - / 0.8" in table.splitlines()
     assert "  TP / FP / FN / TN   8 / - / 2 / -" in table.splitlines()
     assert "macro" not in table
