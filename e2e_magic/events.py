@@ -81,7 +81,14 @@ class EventLog:
             previous = self._previous
             _current.set(previous if previous in _open else None)
         with self._lock:
-            return self._events()
+            events = self._events()
+            if events.dropped:
+                self.problems["log"] = (
+                    f"log: of {self._calls:,} calls {events.dropped:,} were dropped evenly, as a trial keeps "
+                    f"{MAX_ROWS:,} at most: best values and times to accuracy are those of the rest; "
+                    "log once per epoch, not per batch"
+                )
+            return events
 
     def peek(self) -> Events:
         """Return a copy of what was logged so far."""

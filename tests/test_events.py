@@ -208,6 +208,10 @@ def test_a_very_long_log_is_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> N
     assert rows.dropped == 10_000 - len(rows)
     gaps = np.diff(np.array(rows.values["step"]))
     assert gaps.min() == gaps.max()
+    assert target.problems == {
+        "log": f"log: of 10,000 calls {rows.dropped:,} were dropped evenly, as a trial keeps 1,000 at most: "
+        "best values and times to accuracy are those of the rest; log once per epoch, not per batch"
+    }
 
 
 def test_entries_are_counted() -> None:
