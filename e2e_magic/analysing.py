@@ -176,8 +176,9 @@ def curves(
     stage : str, optional
         Only this one.
     target : float, optional
-        Draws a line, and says where each curve first reaches it: from above for losses and errors. When
-        left out, for the accuracy: the one that the trials were measured with.
+        Draws a line, and says where each curve first reaches it: from above for losses and errors. It is
+        that of the accuracy where `y` is left out. When left out itself, for the accuracy: the one that
+        the trials were measured with.
     all : bool
         Also the runs in the store.
 
@@ -202,12 +203,15 @@ def curves(
     for name in names:
         if name not in have and f"val_{name}" not in have:
             raise _no_such("logged name", name, have, "log some: e2e.log(loss=..) once per epoch")
+    named = bool(names)
     names = names or [name for name in ("loss", "accuracy") if {name, f"val_{name}"} & set(have)] or have[:1]
     asked = {record.reported.get("target_accuracy") for record in records} - {None}
     drawn = figure(640, 300 * max(len(names), 1))
     panels = Panels(drawn.subplots(max(len(names), 1), 1, squeeze=False)[:, 0])
     for axes, name in zip(panels, names or ["loss"], strict=True):
-        given = next(iter(asked)) if target is None and name == "accuracy" and len(asked) == 1 else target
+        given = target if named or name == "accuracy" else None  # of loss it would be another number
+        if given is None and name == "accuracy" and len(asked) == 1:
+            given = next(iter(asked))
         charts.learning(found, y=name, x=x, target=given, ax=axes)
     return panels
 

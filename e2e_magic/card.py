@@ -162,23 +162,23 @@ def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
     shown = []
     # Of a matrix they are averages over the classes; of a two-class table those of its positive class.
     averaged = "macro" if record.reported.get("confusion") else ""
-    for name, label in (("loss", "loss"), ("accuracy", "accuracy")):
-        if name in last:
+    for name in ("loss", "accuracy"):
+        if any(name in row for row in values):
             best = _number(last, f"best_{name}")
             detail = f"best {digits(best)}" if best != _number(last, name) and not math.isnan(best) else ""
-            shown.append(Figure(label, digits(_number(last, name)), detail))
+            shown.append(_gained(name, values, name, "", detail if len(values) == 1 else ""))
     for name, label, unit in (
         ("time_to_accuracy_s", "time to accuracy", "s"),
         ("epochs_to_accuracy", "epochs to accuracy", ""),
         ("f1", "F1", ""),
+        ("roc_auc", "ROC AUC", ""),
         ("latency_s", "per entry", "s"),
         ("throughput_per_s", "throughput", "entries/s"),
     ):
-        if name in last:
+        if any(name in row for row in values):
             target = record.reported.get("target_accuracy")
             detail = f"to {digits(target)}" if target is not None and "to_accuracy" in name else ""
-            detail = averaged if name == "f1" else detail
-            shown.append(Figure(label, quantity(_number(last, name), unit), detail))
+            shown.append(_gained(label, values, name, unit, averaged if name == "f1" else detail))
     calls = record.reported.get("latency")
     if calls:
         name = next((name for name in ("p50", "mean") if f"latency_{name}_s" in last), "mean")
@@ -246,6 +246,24 @@ def _repeated(
     middle = median(numbers)
     spread = quantity(mad(numbers), unit)
     return Figure(label, quantity(middle, unit), f"± {spread}, median of {of}")
+
+
+def _gained(
+    label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = ""
+) -> Figure:
+    """Return a gain: the median where repeats differ, and how many have it where not all do."""
+    numbers = [number for row in values if not math.isnan(number := _number(row, name))]
+    said = [detail] if detail else []
+    if not numbers:
+        return Figure(label, "-", detail)
+    some = f"{len(numbers)} of {len(values)} repeats" if len(numbers) < len(values) else ""
+    if len(set(numbers)) == 1:
+        said += [some] if some else []
+        return Figure(label, quantity(numbers[0], unit), ", ".join(said))
+    from e2e_magic.derived.statistics import mad, median
+
+    said.append(f"± {quantity(mad(numbers), unit)}, median of {some or len(numbers)}")
+    return Figure(label, quantity(median(numbers), unit), ", ".join(said))
 
 
 def _spread(records: Sequence[Record]) -> str | None:

@@ -14,6 +14,7 @@ from math import nan
 from threading import Lock
 from typing import Any, SupportsFloat, cast
 
+from e2e_magic.arraylikes import describe
 from e2e_magic.record import Events
 
 # A row costs 8 bytes for its time, its epoch and each key: with two keys at most 34 MB a trial.
@@ -80,7 +81,14 @@ class EventLog:
             previous = self._previous
             _current.set(previous if previous in _open else None)
         with self._lock:
-            return self._events()
+            events = self._events()
+            if events.dropped:
+                self.problems["log"] = (
+                    f"log: of {self._calls:,} calls {events.dropped:,} were dropped evenly, as a trial keeps "
+                    f"{MAX_ROWS:,} at most: best values and times to accuracy are those of the rest; "
+                    "log once per epoch, not per batch"
+                )
+            return events
 
     def peek(self) -> Events:
         """Return a copy of what was logged so far."""
@@ -101,11 +109,11 @@ class EventLog:
             try:
                 row[key] = number(value)
             except Exception as error:  # another library's scalar may fail in any way
-                self.problems.setdefault(
-                    key,
-                    f"log({key}=..): expected one number, got {_describe(value)} ({error}); "
-                    f"pass a single value, such as float({key}) or {key}.mean()",
-                )
+                if key not in self.problems:
+                    self.problems[key] = (
+                        f"log({key}=..): expected one number, got {_came(value, error)}; "
+                        f"pass a single value, such as float({key}) or {key}.mean()"
+                    )
         if values and not row:
             return
         with self._lock:
@@ -131,14 +139,12 @@ class EventLog:
         self._values = {key: column[1::2] for key, column in self._values.items()}
 
 
-def _describe(value: object) -> str:
-    shape = getattr(value, "shape", None)
-    if shape is not None:
-        return f"{type(value).__name__} of shape {tuple(shape)}"
-    if isinstance(value, list | tuple):
-        return f"a {type(value).__name__} of {len(value)}"
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+def _came(value: object, error: Exception) -> str:
+    """Say what came and why it is no number: neither may raise into the user's training."""
+    try:
+        return f"{describe(value)} ({error})"
+    except Exception:  # an object that can't say what it is, or an error that can't
+        return f"a {type(value).__name__} ({type(error).__name__})"
 
 
 # The context finds the right trial among concurrent tasks; threads that a framework starts have a
@@ -179,6 +185,10 @@ def log(**values: Any) -> None:
         target = active()
         if target is not None:
             target.add(values)
+
+
+# TensorFlow rewrites what a tf.function calls, `float(..)` into a symbolic cast; this says not to.
+log.autograph_info__ = {}  # type: ignore[attr-defined]
 
 
 def log_past(**values: Any) -> None:

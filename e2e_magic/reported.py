@@ -13,14 +13,15 @@ from typing import Any
 
 from e2e_magic import labels
 from e2e_magic.arraylikes import WrongValueError, array_of, describe
-from e2e_magic.plan import REPORTED_OPTIONS, nearest
+from e2e_magic.plan import nearest
 
 BINARY_KEYS = ("TP", "TN", "FP", "FN", "0_class", "1_class", "recall", "precision", "f1_score")
 _RATES = ("recall", "precision", "f1_score")
 _SPELLINGS = {"num_entries": "entries", "confusion_matrix": "confusion", "confusion matrix": "confusion"}
 KEYS = ("loss", "accuracy", "num_entries", "confusion_matrix", "confusion matrix", "classes", *BINARY_KEYS)
 
-_KNOWN = frozenset((*KEYS, *REPORTED_OPTIONS, "target_accuracy"))
+# What a line or `report(..)` may say besides.
+_OPTIONS = ("entries", "target_accuracy", "confusion", "y_true", "y_pred")
 
 # By plain name: what the user wrote for it, and the value.
 _Given = Mapping[str, tuple[str, object]]
@@ -66,11 +67,11 @@ def collect(value: object, options: Mapping[str, object]) -> Reported:
             if item is not None:
                 given[_SPELLINGS.get(key, key)] = (key, item)
     found = Reported()
-    for key in options:
-        if key not in _KNOWN:
-            found.problems[key] = (
-                f"{key}: there is no such key{nearest(key, _KNOWN)}; there are {', '.join(KEYS)}"
-            )
+    for key in [key for key in options if key not in (*KEYS, *_OPTIONS)]:  # of `report(..)` only
+        found.problems[key] = (
+            f"{key}: is nothing that can be reported{nearest(key, (*KEYS, *_OPTIONS))}; "
+            f"known are {', '.join((*KEYS, *_OPTIONS))}"
+        )
     readers: tuple[tuple[str, Callable[[object], Any]], ...] = (
         ("loss", _curve),
         ("accuracy", _curve),

@@ -19,6 +19,7 @@ PLOTS = ("samples", "loss", "accuracy", "confusion", "latency", "energy")
 # CSS pixels of one chart on the card: two stand side by side, or one below the other in a narrow window.
 CHART_WIDTH_PX = 330
 CURVE_HEIGHT_PX = 150
+LEGEND_HEIGHT_PX = 45
 # A tail of fewer calls is no tail: p95 needs as many.
 LEAST_CALLS_FOR_CHART = 20
 # IO below this is not worth a panel of its own.
@@ -196,10 +197,13 @@ class Result:
         from e2e_magic import charts, frames
         from e2e_magic.charts.style import figure
 
-        drawn = figure(CHART_WIDTH_PX, CURVE_HEIGHT_PX * len(curves))
+        # A target is named above the curves, which so small a chart leaves no room for beside them.
+        heights = [CURVE_HEIGHT_PX + (LEGEND_HEIGHT_PX if self._target(y) is not None else 0) for y in curves]
+        drawn = figure(CHART_WIDTH_PX, sum(heights))
         # The card shows the last repeat: a legend of all would hide so small a chart.
         epochs = frames.epochs(self.records[-1:], self._names)
-        for axes, y in zip(drawn.subplots(len(curves), 1, squeeze=False)[:, 0], curves, strict=True):
+        panels = drawn.subplots(len(curves), 1, squeeze=False, height_ratios=heights)[:, 0]
+        for axes, y in zip(panels, curves, strict=True):
             charts.learning(epochs, y=y, target=self._target(y), ax=axes)
         return drawn
 

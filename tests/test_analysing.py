@@ -187,6 +187,16 @@ def test_curves_of_runs_lie_over_each_other(learned: Session) -> None:  # noqa: 
     assert list(drawn(over_epochs)) == ["slow", "fast"]
 
 
+def test_a_target_is_the_accuracys_unless_something_is_named(learned: Session) -> None:  # noqa: ARG001
+    """0.6 of the accuracy says nothing about the loss."""
+    loss, accuracy = e2e.curves(target=0.6)
+    [named] = e2e.curves(y="loss", target=2.5)
+
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["fast", "slow"]
+    assert accuracy.get_legend().get_texts()[-1].get_text() == "target 0.6"
+    assert named.get_legend().get_texts()[0].get_text() == "fast: target reached at epoch 2"
+
+
 def test_curves_show_themselves(learned: Session) -> None:  # noqa: ARG001
     """As the last value of a cell, both panels are one picture."""
     assert e2e.curves()._repr_html_().startswith("<img")

@@ -95,14 +95,37 @@ def test_repeats_show_median_and_spread() -> None:
 
 def test_averages_over_classes_say_so() -> None:
     """A matrix gives macro averages, of two classes too; a two-class table its positive class, and gaps."""
-    matrix = card.text([_record(reported={"confusion": [[1, 0], [1, 1]]})])
+    matrix = card.text([_record(reported={"confusion": [[1, 0], [1, 1]], "scores": {"roc_auc": 0.75}})])
     table = card.text([_record(reported={"binary": {"TP": 8.0, "FN": 2.0}})])
 
     assert "  F1                  0.667  (macro)" in matrix.splitlines()
     assert "  precision / recall  0.75 / 0.75  (macro)" in matrix.splitlines()
+    assert "  ROC AUC             0.75" in matrix.splitlines()
     assert "  precision / recall  - / 0.8" in table.splitlines()
     assert "  TP / FP / FN / TN   8 / - / 2 / -" in table.splitlines()
     assert "macro" not in table
+
+
+def test_gains_of_repeats_are_medians_too() -> None:
+    """As the costs beside them are; a target that not all repeats reached says how many did."""
+
+    def repeat(n: int, wall_s: float, accuracies: list[float]) -> Record:
+        events = Events(array("d", [1, 2]), array("d", [1, 2]), {"accuracy": array("d", accuracies)})
+        given = {"target_accuracy": 0.8, "entries": 10, "loss": 0.5}
+        return _record(readings={"wall_time_s": wall_s}, repeat=n, reported=given, events=events)
+
+    records = [repeat(1, 1.0, [0.5, 0.9]), repeat(2, 2.0, [0.8, 0.6]), repeat(3, 4.0, [0.4, 0.7])]
+
+    assert card.text(records).splitlines()[1:8] == [
+        "  wall time           2 s  (± 1 s, median of 3)",
+        "  loss                0.5",
+        "  accuracy            0.7  (± 0.1, median of 3)",
+        "  time to accuracy    1.5 s  (to 0.8, ± 500 ms, median of 2 of 3 repeats)",
+        "  epochs to accuracy  1.5  (to 0.8, ± 0.5, median of 2 of 3 repeats)",
+        "  per entry           200 ms  (± 100 ms, median of 3)",
+        "  throughput          5 entries/s  (± 2.5 entries/s, median of 3)",
+    ]
+    assert "  accuracy            0.9" in card.text(records[:1]).splitlines()
 
 
 def test_a_reason_is_said_once() -> None:

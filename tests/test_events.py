@@ -102,8 +102,55 @@ def test_what_is_no_number_is_said_and_the_rest_kept() -> None:
     assert list(rows.values) == ["accuracy"]
     [(key, sentence)] = target.problems.items()
     assert key == "loss"
-    assert sentence.startswith("log(loss=..): expected one number, got a list of 2 (")
+    assert sentence.startswith("log(loss=..): expected one number, got a list of 2 items (")
     assert sentence.endswith("); pass a single value, such as float(loss) or loss.mean()")
+
+
+class _Mute:
+    """Neither a number nor able to say what it is."""
+
+    def __float__(self) -> float:
+        raise RuntimeError("no number")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+class _Unknown(_Mute):
+    """As a symbolic tensor of unknown rank, whose shape refuses to be gone through."""
+
+    class Shape:
+        def __iter__(self) -> Any:
+            raise ValueError("Cannot iterate over a shape with unknown rank.")
+
+        def __str__(self) -> str:
+            return "<unknown>"
+
+    shape = Shape()
+
+
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (_Mute(), "a _Mute (RuntimeError)"),
+        (_Unknown(), "_Unknown of shape <unknown> (no number)"),
+        (
+            np.zeros((2, 3)),
+            "ndarray of shape (2, 3) (can only convert an array of size 1 to a Python scalar)",
+        ),
+    ],
+)
+def test_nothing_that_is_logged_raises_into_the_training(value: object, came: str) -> None:
+    """What can't even be described costs its key, no more."""
+    target = EventLog()
+    target.open()
+    log(loss=value, accuracy=0.5)
+
+    assert list(target.close().values) == ["accuracy"]
+    assert target.problems["loss"] == (
+        f"log(loss=..): expected one number, got {came}; "
+        "pass a single value, such as float(loss) or loss.mean()"
+    )
 
 
 def test_the_innermost_trial_gets_the_row() -> None:
@@ -161,6 +208,10 @@ def test_a_very_long_log_is_thinned_evenly(monkeypatch: pytest.MonkeyPatch) -> N
     assert rows.dropped == 10_000 - len(rows)
     gaps = np.diff(np.array(rows.values["step"]))
     assert gaps.min() == gaps.max()
+    assert target.problems == {
+        "log": f"log: of 10,000 calls {rows.dropped:,} were dropped evenly, as a trial keeps 1,000 at most: "
+        "best values and times to accuracy are those of the rest; log once per epoch, not per batch"
+    }
 
 
 def test_entries_are_counted() -> None:

@@ -49,6 +49,22 @@ def test_a_block_reports_what_it_gains(session: Any) -> None:  # noqa: ARG001
         trial.report(loss=1)
 
 
+def test_a_report_of_something_unknown_is_said(
+    session: Any,  # noqa: ARG001
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    """With the nearest word; all else that was reported is kept, and the block goes on."""
+    with e2e.measure("train") as trial:
+        trial.report(los=3, accuracy=0.5)
+
+    assert [str(warning.message) for warning in recwarn] == [
+        "train: los: is nothing that can be reported (did you mean loss?); known are loss, accuracy, "
+        "num_entries, confusion_matrix, confusion matrix, classes, TP, TN, FP, FN, 0_class, 1_class, recall, "
+        "precision, f1_score, entries, target_accuracy, confusion, y_true, y_pred"
+    ]
+    assert trial.frame["accuracy"].item() == 0.5
+
+
 def test_what_is_wrong_is_warned_of_at_the_users_line(session: Any) -> None:  # noqa: ARG001
     """A decorated function shows no card: a contradiction is a warning too, and names the user's line."""
 

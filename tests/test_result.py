@@ -52,7 +52,7 @@ def test_what_is_missing_has_its_reason(session: Any) -> None:  # noqa: ARG001
     with e2e.measure("train", target_accuracy=0.9) as trial:
         e2e.log(accuracy=0.25, loss="low")
 
-    assert trial.missing["loss"].startswith("log(loss=..): expected one number, got str 'low'")
+    assert trial.missing["loss"].startswith("log(loss=..): expected one number, got 'low' (")
     assert trial.missing["time_to_accuracy_s"].startswith("the target 0.9 was not reached in ")
     with pytest.raises(ValueError, match=r"^no trial has finished yet: read the result after"):
         Result([]).missing  # noqa: B018
@@ -83,6 +83,20 @@ def test_each_chart_shows_itself_in_a_notebook(trained: Any, kind: str) -> None:
 
     assert html.startswith("<img")
     assert "data:image/png;base64," in html
+
+
+def test_a_target_is_named_above_a_small_chart(trained: Any) -> None:
+    """On the card the sentence would lie on the curve."""
+    small = trained._draw_learning(["accuracy"])
+    [axes] = small.axes
+    small.canvas.draw()
+    legend, curve = axes.get_legend().get_window_extent(), axes.get_window_extent()
+
+    assert axes.get_legend().get_texts()[0].get_text() == "accuracy: target reached at epoch 2"
+    assert legend.y0 >= curve.y1 - 1
+    assert legend.y1 <= small.bbox.y1
+    assert legend.x1 <= small.bbox.x1
+    assert curve.height > 60
 
 
 def test_a_chart_over_seconds(trained: Any) -> None:

@@ -19,6 +19,7 @@ MANY = 5  # more trials than this are drawn as their median and spread
 _LOWER = ("loss", "error", "perplexity", "mse", "mae", "rmse", "mape")
 _NAMED = 8  # curves that a legend names
 _GRID = 400
+_NARROW_PX = 400  # where the sentence about a target would lie on the curves
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,9 @@ def learning(
         lines.append(line)
         names.append(f"target {style.number(target)}")
     if names:
-        style.legend(ax, lines, names, loc="best")
+        narrow = target is not None and style.size_px(ax.figure)[0] < _NARROW_PX  # type: ignore[arg-type]
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if narrow else {"loc": "best"}
+        style.legend(ax, lines, names, **place)
     return ax
 
 

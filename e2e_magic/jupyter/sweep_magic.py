@@ -129,7 +129,7 @@ class _Swept:
             )
         except PlanError as error:
             raise UsageError(str(error)) from None
-        self._result = SweepResult(self._sweep, session.names(), brief=options.quiet)
+        self._result = SweepResult(self._sweep, session.names())
         self._progress = progress_of(shell, self._sweep, quiet=options.quiet)
 
     def run(self) -> Any:

@@ -118,3 +118,20 @@ def test_an_error_in_the_training_keeps_the_epochs_before(
 
     assert trial.frame["state"].item() == "failed"
     assert list(trial.epochs["epoch"]) == [1, 2]
+
+
+@pytest.mark.usefixtures("keras")
+def test_a_log_in_a_compiled_function_costs_its_number_only(opened: EventLog) -> None:
+    """TensorFlow traces a tf.function with tensors that have no value yet: said, and the function works."""
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec(shape=None)])
+    def double(x: Any) -> Any:
+        e2e.log(loss=x)
+        return 2 * x
+
+    assert float(double(tf.constant(1.5))) == 3.0
+    assert list(opened.close().values) == []
+    assert opened.problems["loss"].startswith(
+        "log(loss=..): expected one number, got SymbolicTensor of shape <unknown> ("
+    )

@@ -56,10 +56,12 @@ def test_values_are_evaluated_in_the_users_namespace(shell: Any, session: Any) -
 def test_a_quiet_sweep_shows_only_what_trials_print(
     shell: Any, session: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With -q the result is in the variable only."""
+    """With -q the result is in the variable only, and there it is whole."""
     assert shell.run_cell("%%e2esweep t x=1,2 -q -o kept -m cpu\nx").result is None
     assert capsys.readouterr().out == ""
     assert 2 == len(shell.user_ns["kept"].frame) == len(session.records)
+    assert len(repr(shell.user_ns["kept"]).splitlines()) > 2
+    assert "<table" in shell.user_ns["kept"]._repr_html_()
 
 
 @pytest.mark.parametrize(

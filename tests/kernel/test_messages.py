@@ -139,6 +139,17 @@ class TestCards:
         assert [o["output_type"] for o in reply.outputs] == ["stream", "execute_result"]
         assert stages(kernel) == ["silent"]
 
+    def test_the_result_of_a_quiet_cell_is_whole(self, kernel: Any) -> None:
+        """It is in its variable, and shows its card when it is asked; a statement says so in one line."""
+        kernel.execute("%%e2ebench silent -q -o kept\n2")
+        shown = kernel.execute("kept").outputs[0]["data"]
+        line = kernel.execute("%e2ebench -q -s silent 1 + 1").outputs[0]["data"]
+
+        assert 'class="e2e-card"' in shown["text/html"]
+        assert "  wall time" in shown["text/plain"]
+        assert "text/html" not in line
+        assert line["text/plain"].startswith("silent: wall time ")
+
     def test_a_semicolon_silences_the_value_only(self, kernel: Any) -> None:
         """The value is not shown and not kept; the card is no value and stays."""
         reply = kernel.execute("%%e2ebench semicolon\n'kept' + ' back';  # and a comment")
