@@ -16,9 +16,9 @@ _ABSENT = "-"
 _LONGEST = 1000
 _LONGEST_IN_PAGE = 500
 _LONGEST_IN_TEXT = 80
+_SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 # `%e2e metrics` says these whole above its table: many rows have the same.
 _SAID_ABOVE = ("why", "what_to_do")
-_SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 
 
 def compact(frame: pd.DataFrame) -> pd.DataFrame:
