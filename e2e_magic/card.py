@@ -218,7 +218,8 @@ def notes(records: Sequence[Record]) -> list[str]:
         itself = why.startswith(f"log({names[0]}=")
         said.append(why if itself else f"{', '.join(names)}: {why}")
     said += derived.problems
-    said += provenance.doubts({**last.readings, **derived.values}, last.reported)
+    some = {name: value for record in records for name, value in record.readings.items()}
+    said += provenance.doubts({**some, **derived.values}, last.reported)  # the last may lack what others have
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
         said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")

@@ -325,3 +325,13 @@ def test_an_energy_that_some_repeats_lack_says_how_many_have_it() -> None:
 
     assert "  CPU energy  5 J  (± 1 J, median of 2 of 3)" in card.text(records).splitlines()
     assert "  CPU energy  4 J  (in 1 of 2 repeats)" in card.text(records[::2]).splitlines()
+
+
+def test_an_energy_that_the_last_repeat_lacks_is_doubted_all_the_same() -> None:
+    """Of cells of microseconds, a step of the counter falls into some repeats only."""
+    records = [
+        _record(readings={"wall_time_s": 1e-5, **energy}, missing={})
+        for energy in ({"package_energy_j": 0.05}, {})
+    ]
+
+    assert any(note.startswith("energy: 10 µs is short for a counter") for note in card.notes(records))

@@ -96,9 +96,9 @@ def visible(
         return tuple(by_uuid[uuid] for uuid in dict.fromkeys(known))
     wanted = environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is None:
-        # CUDA gives a process one slice, and no whole GPU beside it.
+        # CUDA gives a process one slice, and no whole GPU beside it; of a GPU without slices yet, nothing.
         first = [inner[0] for inner in slices if inner][:1]
-        return tuple(first or boards)
+        return tuple(first or [board for board, inner in zip(boards, slices, strict=True) if inner is None])
     found: list[Device] = []
     for token in wanted.split(","):
         device = _find(token.strip(), boards, slices)
@@ -158,13 +158,13 @@ def torch_uuids() -> list[str]:
         return []
 
 
-def _find(token: str, boards: Sequence[Device], slices: Sequence[Sequence[Device]]) -> Device | None:
+def _find(token: str, boards: Sequence[Device], slices: Sequence[Sequence[Device] | None]) -> Device | None:
     if token.isdigit():
         if int(token) >= len(boards):
             return None
         inner = slices[int(token)]
-        return inner[0] if inner else boards[int(token)]
-    everything = [*boards, *(one for inner in slices for one in inner)]
+        return boards[int(token)] if inner is None else next(iter(inner), None)
+    everything = [*boards, *(one for inner in slices for one in inner or ())]
     matches = [one for one in everything if token and one.uuid.startswith(token)]
     return matches[0] if len(matches) == 1 else None
 
@@ -175,10 +175,11 @@ def _device(nvml: Any, handle: Any, *, sliced: bool = False) -> Device:
     )
 
 
-def _slices(nvml: Any, board: Device) -> list[Device]:
+def _slices(nvml: Any, board: Device) -> list[Device] | None:
+    """Return the slices of a GPU in MIG mode; None where it is whole."""
     mode = _ask(nvml, nvml.nvmlDeviceGetMigMode, board.handle)
     if not mode or not mode[0]:
-        return []
+        return None
     count = _ask(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, board.handle) or 0
     handles = [_ask(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, board.handle, n) for n in range(count)]
     return [_device(nvml, handle, sliced=True) for handle in handles if handle is not None]

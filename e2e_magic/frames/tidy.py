@@ -19,9 +19,9 @@ _LONGEST_IN_PAGE = 500
 _LONGEST_IN_TEXT = 80
 # A time or a short word with a hyphen, which a browser would break into a column of pieces.
 _BREAKABLE = re.compile(r"<td>(?=[^<]*[ -])([^<]{2,24})</td>")
+_SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 # `%e2e metrics` says these whole above its table: many rows have the same.
 _SAID_ABOVE = ("why", "what_to_do")
-_SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 
 
 def compact(frame: pd.DataFrame) -> pd.DataFrame:

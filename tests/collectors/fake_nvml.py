@@ -35,6 +35,7 @@ class Card:
     used_mib: float | None = 500.0
     processes: list[tuple[int, float | None]] | None = field(default_factory=list)
     slices: list[Card] = field(default_factory=list)
+    mig: bool = False
 
 
 class FakeNvml:
@@ -73,7 +74,7 @@ class FakeNvml:
         return card.name if self._names is str else card.name.encode()
 
     def nvmlDeviceGetMigMode(self, card: Card) -> list[int]:  # noqa: N802
-        if not card.slices:
+        if not (card.slices or card.mig):
             raise NVMLError("Not Supported")
         return [1, 1]
 

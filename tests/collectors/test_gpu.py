@@ -184,6 +184,16 @@ def test_slices_are_found_by_their_own_names(wanted: str | None, found: list[str
     assert all(device.sliced == device.uuid.startswith("MIG") for device in devices)
 
 
+@pytest.mark.parametrize(("wanted", "found"), [(None, [B]), ("0", []), ("1", [B])])
+def test_a_gpu_that_is_to_be_sliced_and_is_not_yet_is_none(wanted: str | None, found: list[str]) -> None:
+    """In MIG mode CUDA gives slices only: without one there is nothing to compute on."""
+    fake = FakeNvml(Card(A, mig=True), Card(B))
+    fake.nvmlInit()
+    environ = {} if wanted is None else {"CUDA_VISIBLE_DEVICES": wanted}
+
+    assert [device.uuid for device in nvml.visible(fake, environ)] == found
+
+
 def test_older_bindings_give_bytes() -> None:
     """Names that come as bytes are text here."""
     fake = FakeNvml(Card(A), names=bytes)
