@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -401,6 +403,44 @@ def test_what_cant_be_sent_is_named(session: Session) -> None:
             )
     con.close()
     assert not session.records
+
+
+def test_what_functools_caches_goes_along(session: Session) -> None:
+    """A cached function, method or property of the notebook works in a worker, with an empty cache."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "functools": functools}
+    exec(
+        "@functools.lru_cache(maxsize=3)\ndef load(n):\n    return n + 1\n"
+        "@functools.cache\ndef fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
+        "class Model:\n    @functools.cached_property\n    def size(self):\n        return load(3)\n"
+        "    @functools.cache\n    def depth(self):\n        return x\n",
+        namespace,
+    )
+    namespace["load"](0)
+    source = "info = load.cache_info()\nm = Model()\n{'loss': [fib(9), m.size, m.depth(), *info[2:]]}"
+    job = CellJob(Cell.of(source), source, source, namespace)
+    [record] = opened(session, job, {"x": [5]}, "local:2", plan={"metrics": "cpu"}).run()
+
+    assert record.reported["loss"] == [34, 4, 5, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("made", "source", "culprit"),
+    [
+        ("@functools.singledispatch\ndef go(x):\n    return x", "go(x)", "go"),
+        ("class Asks:\n    def go(self):\n        return lock", "Asks().go(), x", "lock"),
+        ("class Holds:\n    held = lock", "Holds, x", "Holds"),
+    ],
+)
+def test_what_is_in_the_way_is_named(session: Session, made: str, source: str, culprit: str) -> None:
+    """A function or class is named only where it isn't what it reads."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "functools": functools, "lock": threading.Lock()}
+    exec(made, namespace)
+    job = CellJob(Cell.of(source), source, source, namespace)
+    with pytest.raises(PlanError) as caught:
+        list(opened(session, job, {"x": [1]}, "local:2").run())
+
+    assert str(caught.value).startswith(f"{culprit}: this variable can't be sent to another process (")
+    assert str(caught.value).endswith("); make it inside the cell, or use --engine kernel")
 
 
 @pytest.mark.parametrize("engine", ["local:2", "multiprocessing:2"])
