@@ -22,6 +22,7 @@ from e2e_magic.frames import results
 from e2e_magic.jobs import CellJob, FunctionJob
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.runner import Sweep
+from e2e_magic.schedule import Turn
 from e2e_magic.session import Session
 from e2e_magic.space import Space, uniform
 from e2e_magic.sweep_plan import SweepPlan
@@ -547,6 +548,23 @@ def test_any_backend_of_joblib(session: Session, backend: str) -> None:
     assert {not backend.startswith("threading")} == {r.concurrent for r in records}
     assert len(heard) == 3
     assert sweep.progress.running == 0
+
+
+def test_threads_keep_their_prints_and_leave_others_theirs(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the kernel prints while a trial runs in a thread of its own is not taken for the trial's."""
+    heard: dict[int, str] = {}
+
+    def show(turn: Turn, text: str) -> None:
+        heard[turn.params["x"]] = text
+        print(f"kernel {turn.params['x']}")  # the next trial is in its middle
+
+    source = "import sys, time\nprint('begin', x)\ntime.sleep(0.2)\nsys.stdout.writelines(['end\\n'])"
+    list(opened(session, cell_job(source), {"x": [1, 2, 3]}, "threading:2", {"on_output": show}).run())
+
+    assert heard == {x: f"begin {x}\nend\n" for x in (1, 2, 3)}
+    assert capsys.readouterr().out == "kernel 1\nkernel 2\nkernel 3\n"
 
 
 def test_a_backend_without_streaming_keeps_its_workers(session: Session) -> None:
