@@ -316,16 +316,21 @@ def test_trackers_stay_while_a_semaphore_lives(monkeypatch: pytest.MonkeyPatch) 
     assert not pools.trackers()
 
 
-def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session) -> None:
+def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session, tmp_path: Path) -> None:
     """Interrupted in the foreground: finished and running trials have rows, and no process stays."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    sweep = opened(session, cell_job("import time\ntime.sleep(x)"), {"x": [0, 60]}, "local:2")
-    running = sweep.run()
+    source = "import pathlib, time\npathlib.Path(folder, str(x)).touch()\ntime.sleep(x)"
+    job = cell_job(source, {"folder": str(tmp_path)})
+    running = opened(session, job, {"x": [0, 600]}, "local:2").run()
     next(running)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "600").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     with pytest.raises(KeyboardInterrupt):
         running.throw(KeyboardInterrupt)
 
-    assert {r.params["x"]: r.state for r in session.records} == {0: "complete", 60: "interrupted"}
+    assert {r.params["x"]: r.state for r in session.records} == {0: "complete", 600: "interrupted"}
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
