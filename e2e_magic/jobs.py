@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from types import CodeType
 from typing import Any, Protocol
 
@@ -122,7 +122,7 @@ class FunctionJob:
     function: Callable[..., Any]
     expressions: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def source(self) -> str:
         return source_of(self.function)
 

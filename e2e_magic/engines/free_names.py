@@ -111,7 +111,7 @@ def _codes(value: Any, namespace: Mapping[str, Any]) -> Iterator[CodeType]:
 
 
 def _own(kind: type, namespace: Mapping[str, Any]) -> bool:
-    return kind.__module__ == namespace.get("__name__", "__main__")
+    return bool(kind.__module__ == namespace.get("__name__", "__main__"))
 
 
 def _closed(function: FunctionType) -> list[Any]:

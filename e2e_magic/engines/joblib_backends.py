@@ -7,12 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from e2e_magic.engines.pools import end_trackers, trackers
-from e2e_magic.engines.remote_trial import Outcome, run_remotely
+from e2e_magic.engines.remote_trial import Outcome, captured_in_thread, run_remotely
 from e2e_magic.engines.shipping import Parcel, check_values, pack
 from e2e_magic.engines.workers import Running, Sweep, take, ticket_of, unfinished, worker_died
 from e2e_magic.plan import PlanError
@@ -82,7 +83,7 @@ class _Feeding:
     """Feeds turns to ``joblib.Parallel`` and takes what comes back."""
 
     def __init__(self, sweep: Sweep, parcel: Parcel) -> None:
-        from joblib import parallel_config
+        from joblib import delayed, parallel_config
         from joblib.parallel import get_active_backend
 
         self._sweep = sweep
@@ -98,8 +99,10 @@ class _Feeding:
         except Exception as error:  # whatever the backend raises where it isn't set up
             raise _cant_run(where.backend, error) from error
         self._streams = bool(getattr(active, "supports_return_generator", False))
-        # Threads of one process take turns: each is measured alone.
-        self._concurrent = self._width > 1 and where.backend not in ("threading", "sequential")
+        # Threads of one process take turns: each is measured alone, and only its own prints are its.
+        threads = where.backend in ("threading", "sequential")
+        self._concurrent = self._width > 1 and not threads
+        self._run = delayed(partial(run_remotely, captured=captured_in_thread) if threads else run_remotely)
 
     def run(self) -> Iterator[Record]:
         __tracebackhide__ = True
@@ -156,14 +159,12 @@ class _Feeding:
             yield outcome
 
     def _calls(self) -> Iterator[Any]:
-        from joblib import delayed
-
         sweep = self._sweep
         while not sweep.ending() and (turn := sweep.schedule.next()) is not None:
             identity = sweep.start(turn, concurrent=self._concurrent)
             self._running[turn.number] = Running(turn, identity)
             self._started += 1
-            yield delayed(run_remotely)(self._parcel, ticket_of(sweep, turn, identity))
+            yield self._run(self._parcel, ticket_of(sweep, turn, identity))
 
 
 @contextmanager

@@ -193,7 +193,8 @@ def _lives(kind: Any) -> bool:
     """Tell whether a semaphore of this kind lives: each leaves word what to do when it is forgotten."""
     from multiprocessing import util
 
-    return any(each._callback is kind._cleanup for each in list(util._finalizer_registry.values()))
+    said = getattr(util, "_finalizer_registry", {})
+    return any(each._callback is kind._cleanup for each in list(said.values()))
 
 
 def _roomy(size: int) -> str | None:

@@ -9,7 +9,7 @@ import pickle
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -233,6 +233,38 @@ def _captured() -> Iterator[_Printed]:
         yield printed
     finally:
         sys.stdout, sys.stderr = streams
+
+
+@contextmanager
+def captured_in_thread() -> Iterator[_Printed]:
+    """Keep what this thread prints: where others of the process, the kernel's own, print as they did."""
+    streams = sys.stdout, sys.stderr
+    printed = _Printed()
+    sys.stdout, sys.stderr = (_Divided(printed, stream) for stream in streams)
+    try:
+        yield printed
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+class _Divided:
+    """A stream of which one thread's part goes elsewhere."""
+
+    def __init__(self, printed: _Printed, stream: Any) -> None:
+        self._thread = threading.get_ident()
+        self._printed = printed
+        self._stream = stream
+
+    def write(self, text: str) -> Any:
+        stream = self._printed if threading.get_ident() == self._thread else self._stream
+        return stream.write(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def sent_error(outcome: Outcome) -> BaseException | None:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import _lru_cache_wrapper, cache, cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -147,8 +148,37 @@ def _short(value: object) -> str:
 
 
 def _dumps(content: Any, callback: Callable[[pickle.PickleBuffer], bool] | None = None) -> bytes:
-    found: bytes = cloudpickle().dumps(content, protocol=5, buffer_callback=callback)
-    return found
+    file = BytesIO()
+    _pickler()(file, protocol=5, buffer_callback=callback).dump(content)
+    return file.getvalue()
+
+
+@cache
+def _pickler() -> Any:
+    base = cloudpickle().Pickler
+
+    class Pickler(base):  # type: ignore[misc, valid-type]
+        """Cloudpickle's, which knows nothing of what functools caches for the notebook's own code."""
+
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, _lru_cache_wrapper) and obj.__module__ == "__main__":
+                return _cached, (obj.__wrapped__, obj.cache_parameters())
+            if type(obj) is cached_property:  # up to Python 3.11 it holds a lock
+                return _cached_property, (obj.func, obj.attrname)
+            return super().reducer_override(obj)
+
+    return Pickler
+
+
+def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
+    """Make what ``functools.cache`` or ``lru_cache`` made, with nothing in it yet."""
+    return lru_cache(**parameters)(function)
+
+
+def _cached_property(function: Callable[[Any], Any], name: str | None) -> Any:
+    made = cached_property(function)
+    made.attrname = name
+    return made
 
 
 def cloudpickle() -> Any:
@@ -211,10 +241,10 @@ def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanErro
         namespace = {**namespace, **{name: cell.cell_contents for name, cell in closed}}
         names |= set(code.co_freevars) if code else set()
         shell = 'make it inside the function, or use engine="kernel"'
-    for name in sorted(names):
-        value = namespace.get(name)
-        if isinstance(value, FunctionType):  # it is its globals that can't be sent; they are looked at too
-            continue
+    # Of a function or class it is mostly its globals that can't be sent: these are looked at first.
+    values = [(name, namespace.get(name)) for name in sorted(names)]
+    values.sort(key=lambda item: isinstance(item[1], FunctionType | type))
+    for name, value in values:
         try:
             _dumps(value)
         except Exception as reason:  # whatever the user's objects raise

@@ -13,6 +13,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from e2e_magic.engines.free_names import OPAQUE, cell_reads, reachable
+from e2e_magic.engines.pools import PoolLost
+from e2e_magic.engines.shipping import ShippingError
 from e2e_magic.jobs import CellJob, check_reads
 from e2e_magic.jupyter.arguments import given_expressions
 from e2e_magic.jupyter.panel.offer import Offer, remember
@@ -199,9 +201,9 @@ class _Swept:
 
 @contextmanager
 def _said() -> Iterator[None]:
-    """Say what stands in the way of an engine as what it is: a wrong line."""
+    """Say what stands in the way of an engine in its own words, without our frames."""
     __tracebackhide__ = True
     try:
         yield
-    except PlanError as error:
+    except (PlanError, ShippingError, PoolLost) as error:
         raise UsageError(str(error)) from None

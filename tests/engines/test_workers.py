@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import functools
 import os
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from e2e_magic.frames import results
 from e2e_magic.jobs import CellJob, FunctionJob
 from e2e_magic.plan import Plan, PlanError
 from e2e_magic.runner import Sweep
+from e2e_magic.schedule import Turn
 from e2e_magic.session import Session
 from e2e_magic.space import Space, uniform
 from e2e_magic.sweep_plan import SweepPlan
@@ -313,16 +316,21 @@ def test_trackers_stay_while_a_semaphore_lives(monkeypatch: pytest.MonkeyPatch) 
     assert not pools.trackers()
 
 
-def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session) -> None:
+def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session, tmp_path: Path) -> None:
     """Interrupted in the foreground: finished and running trials have rows, and no process stays."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    sweep = opened(session, cell_job("import time\ntime.sleep(x)"), {"x": [0, 60]}, "local:2")
-    running = sweep.run()
+    source = "import pathlib, time\npathlib.Path(folder, str(x)).touch()\ntime.sleep(x)"
+    job = cell_job(source, {"folder": str(tmp_path)})
+    running = opened(session, job, {"x": [0, 600]}, "local:2").run()
     next(running)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "600").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     with pytest.raises(KeyboardInterrupt):
         running.throw(KeyboardInterrupt)
 
-    assert {r.params["x"]: r.state for r in session.records} == {0: "complete", 60: "interrupted"}
+    assert {r.params["x"]: r.state for r in session.records} == {0: "complete", 600: "interrupted"}
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
@@ -401,6 +409,44 @@ def test_what_cant_be_sent_is_named(session: Session) -> None:
             )
     con.close()
     assert not session.records
+
+
+def test_what_functools_caches_goes_along(session: Session) -> None:
+    """A cached function, method or property of the notebook works in a worker, with an empty cache."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "functools": functools}
+    exec(
+        "@functools.lru_cache(maxsize=3)\ndef load(n):\n    return n + 1\n"
+        "@functools.cache\ndef fib(n):\n    return n if n < 2 else fib(n - 1) + fib(n - 2)\n"
+        "class Model:\n    @functools.cached_property\n    def size(self):\n        return load(3)\n"
+        "    @functools.cache\n    def depth(self):\n        return x\n",
+        namespace,
+    )
+    namespace["load"](0)
+    source = "info = load.cache_info()\nm = Model()\n{'loss': [fib(9), m.size, m.depth(), *info[2:]]}"
+    job = CellJob(Cell.of(source), source, source, namespace)
+    [record] = opened(session, job, {"x": [5]}, "local:2", plan={"metrics": "cpu"}).run()
+
+    assert record.reported["loss"] == [34, 4, 5, 3, 0]
+
+
+@pytest.mark.parametrize(
+    ("made", "source", "culprit"),
+    [
+        ("@functools.singledispatch\ndef go(x):\n    return x", "go(x)", "go"),
+        ("class Asks:\n    def go(self):\n        return lock", "Asks().go(), x", "lock"),
+        ("class Holds:\n    held = lock", "Holds, x", "Holds"),
+    ],
+)
+def test_what_is_in_the_way_is_named(session: Session, made: str, source: str, culprit: str) -> None:
+    """A function or class is named only where it isn't what it reads."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "functools": functools, "lock": threading.Lock()}
+    exec(made, namespace)
+    job = CellJob(Cell.of(source), source, source, namespace)
+    with pytest.raises(PlanError) as caught:
+        list(opened(session, job, {"x": [1]}, "local:2").run())
+
+    assert str(caught.value).startswith(f"{culprit}: this variable can't be sent to another process (")
+    assert str(caught.value).endswith("); make it inside the cell, or use --engine kernel")
 
 
 @pytest.mark.parametrize("engine", ["local:2", "multiprocessing:2"])
@@ -507,6 +553,23 @@ def test_any_backend_of_joblib(session: Session, backend: str) -> None:
     assert {not backend.startswith("threading")} == {r.concurrent for r in records}
     assert len(heard) == 3
     assert sweep.progress.running == 0
+
+
+def test_threads_keep_their_prints_and_leave_others_theirs(
+    session: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the kernel prints while a trial runs in a thread of its own is not taken for the trial's."""
+    heard: dict[int, str] = {}
+
+    def show(turn: Turn, text: str) -> None:
+        heard[turn.params["x"]] = text
+        print(f"kernel {turn.params['x']}")  # the next trial is in its middle
+
+    source = "import sys, time\nprint('begin', x)\ntime.sleep(0.2)\nsys.stdout.writelines(['end\\n'])"
+    list(opened(session, cell_job(source), {"x": [1, 2, 3]}, "threading:2", {"on_output": show}).run())
+
+    assert heard == {x: f"begin {x}\nend\n" for x in (1, 2, 3)}
+    assert sorted(capsys.readouterr().out.splitlines()) == ["kernel 1", "kernel 2", "kernel 3"]
 
 
 def test_a_backend_without_streaming_keeps_its_workers(session: Session) -> None:

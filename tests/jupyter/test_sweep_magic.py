@@ -279,6 +279,22 @@ def test_a_workers_error_shows_none_of_our_frames(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_what_a_worker_cant_open_is_a_usage_error(
+    shell: Any, session: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What fails only in the worker is said in one sentence as well, without a traceback of ours."""
+    shell.run_cell("class Bad:\n    def __reduce__(self):\n        return (eval, ('1/0',))\nbad = Bad()")
+    result = shell.run_cell("%%e2esweep train x=1,2 --engine local:2\nbad, x")
+    said = capsys.readouterr()
+
+    assert type(result.error_in_exec) is UsageError
+    assert str(result.error_in_exec) == (
+        "engine: the worker can't open what the code needs (ZeroDivisionError: division by zero)"
+    )
+    assert "Traceback" not in said.out + said.err
+    assert not session.records
+
+
 def test_a_worker_that_died_is_said_once(
     shell: Any, session: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
