@@ -70,6 +70,17 @@ def test_ids_tell_runs_of_one_name_apart(stored: Session) -> None:
     assert made.notes == ()
 
 
+def test_where_all_runs_share_one_name_each_stands_alone(session: Session) -> None:
+    """Measured again under the same name: nothing named, there is still something to compare."""
+    for run, wall in ((FIRST, 1.0), (SECOND, 2.0)):
+        session.adopt([run], trials(run, wall))
+    made = e2e.compare(metric="wall_time_s")
+
+    assert (made.baseline, made.runs) == ("candidate (aaa111)", ("candidate (bbb222)",))
+    assert made.frame["verdict"].tolist() == ["slower"]
+    assert made.notes == ()
+
+
 def test_a_guard_judges_this_kernels_run_only(stored: Session) -> None:
     """Older runs of its name, that were fast, don't hide that it is slow now."""
     now = stored.start_run("candidate")

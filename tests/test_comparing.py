@@ -219,8 +219,8 @@ def test_a_metric_may_be_named() -> None:
     assert frame["verdict"].tolist() == ["more", "too few repeats"]
     assert frame["reason"].tolist()[1] == "no value on either side"
     assert made.sentences() == [
-        "train: b has 2x more peak_rss_mib (2 to 2); too few repeats of gpu_energy_j: neither run has a value; "
-        "%e2e metrics says why not"
+        "train: b has 2x more peak_rss_mib (2 to 2); too few repeats of gpu_energy_j: neither run has a "
+        "value; %e2e metrics says why not"
     ]
 
 
