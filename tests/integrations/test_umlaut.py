@@ -568,6 +568,14 @@ def test_a_store_of_ours_is_not_imported_but_opened(tmp_path: Path) -> None:
     )
 
 
+def test_a_suites_file_in_which_trials_of_ours_are_kept_is_read(tmp_path: Path) -> None:
+    """Both may be named e2ebench.db and be beside the notebook: they share the file."""
+    path = second(tmp_path / "e2ebench.db", supervised(10.0, 4.0))
+    Store(str(path)).close()
+
+    assert umlaut.read(path).summary == "1 run with 1 trial; everything could be read"
+
+
 def test_the_file_is_not_changed(tmp_path: Path) -> None:
     """It is opened for reading only."""
     path = second(tmp_path / "a.db", supervised(10.0, 4.0))
