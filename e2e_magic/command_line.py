@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -250,12 +251,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _table(frame: pd.DataFrame) -> str:
+    """Return a frame as text: all of its rows, as wide as the terminal, nothing of a reason cut off."""
     import pandas as pd
 
     from e2e_magic.frames import TidyFrame
 
-    with pd.option_context("display.width", 160, "display.max_colwidth", 60):
-        return repr(TidyFrame.of(frame))
+    wide = shutil.get_terminal_size((160, 24)).columns
+    with pd.option_context("display.width", wide, "display.max_colwidth", None, "display.max_rows", None):
+        return repr(TidyFrame.of(frame)).replace(": see .columns)", ")")  # there are none in a shell
 
 
 def _say(text: str) -> None:

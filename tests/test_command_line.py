@@ -65,6 +65,23 @@ def test_runs_lists_a_store(kept: Path, said: Any) -> None:
     assert out.rstrip().splitlines()[-1].startswith("2 rows")
 
 
+def test_a_table_is_whole_and_as_wide_as_the_terminal(
+    tmp_path: Path, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred runs are a hundred rows, and no line goes beyond the edge."""
+    runs = [Run(f"id{n}", f"run {n}", START + timedelta(hours=n), "word " * 8) for n in range(100)]
+    with Store(str(tmp_path / "many.db")) as store:
+        for run in runs:
+            store.add_run(run)
+    monkeypatch.setenv("COLUMNS", "70")
+    status, out, err = said("runs", tmp_path / "many.db")
+
+    assert (status, err) == (0, "")
+    assert all(run.name in out for run in runs)
+    assert max(map(len, out.splitlines())) <= 70
+    assert ".columns" not in out
+
+
 def test_compare_says_it_in_words(kept: Path, said: Any) -> None:
     """The first run is what the others are compared with."""
     status, out, _ = said("compare", kept)
