@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from e2e_magic.legible import legible
+from e2e_magic.plan import PlanError
 from e2e_magic.session import Session, current
 
 if TYPE_CHECKING:
@@ -106,6 +107,10 @@ def compared(
         if run.id in mine or run.id in asked or run.name not in mine.values()
     ]
     counted = session.archive.counts(everything=all)
+    for name in asked:
+        meant = [run.id for run in known if name in (run.id, run.name)]
+        if meant and counted.keys().isdisjoint(meant):
+            raise PlanError(f"compare: the run {legible(name)} has no trial yet; measure a cell in it first")
     labels = _labels(known, asked, counted)
 
     def records() -> Iterable[Record]:
