@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -95,8 +95,8 @@ def compared(
     """Compare runs of a session; see `compare`.
 
     Runs that share a name are taken together, and a note says so; one that is named by its id stands
-    alone. With `own_first` the name of a run of this kernel doesn't mean older ones in the store, of
-    which a guard against regressions would count the trials too.
+    alone, and so do all where there is but one name. With `own_first` the name of a run of this kernel
+    doesn't mean older ones in the store, of which a guard against regressions would count the trials too.
     """
     from e2e_magic import derived, frames
     from e2e_magic.comparing import compare as beside
@@ -108,7 +108,12 @@ def compared(
         for run in session.known_runs(all=all)
         if run.id in mine or run.id in asked or run.name not in mine.values()
     ]
-    labels = _labels(known, asked)
+    counted = session.archive.counts(everything=all)
+    for name in asked:
+        meant = [run.id for run in known if name in (run.id, run.name)]
+        if meant and counted.keys().isdisjoint(meant):
+            raise PlanError(f"compare: the run {legible(name)} has no trial yet; measure a cell in it first")
+    labels = _labels(known, asked, counted)
 
     def records() -> Iterable[Record]:
         found = session.archive.stream(everything=all, series=derived.CURVES)
@@ -122,7 +127,6 @@ def compared(
         metric=metric,
         baseline=baseline if baseline is None else labels.get(baseline, baseline),
     )
-    counted = session.archive.counts(everything=all)
     for name in (made.baseline, *made.runs):
         ids = [run.id for run in known if labels[run.id] == name and run.id in counted]
         if len(ids) > 1:
@@ -132,11 +136,16 @@ def compared(
     return made
 
 
-def _labels(runs: Sequence[Run], asked: Sequence[str]) -> dict[str, str]:
-    """Return what each run (its id) is called; one that was asked for by its id has a name of its own."""
+def _labels(runs: Sequence[Run], asked: Sequence[str], counted: Collection[str]) -> dict[str, str]:
+    """Return what each run (its id) is called; one that was asked for by its id has a name of its own.
+
+    So has each where none was asked for and all that have trials (`counted`) share one name: there would
+    be nothing to compare.
+    """
     shared = Counter(run.name for run in runs)
+    alike = not asked and len({run.name for run in runs if run.id in counted}) == 1
     return {
-        run.id: f"{run.name} ({run.id})" if run.id in asked and shared[run.name] > 1 else run.name
+        run.id: f"{run.name} ({run.id})" if shared[run.name] > 1 and (alike or run.id in asked) else run.name
         for run in runs
     }
 

@@ -230,10 +230,11 @@ class Archive:
             if run not in {*stored, *stored.values()}:
                 here = [r.name for r in self._runs]
                 there = [name for name in dict.fromkeys(stored.values()) if name not in here]
+                held = [f"this kernel has {_listed(here)}"] if here else []
+                held += [f"the store {store.address} has {_listed(there)}"] if store and there else []
                 raise PlanError(
                     f"run: there is no run {run!r}{nearest(run, [*here, *there])}; "
-                    f"this kernel has {_listed(here) or 'none yet: measure a cell first'}"
-                    + (f"; the store {store.address} has {_listed(there)}" if store and there else "")
+                    + ("; ".join(held) or "this kernel has none yet: measure a cell first")
                 )
         if stage is not None:
             found = self._matching(run, None, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ _STATUS = (
     "be done"
 )
 _STORE = "a path (SQLite) or a URL of SQLAlchemy, such as e2ebench.db or postgresql+psycopg://user@host/name"
+_MAGICS = (" with %e2e store PATH", " with %e2e store URL", "; %e2e run NAME starts the next one")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except (ValueError, OSError, ImportError, StoreError) as error:
-        return _complain(str(error), WRONG)
+        return _complain(_without_magics(str(error)), WRONG)
 
 
 def _parser() -> _Parser:
@@ -163,7 +165,8 @@ def _compare(options: argparse.Namespace) -> int:
     from e2e_magic.analysing import compared
     from e2e_magic.comparing import RegressionError, share_of
 
-    share = None if options.fail_over is None else share_of(options.fail_over)
+    if options.fail_over is not None:
+        share_of(options.fail_over)  # what is wrong with it is said before anything is read
     with _opened(options.store) as session:
         found = compared(
             session,
@@ -174,10 +177,10 @@ def _compare(options: argparse.Namespace) -> int:
             all=True,
         )
         _say(repr(found))
-    if share is None:
+    if options.fail_over is None:
         return FINE
     try:
-        found.check(share)
+        found.check(options.fail_over)
     except RegressionError as worse:
         return _complain(str(worse), FAILED)
     return FINE
@@ -250,12 +253,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _table(frame: pd.DataFrame) -> str:
+    """Return a frame as text: all of its rows, as wide as the terminal, nothing of a reason cut off."""
     import pandas as pd
 
     from e2e_magic.frames import TidyFrame
 
-    with pd.option_context("display.width", 160, "display.max_colwidth", 60):
-        return repr(TidyFrame.of(frame))
+    wide = shutil.get_terminal_size((160, 24)).columns
+    with pd.option_context("display.width", wide, "display.max_colwidth", None, "display.max_rows", None):
+        return repr(TidyFrame.of(frame)).replace(": see .columns)", ")")  # there are none in a shell
 
 
 def _say(text: str) -> None:
@@ -263,6 +268,13 @@ def _say(text: str) -> None:
         sys.stdout.encoding or "utf-8"
     ))  # fmt: skip
     sys.stdout.flush()
+
+
+def _without_magics(text: str) -> str:
+    """Return an error without the advice to type a line of a notebook."""
+    for advice in _MAGICS:
+        text = text.replace(advice, "")
+    return text
 
 
 def _complain(text: str, status: int) -> int:

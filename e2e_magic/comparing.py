@@ -199,8 +199,8 @@ class Comparison:
             # The table scrolls by itself: in a narrow window the words above stay where they are.
             table = f'<div style="overflow-x:auto">{shown}</div><div>{escape(foot)}more columns: .frame</div>'
         return (
-            f'<div class="e2e-comparison"><div>{escape(head)}</div>'
-            f'<ul style="margin:0 0 8px;overflow-wrap:anywhere">{listed}</ul>{chart}{table}</div>'
+            f'<div class="e2e-comparison"><div style="overflow-wrap:anywhere">{escape(head)}'
+            f'<ul style="margin:0 0 8px">{listed}</ul></div>{chart}{table}</div>'
         )
 
 

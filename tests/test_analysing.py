@@ -13,6 +13,7 @@ from IPython.utils.capture import capture_output
 
 import e2e_magic as e2e
 from e2e_magic.comparing import RegressionError
+from e2e_magic.plan import PlanError
 from e2e_magic.record import Events, Record, Run
 from e2e_magic.session import Session
 from e2e_magic.storage import Store
@@ -68,6 +69,28 @@ def test_ids_tell_runs_of_one_name_apart(stored: Session) -> None:
     assert made.baseline == "candidate (aaa111)"
     assert made.runs == ("candidate (bbb222)", "release")
     assert made.frame["verdict"].tolist() == ["slower", "no difference seen"]
+    assert made.notes == ()
+
+
+def test_a_run_without_a_trial_is_said(session: Session) -> None:
+    """It is there, by name and by id, but there is nothing to compare yet."""
+    session.adopt([FIRST], trials(FIRST, 1.0))
+    started = session.start_run("next one")
+
+    for name in ("next one", started.id):
+        with pytest.raises(PlanError) as caught:
+            e2e.compare("candidate", name)
+        assert str(caught.value) == (f"compare: the run {name} has no trial yet; measure a cell in it first")
+
+
+def test_where_all_runs_share_one_name_each_stands_alone(session: Session) -> None:
+    """Measured again under the same name: nothing named, there is still something to compare."""
+    for run, wall in ((FIRST, 1.0), (SECOND, 2.0)):
+        session.adopt([run], trials(run, wall))
+    made = e2e.compare(metric="wall_time_s")
+
+    assert (made.baseline, made.runs) == ("candidate (aaa111)", ("candidate (bbb222)",))
+    assert made.frame["verdict"].tolist() == ["slower"]
     assert made.notes == ()
 
 

@@ -65,6 +65,23 @@ def test_runs_lists_a_store(kept: Path, said: Any) -> None:
     assert out.rstrip().splitlines()[-1].startswith("2 rows")
 
 
+def test_a_table_is_whole_and_as_wide_as_the_terminal(
+    tmp_path: Path, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred runs are a hundred rows, and no line goes beyond the edge."""
+    runs = [Run(f"id{n}", f"run {n}", START + timedelta(hours=n), "word " * 8) for n in range(100)]
+    with Store(str(tmp_path / "many.db")) as store:
+        for run in runs:
+            store.add_run(run)
+    monkeypatch.setenv("COLUMNS", "70")
+    status, out, err = said("runs", tmp_path / "many.db")
+
+    assert (status, err) == (0, "")
+    assert all(run.name in out for run in runs)
+    assert max(map(len, out.splitlines())) <= 70
+    assert ".columns" not in out
+
+
 def test_compare_says_it_in_words(kept: Path, said: Any) -> None:
     """The first run is what the others are compared with."""
     status, out, _ = said("compare", kept)
@@ -84,6 +101,7 @@ def test_a_regression_is_exit_status_1(kept: Path, said: Any) -> None:
     assert err.startswith("e2e-magic: compare: worse than the baseline base by more than 10 %: ")
     assert err.count("\n") == 1
     assert said(*words, "--baseline", "slow")[0] == 0
+    assert said(*words[:-1], "300%", "--baseline", "base")[0] == 0
 
 
 def test_report_and_export_write_files(kept: Path, said: Any, tmp_path: Path) -> None:
@@ -147,7 +165,24 @@ def test_import_reads_the_seeds_suite_into_a_store(said: Any, tmp_path: Path) ->
             ["report", "{store}", "r.pdf"],
             "e2e-magic: path: a report is a page of HTML: expected a name such as report.html, got '.pdf'",
         ),
-        (["report", "{store}", "r.html", "--run", "bas"], "e2e-magic: run: there is no run 'bas'"),
+        (
+            ["report", "{store}", "r.html", "--run", "bas"],
+            "e2e-magic: run: there is no run 'bas' (did you mean base?); the store {store} has base, slow\n",
+        ),
+        (
+            ["compare", "{store}", "base"],
+            "e2e-magic: compare: two runs are needed, but named is only base, there are base, slow\n",
+        ),
+        (
+            ["import", "no/x.db", "suite.db"],
+            "e2e-magic: import: there is no file {here}/suite.db; "
+            "give the path of a database of the UMLAUT suite\n",
+        ),
+        (
+            ["runs", "{here}"],
+            "e2e-magic: the store {here} can't be opened: the file can't be opened or made there; "
+            "check that the folder exists and may be written, or name a file elsewhere\n",
+        ),
         (
             ["import", "new.db", "no.db"],
             "e2e-magic: import: there is no file {here}/no.db; give the path of ",
@@ -170,12 +205,12 @@ def test_wrong_use_is_one_line_and_exit_status_2(
 ) -> None:
     """What is wrong, what is allowed, the nearest word; nothing on the standard output, no traceback."""
     monkeypatch.chdir(tmp_path)
-    status, out, err = said(*(word.format(store=kept) for word in words))
+    status, out, err = said(*(word.format(store=kept, here=tmp_path) for word in words))
     monkeypatch.undo()
 
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
-    assert err.startswith(line.format(here=tmp_path))
+    assert err.startswith(line.format(here=tmp_path, store=kept))
     assert not (tmp_path / "no.db").exists()
 
 

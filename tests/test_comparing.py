@@ -212,11 +212,16 @@ def test_one_run_is_no_comparison(records: list[Record], said: str) -> None:
 def test_a_metric_may_be_named() -> None:
     """Also one that isn't compared by itself, and one without values has its reason."""
     records = trials("a", peak=[1.0] * 5) + trials("b", peak=[2.0] * 5, after=60)
-    frame = compared(records, metric=["peak_rss_mib", "gpu_energy_j"]).frame
+    made = compared(records, metric=["peak_rss_mib", "gpu_energy_j"])
+    frame = made.frame
 
     assert frame["metric"].tolist() == ["peak_rss_mib", "gpu_energy_j"]
     assert frame["verdict"].tolist() == ["more", "too few repeats"]
     assert frame["reason"].tolist()[1] == "no value on either side"
+    assert made.sentences() == [
+        "train: b has 2x more peak_rss_mib (2 to 2); too few repeats of gpu_energy_j: neither run has a "
+        "value; %e2e metrics says why not"
+    ]
 
 
 # The guard

@@ -696,7 +696,7 @@ class TestTidyFrame:
 
         assert page is not None
         assert "x" * 79 + "…" in text
-        assert "x" * 499 + "…" in page
+        assert "x" * 119 + "…" in page
         for shown in (text, page):
             assert "\x1b" not in shown
             assert "�[31mred" in shown
@@ -734,6 +734,15 @@ class TestTidyFrame:
         pd.testing.assert_frame_equal(tidy, plain)
         assert type(tidy.groupby("stage").sum(numeric_only=True)) is pd.DataFrame
         assert type(pd.concat([tidy, tidy])) is pd.DataFrame
+
+    def test_a_long_cell_spreads_no_row_of_a_page(self) -> None:
+        """A list of packages is cut and has room for a few words; a time isn't broken at its dashes."""
+        packages = ", ".join(f"package{n} 1.2.{n}" for n in range(200))
+        made = pd.DataFrame({"started_at": ["2026-08-01 12:00:00Z"], "packages": [packages]})
+        page = frames.TidyFrame.of(made)._repr_html_() or ""
+
+        assert '<td style="white-space:nowrap">2026-08-01 12:00:00Z</td>' in page
+        assert f'<td style="min-width:20em;overflow-wrap:anywhere">{packages[:119]}…</td>' in page
 
     def test_no_html_where_pandas_is_told_so(self) -> None:
         """The own option of pandas for plain notebooks holds."""

@@ -259,8 +259,8 @@ def test_what_is_left_out_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         "fewer, to see them" in seen
     )
     assert (
-        "charts of 2 cards were left out to keep the page small; report one run, or fewer, to see them"
-        in seen
+        "charts of 2 cards were left out, to keep the page small and quickly made; report one run, or fewer, "
+        "to see them" in seen
     )
     assert "5 trials; the last 2 are shown" in seen
     assert "6 stages; the first 2 are shown" in seen

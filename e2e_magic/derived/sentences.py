@@ -43,6 +43,9 @@ def _sentence(stage: str, run: str, rows: Sequence[Any]) -> str:
     for (n, n_baseline), same in counts.items():
         names = ", ".join(row.metric for row in same)
         needed = same[0].repeats_needed
+        if n == n_baseline == 0:
+            parts.append(f"too few repeats of {names}: neither run has a value; %e2e metrics says why not")
+            continue
         parts.append(
             f"too few repeats of {names}: {run} has {n}, {legible(same[0].baseline)} has {n_baseline}; "
             f"{needed} on each side are needed, as with --repeat {needed}"

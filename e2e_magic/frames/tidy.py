@@ -15,10 +15,11 @@ from e2e_magic.quantities import digits
 _ABSENT = "-"
 # Of text in a cell: what is to be read whole, and everything else (names, lists of packages).
 _LONGEST = 1000
-_LONGEST_IN_PAGE = 500
+_LONGEST_IN_PAGE = 120
 _LONGEST_IN_TEXT = 80
-# A time or a short word with a hyphen, which a browser would break into a column of pieces.
-_BREAKABLE = re.compile(r"<td>(?=[^<]*[ -])([^<]{2,24})</td>")
+# A cell of a page that is no longer than this stays on one line; a longer one has room for a few words.
+_ONE_LINE = 40
+_CELL = re.compile(r"<td>(.*?)</td>", re.DOTALL)
 _SENTENCES = ("reason", "remedy", "error", "description", "bottleneck")
 # `%e2e metrics` says these whole above its table: many rows have the same.
 _SAID_ABOVE = ("why", "what_to_do")
@@ -109,8 +110,7 @@ class TidyFrame(pd.DataFrame):
         shown, half, footer = self._shown(_LONGEST_IN_PAGE)
         with pd.option_context("display.max_colwidth", None):  # a reason cut short is no reason
             table = shown.to_html(max_rows=half, border=0, notebook=True, show_dimensions=False)
-        table = _BREAKABLE.sub(r'<td style="white-space:nowrap">\1</td>', table)
-        return f"{table}\n<p>{html.escape(footer)}</p>"
+        return f"{_CELL.sub(_roomy, table)}\n<p>{html.escape(footer)}</p>"
 
     def _shown(self, longest: int) -> tuple[pd.DataFrame, int | None, str]:
         """Return the rows to show, spelled, how many of them at most, and the line below the table."""
@@ -128,3 +128,10 @@ class TidyFrame(pd.DataFrame):
         shown = _spelled(rows, positions, longest)
         shown.columns = pd.Index([legible(str(name), longest) for name in shown.columns], dtype=object)
         return shown, half, footer
+
+
+def _roomy(cell: re.Match[str]) -> str:
+    """Return a cell that a crowded table can't squeeze to a word, or a syllable, per line."""
+    short = len(html.unescape(cell[1])) <= _ONE_LINE
+    style = "white-space:nowrap" if short else "min-width:20em;overflow-wrap:anywhere"
+    return f'<td style="{style}">{cell[1]}</td>'

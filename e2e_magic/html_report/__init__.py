@@ -167,8 +167,8 @@ class _Page:
             )
         if self.pictures.left_out:
             said_of.append(
-                f"charts of {_count(self.pictures.left_out, 'card')} were left out to keep the page small; "
-                "report one run, or fewer, to see them"
+                f"charts of {_count(self.pictures.left_out, 'card')} were left out, to keep the page small "
+                "and quickly made; report one run, or fewer, to see them"
             )
         if not said_of:
             return ""

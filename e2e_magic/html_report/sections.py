@@ -208,7 +208,7 @@ def _ratios(frame: pd.DataFrame) -> str:
     shown = frame[list(_COMPARED)].head(MOST_ROWS)
     ends = zip(frame["ratio_low"], frame["ratio_high"], strict=True)
     within = ["-" if math.isnan(low) else f"{digits(low)} to {digits(high)}" for low, high in ends]
-    shown.insert(shown.columns.get_loc("ratio") + 1, "95 % interval", within[:MOST_ROWS])
+    shown.insert(_COMPARED.index("ratio") + 1, "95 % interval", within[:MOST_ROWS])
     tests = ", ".join(dict.fromkeys(frame["test"].replace("", None).dropna()))
     told = page.note(f"test: {tests}; interval: bootstrap of the ratio of the medians") if tests else ""
     return _table(shown) + _cut(len(frame), "comparisons") + told

@@ -184,7 +184,8 @@ class Keeper:
         if store is None:
             return f"trials are kept in {self.address}, which is made with the first one"
         waiting = f"; {len(self.unsaved):,} in memory could not be written yet" if self.unsaved else ""
-        return f"trials are kept in {store!r}{waiting}"
+        said = repr(store)  # where it can't be read, that is a sentence of its own
+        return f"{'trials are kept in ' if said.startswith(store.address) else ''}{said}{waiting}"
 
     def drop(self, run: str) -> None:
         """Forget what waits of a run (its id)."""

@@ -203,9 +203,9 @@ def test_hostile_names_are_spelled_as_mlflow_takes_them(mlflow: Any) -> None:
 def test_two_hundred_trials_take_seconds(mlflow: Any) -> None:
     """What a trial has goes in few calls."""
     exporting.to_mlflow([RUN], [trial(1000, reported={})])
-    began = time.perf_counter()
+    began = time.process_time()
     logged = exporting.to_mlflow([RUN], [trial(n, reported={}) for n in range(200)])
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
 
     assert logged.trials == len(children(mlflow)) - 1 == 200
     assert seconds < 60  # 8 s on an idle core

@@ -20,6 +20,7 @@ from e2e_magic import frames
 from e2e_magic.integrations import umlaut
 from e2e_magic.integrations.umlaut import values
 from e2e_magic.plan import PlanError
+from e2e_magic.storage import Store
 
 UUID = "8a989821-f2e9-48da-ab41-36cb0fc6f580"
 START = datetime(2024, 8, 13, 9, 18, 33)  # noqa: DTZ001 - as the suite wrote it, without a zone
@@ -551,6 +552,28 @@ def test_another_file_is_refused_in_words(tmp_path: Path, made: bytes | None, me
         umlaut.read(path)
 
     assert str(caught.value) == message.format(path=path)
+
+
+def test_a_store_of_ours_is_not_imported_but_opened(tmp_path: Path) -> None:
+    """Who takes the one for the other is told the word."""
+    path = tmp_path / "team.db"
+    Store(str(path)).close()
+
+    with pytest.raises(PlanError) as caught:
+        umlaut.read(path)
+
+    assert str(caught.value) == (
+        "import: team.db is a store of e2e_magic itself, not a database of the UMLAUT suite; "
+        "%e2e store PATH opens it, and %e2e results --all shows what is in it"
+    )
+
+
+def test_a_suites_file_in_which_trials_of_ours_are_kept_is_read(tmp_path: Path) -> None:
+    """Both may be named e2ebench.db and be beside the notebook: they share the file."""
+    path = second(tmp_path / "e2ebench.db", supervised(10.0, 4.0))
+    Store(str(path)).close()
+
+    assert umlaut.read(path).summary == "1 run with 1 trial; everything could be read"
 
 
 def test_the_file_is_not_changed(tmp_path: Path) -> None:

@@ -123,6 +123,25 @@ def test_what_waits_is_written_when_it_is_closed(keeper: Keeper, tmp_path: Path)
         assert len(store.records()) == 1
 
 
+def test_a_store_that_cannot_be_read_any_more_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sentence of the error stands by itself, with what waits."""
+    path = tmp_path / "e2ebench.db"
+    monkeypatch.setenv("E2E_MAGIC_STORE", str(path))
+    keeper = Keeper(lambda _: RUN)
+    keeper.keep([record(1)])
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("DROP TABLE e2e_curves")
+        other.execute("DROP TABLE e2e_trials")
+    keeper.keep([record(2)], lambda _: None)
+    said = keeper.described()
+
+    assert said.startswith(f"the store {path} can't be read: no such table: e2e_trials (OperationalError); ")
+    assert said.endswith("; 1 in memory could not be written yet")
+    keeper.close()
+
+
 def test_after_a_long_wait_it_rests(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that doesn't answer costs its time-out once, and not after each cell."""
     now, tries = [0.0], []

@@ -113,6 +113,11 @@ def _read(connection: sqlite3.Connection, file: Path) -> Imported:
     generation = (
         second if "measurement_data" in named else first if {"value", "benchmark_uuid"} <= named else None
     )
+    if generation is None and "e2e_trials" in tables:
+        raise PlanError(
+            f"import: {file.name} is a store of e2e_magic itself, not a database of the UMLAUT suite; "
+            "%e2e store PATH opens it, and %e2e results --all shows what is in it"
+        )
     if generation is None:
         has = ", ".join(sorted(tables)) or "no table at all"
         raise PlanError(
