@@ -115,8 +115,9 @@ class EventLog:
             if self._calls % self._stride:
                 return
             count = len(self._t_s)
-            for key in row.keys() - self._values.keys():
-                self._values[key] = array("d", [nan]) * count
+            for key in row:  # in the order of the call, which is that of the frame's columns
+                if key not in self._values:
+                    self._values[key] = array("d", [nan]) * count
             self._t_s.append(t_s)
             self._epoch.append(epoch)
             for key, column in self._values.items():

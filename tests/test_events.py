@@ -49,6 +49,15 @@ def test_rows_are_stamped_on_the_trials_clock() -> None:
     assert rows.values["accuracy"][1] == 0.9
 
 
+def test_keys_stay_in_the_order_of_the_call() -> None:
+    """The columns of the frame stand as they were written, in every process."""
+    target = EventLog()
+    target.open()
+    log(**{f"k{n}": n for n in range(20)})
+
+    assert list(target.close().values) == [f"k{n}" for n in range(20)]
+
+
 def test_a_given_epoch_is_kept() -> None:
     """The user's own count wins."""
     target = EventLog()
