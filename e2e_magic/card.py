@@ -184,9 +184,11 @@ def notes(records: Sequence[Record]) -> list[str]:
     if spread:
         said.append(spread)
     derived = derive(last)
+    # Who named the collectors shall hear of each of them.
+    whole = {"cpu_time_s", "peak_rss_mib"} <= last.readings.keys()
     reasons: dict[str, list[str]] = {}
     for name, why in {**last.missing, **derived.missing}.items():
-        if not _no_news(name, why):
+        if not (whole and _no_news(name, why)):
             reasons.setdefault(why.removeprefix(f"{name}: "), []).append(name)
     said += [f"{', '.join(names)}: {why}" for why, names in reasons.items()]
     said += derived.problems

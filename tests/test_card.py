@@ -53,6 +53,14 @@ def test_a_problem_names_its_key_once() -> None:
     assert text.splitlines()[-2:] == ["  loss: expected a number, got 'x'", "  energy: none here"]
 
 
+def test_no_gpu_is_news_to_who_asked_for_one() -> None:
+    """Where everything is measured, that most machines have none needs no line."""
+    missing = {"gpu": "no NVIDIA driver on this machine"}
+
+    assert "NVIDIA" not in card.text([_record(missing=missing)])
+    assert "  gpu: no NVIDIA driver" in card.text([_record(missing=missing, readings={"wall_time_s": 1.0})])
+
+
 def test_one_reason_for_two_numbers_is_said_once() -> None:
     """Both are named before it."""
     text = card.text(
