@@ -77,6 +77,7 @@ def test_a_long_note_folds_behind_its_first_clause() -> None:
 
     assert '<summary style="cursor:pointer">energy: no RAPL counters here</summary>' in card.html(shown)
     assert "<details" not in card.html([_record()])
+    assert "<details" not in card.html(shown, folded=False)
     assert " ".join(card.text(shown).split()).endswith(f"energy: {why}".strip())
     assert max(map(len, card.text(shown).splitlines())) <= 100
 
