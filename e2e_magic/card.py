@@ -59,7 +59,13 @@ class Figure:
     detail: str = ""
 
 
-def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes: Sequence[str] = ()) -> str:
+def html(
+    records: Sequence[Record],
+    *,
+    images: Sequence[bytes] = (),
+    extra_notes: Sequence[str] = (),
+    folded: bool = True,
+) -> str:
     """Return the card of one measured cell (its repeats) as an HTML block.
 
     Parameters
@@ -70,6 +76,8 @@ def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes
         PNGs of the charts at two device pixels per CSS pixel.
     extra_notes : sequence of str
         Said below the numbers, beside what `notes` finds.
+    folded : bool
+        Whether a long note shows its first clause only, until it is clicked; not on paper.
     """
     last = records[-1]
     tiles = "".join(_tile(figure) for figure in figures(records))
@@ -90,7 +98,7 @@ def html(records: Sequence[Record], *, images: Sequence[bytes] = (), extra_notes
             '<div style="display:flex;flex-wrap:wrap;align-items:flex-start;gap:.5em;margin-top:.5em">'
             f"{pictures}</div>"
         )
-    notes_html = "".join(_note(note) for note in [*notes(records), *extra_notes])
+    notes_html = "".join(_note(note, folded=folded) for note in [*notes(records), *extra_notes])
     return (
         f'<div class="e2e-card" style="border:1px solid {_LINE};border-radius:6px;padding:.6em .9em;'
         "margin:.3em 0;max-width:720px;box-sizing:border-box;font-family:var(--jp-ui-font-family,system-ui,"
@@ -209,9 +217,11 @@ def notes(records: Sequence[Record]) -> list[str]:
     if spread:
         said.append(spread)
     derived = derive(last)
+    # Who named the collectors shall hear of each of them.
+    whole = {"cpu_time_s", "peak_rss_mib"} <= last.readings.keys()
     lacking: dict[str, list[str]] = {}
     for name, why in {**last.missing, **derived.missing}.items():
-        if not _no_news(name, why):
+        if not (whole and _no_news(name, why)):
             lacking.setdefault(why.removeprefix(f"{name}: "), []).append(name)
     for why, names in lacking.items():
         # What was logged wrongly says its name itself.
@@ -293,11 +303,11 @@ def _tile(figure: Figure) -> str:
     )
 
 
-def _note(note: str) -> str:
+def _note(note: str, *, folded: bool) -> str:
     """Return a note as one line; what a long one goes on to say (mostly what to do) opens by a click."""
     style = f"{_FAINT};font-size:.88em;margin-top:.35em;overflow-wrap:anywhere"
     head, semicolon, rest = note.partition("; ")
-    if len(note) <= LONGEST_LINE or not semicolon:
+    if not folded or len(note) <= LONGEST_LINE or not semicolon:
         return f'<div style="{style}">{escape(note)}</div>'
     return (
         f'<details style="{style}"><summary style="cursor:pointer">{escape(head)}</summary>'

@@ -254,6 +254,13 @@ class Run:
     environment: Environment = field(default_factory=Environment)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return f"run {self.name} ({self.id}), started {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """Show the sentence as the last value of a cell: the environment is long and stands in `runs`."""
+        printer.text(str(self))
+
 
 # JSON knows no NaN, no infinities, no tuples: each is written as a one-key object under a name no
 # user's key takes, so that a round trip gives back what went in.

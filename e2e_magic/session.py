@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ class Session:
         self.runs: list[Run] = []
         self.records: list[Record] = []
         self._numbered: dict[tuple[str, str], int] = {}
+        self._lock = threading.RLock()
         # The notebook's name where the kernel tells it to its user's code, not to the environment.
         self.notebook: Callable[[], str] = str
         self.keeper = Keeper(self._run_now)
@@ -46,7 +48,8 @@ class Session:
     @property
     def run(self) -> Run:
         """The current run; the first one starts by itself."""
-        return self.runs[-1] if self.runs else self.start_run()
+        with self._lock:  # threads that measure at once start one run, not one each
+            return self.runs[-1] if self.runs else self.start_run()
 
     def start_run(
         self,
@@ -138,8 +141,9 @@ class Session:
         return Identity(run, self._next(run, stage), sweep, params, source, settings=self.carried(run))
 
     def _next(self, run: str, stage: str) -> int:
-        number = self._numbered.get((run, stage), 0) + 1
-        self._numbered[run, stage] = number
+        with self._lock:
+            number = self._numbered.get((run, stage), 0) + 1
+            self._numbered[run, stage] = number
         return number
 
     def adopt(self, runs: Iterable[Run], records: Iterable[Record]) -> list[Record]:
@@ -339,11 +343,14 @@ def _looked_at(
 
 
 _session: Session | None = None
+_making = threading.Lock()
 
 
 def current() -> Session:
     """Return the session of this process."""
     global _session  # noqa: PLW0603 - one per process is what makes magics and scripts see the same rows
     if _session is None:
-        _session = Session()
+        with _making:
+            if _session is None:
+                _session = Session()
     return _session

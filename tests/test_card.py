@@ -54,6 +54,14 @@ def test_a_problem_names_its_key_once() -> None:
     assert text.splitlines()[-2:] == ["  loss: expected a number, got 'x'", "  energy: none here"]
 
 
+def test_no_gpu_is_news_to_who_asked_for_one() -> None:
+    """Where everything is measured, that most machines have none needs no line."""
+    missing = {"gpu": "no NVIDIA driver on this machine"}
+
+    assert "NVIDIA" not in card.text([_record(missing=missing)])
+    assert "  gpu: no NVIDIA driver" in card.text([_record(missing=missing, readings={"wall_time_s": 1.0})])
+
+
 def test_one_reason_for_two_numbers_is_said_once() -> None:
     """Both are named before it."""
     text = card.text(
@@ -70,6 +78,7 @@ def test_a_long_note_folds_behind_its_first_clause() -> None:
 
     assert '<summary style="cursor:pointer">energy: no RAPL counters here</summary>' in card.html(shown)
     assert "<details" not in card.html([_record()])
+    assert "<details" not in card.html(shown, folded=False)
     assert " ".join(card.text(shown).split()).endswith(f"energy: {why}".strip())
     assert max(map(len, card.text(shown).splitlines())) <= 100
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -217,6 +219,45 @@ def test_log_lands_in_the_epochs_frame(session: Any) -> None:  # noqa: ARG001
 
     assert e2e.epochs()["loss"].tolist() == [2.0, 1.0]
     assert e2e.epochs()["epoch"].tolist() == [1, 2]
+
+
+def test_threads_that_measure_at_once_share_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the very first trial on: one session, one run, every number once."""
+    from e2e_magic import environment, session
+
+    both = threading.Barrier(2)
+
+    def meet() -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.3)  # two that are in here at once meet; one alone goes on after a while
+            both.reset()
+
+    class Slow(session.Session):
+        def __init__(self) -> None:
+            meet()
+            super().__init__()
+
+    def capture(notebook: str = "") -> Any:
+        meet()
+        return known(notebook)
+
+    known = environment.capture
+    monkeypatch.setattr(environment, "capture", capture)
+    monkeypatch.setattr(session, "Session", Slow)
+    monkeypatch.setattr(session, "_session", None)
+
+    def work() -> None:
+        with e2e.measure("work", metrics=()):
+            pass
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(session.current().runs) == 1
+    assert sorted(record.trial for record in session.current().records) == [1, 2, 3, 4]
 
 
 def test_a_plain_script_starts_no_ipython(tmp_path: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_magic.record import RECORD_VERSION, Record, Series, decode, encode
+from e2e_magic.record import RECORD_VERSION, Record, Run, Series, decode, encode
 from tests import strategies
 
 
@@ -110,3 +110,12 @@ def test_a_series_needs_as_many_times_as_values() -> None:
     """The error gives both numbers."""
     with pytest.raises(ValueError, match=r"^a series needs as many times as values, got 2 and 1$"):
         Series.of([0, 1], [0])
+
+
+def test_a_run_shows_itself_in_one_line() -> None:
+    """As text and as the last value of a cell."""
+    from IPython.lib.pretty import pretty
+
+    run = Run("a1b2c3", "lightgbm", datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert str(run) == pretty(run) == "run lightgbm (a1b2c3), started 2026-01-01 00:00:00 UTC"

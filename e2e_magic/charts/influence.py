@@ -172,6 +172,9 @@ def influence(
         ax = ax or style.figure(560, 300).add_subplot()
         return style.say(ax, f"no trial has {', '.join(params)} and {style.words(y)} at once")
     values, places = values[good], [place[good] for place in places]
+    if not len(values):  # of several sweeps, each over parameters of its own
+        ax = ax or style.figure(560, 300).add_subplot()
+        return style.say(ax, f"no trial has all of {', '.join(one.name for one in scales)}: name some with x")
     if kind == "parallel" or (kind is None and len(scales) > 2):
         from e2e_magic.charts.parallel import draw_parallel
 

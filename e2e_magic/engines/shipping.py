@@ -32,6 +32,8 @@ from e2e_magic.space import Space
 _LEAST_BUFFER = 2**16
 _ALIGN = 64
 _ANCHOR = compile("0", "<anchor>", "eval")
+# IPython's own: whatever was shown, which may be anything.
+_HISTORY = {"In", "Out"}
 
 
 class ShippingError(RuntimeError):
@@ -205,7 +207,8 @@ def _content(job: Job, params: set[str]) -> dict[str, Any]:
             "leave it out or use --engine kernel"
         )
     if reads & OPAQUE - {"__import__"}:
-        reads |= {name for name in namespace if not name.startswith("_") and _plain(namespace[name])}
+        names = {name for name in namespace if not name.startswith("_")} - _HISTORY
+        reads |= {name for name in names if _plain(namespace[name])}
     needed = {name: namespace[name] for name in reads if name in namespace and name not in params}
     return {
         "python": job.python,

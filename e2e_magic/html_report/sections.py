@@ -106,7 +106,7 @@ def stage(records: Sequence[Record], names: Mapping[str, str], pictures: Picture
     parts = []
     if single:
         last = _last_execution(single)
-        parts.append(card.html(last, images=pictures.take(Result(last, names).images)))
+        parts.append(card.html(last, images=pictures.take(Result(last, names).images), folded=False))
         if len(single) > 1:
             parts.append(_trials(single, names))
     sweeps: dict[str, list[Record]] = {}
@@ -151,7 +151,7 @@ def _sweep(records: Sequence[Record], names: Mapping[str, str], pictures: Pictur
         + _table(_chosen(ranked.head(MOST_ROWS)), _TEXTS)
         + _cut(len(ranked), "trials")
         + "<p class='faint'>The best trial:</p>"
-        + card.html([best], images=images)
+        + card.html([best], images=images, folded=False)
     )
 
 

@@ -79,12 +79,19 @@ def _opens_quote(line: str, start: int | None, n: int, opened: list[str]) -> boo
 
 def _word(line: str, start: int, end: int) -> Word:
     text = line[start:end]
+    option, equals, value = text.partition("=")
+    if equals and option.startswith("--") and value:  # --loss="a b" is --loss "a b"
+        return Word(f"{option}={_unquoted(value)}", start)
+    return Word(_unquoted(text), start)
+
+
+def _unquoted(text: str) -> str:
     quote = text[0]
     if len(text) >= 2 and quote in "\"'" and text[-1] == quote:
         inner = text[1:-1]
         if quote not in inner.replace("\\" + quote, ""):
-            return Word(inner.replace("\\" + quote, quote), start)
-    return Word(text, start)
+            return inner.replace("\\" + quote, quote)
+    return text
 
 
 class HelpAsked(Exception):  # noqa: N818 - it is no error: the words after %e2e were --help

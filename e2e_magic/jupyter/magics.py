@@ -28,6 +28,7 @@ from e2e_magic.jupyter.running import (
     held_back,
     say_aside,
     silenced,
+    spaces_of,
     users_traceback,
 )
 from e2e_magic.jupyter.sweep_arguments import sweep_parser
@@ -144,6 +145,9 @@ class _Measured:
         self.code = code
         self.options = options
         self.as_value = as_value
+        # A cell is never inside a function: that what calls it has locals says nothing about it.
+        own = (self.shell.user_global_ns, self.shell.user_ns)
+        self.spaces = spaces_of(self.shell) if as_value else own
         self.silent = silenced(body)
         self.records: list[Record] = []
         # A statement's value is its result, which is then shown; a cell's is only in its variable.
@@ -151,7 +155,7 @@ class _Measured:
         self._live: LiveCard | ProgressLine | None = None
         self._trials = self.session.trials(
             plan,
-            options=evaluators(self.shell, dict(plan.options)),
+            options=evaluators(self.spaces, dict(plan.options)),
             source=body,
             keep=self.records.append,
             warn=say_aside,
@@ -165,7 +169,7 @@ class _Measured:
         with self._shown():
             for trial in self._trials:
                 with self._one(trial):
-                    value = trial.value = self.code.run(self.shell.user_global_ns, self.shell.user_ns)
+                    value = trial.value = self.code.run(*self.spaces)
         return self._last_value(value)
 
     async def run_async(self) -> Any:
@@ -175,7 +179,7 @@ class _Measured:
         with self._shown():
             for trial in self._trials:
                 with self._one(trial):
-                    work = self.code.run_async(self.shell.user_global_ns, self.shell.user_ns)
+                    work = self.code.run_async(*self.spaces)
                     value = trial.value = await awaited(self.shell, work)
         return self._last_value(value)
 

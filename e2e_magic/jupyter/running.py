@@ -25,6 +25,7 @@ from e2e_magic.jupyter.transform import transformed
 from e2e_magic.runner import Sweep
 
 _CO_COROUTINE = 0x80
+Spaces = tuple[dict[str, Any], dict[str, Any]]
 
 
 class _Publisher(CapturingDisplayPublisher):
@@ -208,20 +209,34 @@ def say_aside(sentence: str) -> None:
 class Evaluator:
     """Evaluates one EXPR of the line in the user's namespace, after the code."""
 
-    def __init__(self, code: CodeType, shell: InteractiveShell) -> None:
+    def __init__(self, code: CodeType, spaces: Spaces) -> None:
         self._code = code
-        self._shell = shell
+        self._spaces = spaces
 
     def __call__(self, _value: object) -> object:
         __tracebackhide__ = True
-        return eval(self._code, self._shell.user_global_ns, self._shell.user_ns)  # noqa: S307 - the user's own line
+        return eval(self._code, *self._spaces)  # noqa: S307 - the user's own line
 
 
 _MACHINERY = (Cell.run.__code__, Cell.run_async.__code__, Evaluator.__call__.__code__)
 
 
-def evaluators(
-    shell: InteractiveShell, expressions: dict[str, CodeType]
-) -> dict[str, Callable[[Any], object]]:
+def evaluators(spaces: Spaces, expressions: dict[str, CodeType]) -> dict[str, Callable[[Any], object]]:
     """Return the EXPR options as functions of the code's value."""
-    return {name: Evaluator(code, shell) for name, code in expressions.items()}
+    return {name: Evaluator(code, spaces) for name, code in expressions.items()}
+
+
+def spaces_of(shell: InteractiveShell) -> Spaces:
+    """Return the globals and locals in which the code runs: the user's.
+
+    A line inside a function of the notebook sees that function's variables, as ``%timeit`` does; what it
+    assigns is gone afterwards.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not type(shell).run_line_magic.__code__:
+        frame = frame.f_back
+    caller = frame.f_back if frame is not None else None
+    if caller is None or caller.f_globals is not shell.user_global_ns or caller.f_locals is shell.user_ns:
+        return shell.user_global_ns, shell.user_ns
+    inside = {**caller.f_globals, **caller.f_locals}
+    return inside, inside

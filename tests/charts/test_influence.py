@@ -283,10 +283,12 @@ def test_x_and_y_choose() -> None:
         trials(a=["$x$", "<b>"], b=[[1], {}]),
         trials(lr=[1, 2]).assign(loss=np.inf),
         trials(lr=list(range(300))),
+        pd.concat([trials(lr=[1, 2], n=[1, 2]), trials(b=[1, 2])], ignore_index=True),
+        pd.concat([trials(lr=[1, 2]), trials(b=[1, 2])], ignore_index=True),
     ],
 )
 def test_odd_frames_are_drawn(frame: pd.DataFrame) -> None:
-    """Empty, one row, NaN, one repeat, hostile words: a picture, never an exception."""
+    """Empty, one row, NaN, one repeat, hostile words, sweeps that share no parameter: always a picture."""
     assert style.png(influence(frame).figure)  # type: ignore[arg-type]
 
 

@@ -17,7 +17,7 @@ import pytest
 from e2e_magic.cell import Cell
 from e2e_magic.engines import pools
 from e2e_magic.engines.pools import LocalPool
-from e2e_magic.engines.shipping import Parcel, ShippingError, pack
+from e2e_magic.engines.shipping import Opened, Parcel, ShippingError, pack
 from e2e_magic.frames import results
 from e2e_magic.jobs import CellJob, FunctionJob
 from e2e_magic.plan import Plan, PlanError
@@ -136,6 +136,17 @@ def test_the_namespace_goes_along(session: Session, engine: str) -> None:
         record.params["lr"]: record.reported["loss"] for record in records
     }
     assert (namespace["data"][0], namespace["k"]) == (0.0, 3)
+
+
+def test_what_a_notebook_has_shown_stays_here() -> None:
+    """Code that may read any name takes the user's data along, not IPython's history of all values."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "k": 3, "Out": {1: threading.Lock()}, "In": ["x"]}
+    source = "globals()['k'] * x"
+    job = Opened(pack(CellJob(Cell.of(source), source, source, namespace), ["x"])).job
+
+    assert isinstance(job, CellJob)
+    assert job.namespace["k"] == 3
+    assert not {"In", "Out"} & job.namespace.keys()
 
 
 def test_functions_and_their_closures_go_along(session: Session, engine: str) -> None:

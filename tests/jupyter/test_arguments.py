@@ -62,6 +62,8 @@ def test_any_subcommand_line_is_a_value_or_a_usage_error(shell: Any, line: str) 
         ("--entries len(a) + 1", ["--entries", "len(a)", "+", "1"]),
         ('--entries "len(a) + 1"', ["--entries", "len(a) + 1"]),
         ("--loss f(a, b)", ["--loss", "f(a, b)"]),
+        ('--entries="len(a) + 1" -q', ["--entries=len(a) + 1", "-q"]),
+        ("--loss=history['my loss'] train", ["--loss=history['my loss']", "train"]),
         ("it's", ["it's"]),
         ("--classes ['a', 'b']", ["--classes", "['a', 'b']"]),
         ("'a' + 'b'", ["a", "+", "b"]),

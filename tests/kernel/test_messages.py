@@ -212,6 +212,16 @@ class TestResults:
         assert len(cards(reply)) == 1
         assert value(kernel, "[x, type(_).__name__]")[0] == 499500
 
+    def test_a_line_in_a_function_sees_its_variables(self, kernel: Any) -> None:
+        """As `%timeit` does, its expressions too; what it assigns stays where it is."""
+        kernel.execute(
+            "z = 'outer'\ndef f(z):\n    r = %e2ebench -q -s inside -n z seen = [n * z for n in range(z)]\n"
+            "    return int(r.frame['entries'].item())"
+        )
+        found = value(kernel, "[f(3), z, 'seen' in globals()]")
+
+        assert found == [3, "outer", False]
+
     def test_a_line_with_a_semicolon_has_no_value(self, kernel: Any) -> None:
         """As with `%time`: the value is silenced and the report stays, here the card."""
         reply = kernel.execute("%e2ebench -s sums sum(range(1000));")
