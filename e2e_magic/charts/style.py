@@ -231,7 +231,8 @@ def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[object], *, 
 def slant_names(ax: Axes) -> None:
     """Slant the names below axes where they would touch side by side."""
     names = ax.get_xticklabels()
-    room = size_px(ax.figure)[0] * ax.get_position().width  # type: ignore[arg-type] - no subfigure
+    whole: Any = ax.get_figure(root=True)
+    room = size_px(whole)[0] * ax.get_position().width
     if sum(len(name.get_text()) + 1 for name in names) * _CHARACTER_PX > room:
         for name in names:
             name.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
