@@ -243,6 +243,8 @@ def name_places(ax: Axes, side: Literal["x", "y"], of: Scale, most: int = 9) -> 
         style.name_ticks(
             axis, [of.places[n] for n in shown], [of.spell(of.values[n]) for n in shown], most=16
         )
+        if side == "x":
+            style.slant_names(ax)
     elif of.log:
         low, high = int(np.floor(of.places[0])), int(np.ceil(of.places[-1]))
         step = max(1, (high - low) // most)

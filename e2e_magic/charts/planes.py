@@ -63,6 +63,7 @@ def draw_heat(
         step = -(-len(one.values) // 12)
         shown = list(range(0, len(one.values), step))
         style.name_ticks(axis, shown, [one.spell(one.values[n]) for n in shown], most=16)
+    style.slant_names(ax)
     best = np.nanargmin(cells) if lower_wins(metric) else np.nanargmax(cells)
     row, column = divmod(int(best), cells.shape[1])
     if cells.size <= _MOST_TOLD:

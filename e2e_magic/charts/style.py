@@ -53,6 +53,7 @@ _WHERE: Mapping[str, dict[str, Any]] = {
 CSS_DPI = 100  # a figure inch is 100 CSS px
 SCALE = 2  # device px per CSS px in a PNG
 LABEL_PX = 12
+_CHARACTER_PX = 6.5  # of a tick's text, about
 TICK_PX = 11
 
 # DejaVu Sans comes with matplotlib; the others fill in scripts that it lacks, where installed.
@@ -225,6 +226,16 @@ def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[object], *, 
     axis.set_ticks(places, [shorten(literal(name), most) for name in names])
     for text in axis.get_ticklabels():
         plain(text)
+
+
+def slant_names(ax: Axes) -> None:
+    """Slant the names below axes where they would touch side by side."""
+    names = ax.get_xticklabels()
+    whole: Any = ax.get_figure(root=True)
+    room = size_px(whole)[0] * ax.get_position().width
+    if sum(len(name.get_text()) + 1 for name in names) * _CHARACTER_PX > room:
+        for name in names:
+            name.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
 
 
 def legend(ax: Axes, handles: Sequence[Any], names: Sequence[str], **place: Any) -> None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextvars
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
-from threading import Event, Thread
+from threading import Event, RLock, Thread
 from typing import Any, Self, TextIO
 
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
+from e2e_magic.charts.wording import shorten
 from e2e_magic.quantities import digits, quantity
 from e2e_magic.runner import Sweep
 from e2e_magic.schedule import Progress, Turn, worded
@@ -185,25 +187,67 @@ class LiveProgress(SweepProgress):
 
 
 class BarProgress(SweepProgress):
-    """In a terminal: a bar on one line of the error stream."""
+    """In a terminal: a bar on one line of the error stream, which makes room for all that is written."""
 
     _width = 0
 
     def __init__(self, sweep: Sweep) -> None:
         super().__init__(sweep)
         self._stream = sys.stderr
+        self._lock = RLock()
+        self._amid = False  # a line that someone writes
+        self._streams: tuple[TextIO, TextIO] | None = None
+
+    def __enter__(self) -> Self:
+        self._streams = sys.stdout, sys.stderr
+        around: list[Any] = [_Around(stream, self) for stream in self._streams]
+        sys.stdout, sys.stderr = around
+        return super().__enter__()
+
+    def close(self) -> None:
+        super().close()
+        if self._streams is not None:
+            sys.stdout, sys.stderr = self._streams
+            self._streams = None
 
     def update(self) -> None:
-        self._write(bar(self._sweep.progress, self._sweep.plan.plan.stage))
+        with self._lock:
+            if not self._amid:
+                text = bar(self._sweep.progress, self._sweep.plan.plan.stage)
+                # A bar that is broken into two lines can't be taken back.
+                self._draw(shorten(text, shutil.get_terminal_size().columns - 1))
 
     def clear(self) -> None:
-        self._write("")
+        with self._lock:
+            self._draw("")
 
-    def _write(self, text: str) -> None:
+    def write(self, stream: TextIO, text: str) -> int:
+        """Write what another one writes, where the bar was."""
+        with self._lock:
+            if text:
+                self._draw("")
+                self._amid = not text.endswith("\n")
+            return stream.write(text)
+
+    def _draw(self, text: str) -> None:
         if text or self._width:
             self._stream.write(f"\r{text:<{self._width}}" + ("" if text else "\r"))
             self._stream.flush()
         self._width = len(text)
+
+
+class _Around:
+    """A stream to which a bar makes room."""
+
+    def __init__(self, stream: TextIO, progress: BarProgress) -> None:
+        self._stream = stream
+        self._progress = progress
+
+    def write(self, text: str) -> int:
+        return self._progress.write(self._stream, text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def progress_of(shell: InteractiveShell, sweep: Sweep, *, quiet: bool) -> NoProgress:

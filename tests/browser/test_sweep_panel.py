@@ -111,8 +111,47 @@ def test_run_stop_resume_export(open_notebook: Callable[..., Any], lab: Any, ker
         "".join(output.get("data", {}).get("text/html", "")) for output in saved["cells"][1]["outputs"]
     )
 
+    [panel] = [d for o in saved["cells"][1]["outputs"] if "widget-view" in str(d := o.get("data"))]
+    # What is read without a kernel: on a page that shows notebooks, in nbconvert.
+    assert panel["text/plain"] == ["Sweep panel of train: run this cell to use it"]
     assert "e2e-table" in html
     assert html.count("data:image/png;base64,") == 2
+
+
+def test_nothing_jumps_while_it_runs(open_notebook: Callable[..., Any]) -> None:
+    """Charts, table and plots are replaced without a gap; who reads an older trial's prints stays there."""
+    cell = (
+        "%%e2esweep busy n=range(1, 200) --panel -m cpu\nimport time, matplotlib.pyplot as plt\n"
+        "time.sleep(0.4)\nprint('\\n'.join(f'{n} {k}' for k in range(9)))\n"
+        "if n % 3 == 0: plt.figure(figsize=(3, 1)); plt.plot([n, 1]); plt.show()\n{'loss': 1 / n}"
+    )
+    page = open_notebook(["%load_ext e2e_magic", cell])
+    page.run_cell(0)
+    page.run_cell(1)
+    page.tab.evaluate(PRESS, ["button.e2e-run", "running"])
+    page.tab.wait_for_function("() => parseInt(document.querySelector('.e2e-rows')?.innerText) >= 12")
+    page.tab.wait_for_function("() => document.querySelectorAll('.e2e-trial-output').length == 12")
+    page.tab.locator(".e2e-output").evaluate("e => { e.scrollIntoView(); e.scrollTop = 600 }")
+    page.tab.evaluate(
+        """() => { window.seen = []; const look = () => {
+          const charts = [...document.querySelectorAll('img.e2e-chart')];
+          const plots = [...document.querySelectorAll('.e2e-output img')];
+          window.seen.push({
+            charts: charts.length, top: document.querySelector('.e2e-output').scrollTop,
+            blank: [...charts, ...plots].filter(i => !(i.complete && i.naturalWidth)).length,
+            height: Math.round(document.querySelector('.e2e-panel').getBoundingClientRect().height)});
+          window.looking = requestAnimationFrame(look) }; look() }"""
+    )
+    more = "n => parseInt(document.querySelector('.e2e-rows').innerText) > n"
+    page.tab.wait_for_function(more, arg=rows(page) + 3)  # the trial that is read is among the last 12
+    seen = page.tab.evaluate("() => { cancelAnimationFrame(window.looking); return window.seen }")
+    page.tab.evaluate(PRESS, ["button.e2e-stop", "interrupted"])
+
+    assert len(seen) > 5
+    assert {frame["charts"] for frame in seen} == {2}
+    assert {frame["blank"] for frame in seen} == {0}
+    assert len({frame["height"] for frame in seen}) == 1
+    assert min(frame["top"] for frame in seen) > 0
 
 
 def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: str) -> None:

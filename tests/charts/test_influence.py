@@ -92,6 +92,16 @@ def test_words_are_not_joined() -> None:
     assert [text.get_text() for text in ax.get_xticklabels()] == ["adam", "sgd"]
 
 
+@pytest.mark.parametrize(("count", "slanted"), [(3, False), (14, True)])
+def test_names_that_would_touch_are_slanted(count: int, slanted: bool) -> None:
+    """Below a line and below a heat map; a few names stand upright."""
+    names = [f"optimizer_{n:02d}" for n in range(count)]
+    for x, frame in (("opt", trials(opt=names)), (["opt", "lr"], trials(opt=names, lr=[0.1, 0.2]))):
+        labels = influence(frame, x=x, y="loss").get_xticklabels()
+
+        assert {label.get_rotation() for label in labels} == {40.0 if slanted else 0.0}
+
+
 def test_two_parameters_are_a_heat_map_with_the_best_framed() -> None:
     """Cells of equal size, each with its median; the least loss is framed."""
     frame = trials(lambda lr, batch_size: lr * batch_size, lr=[0.1, 0.2, 0.3], batch_size=[16, 32])

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -294,3 +295,50 @@ def test_the_sampler_of_a_killed_process_ends(isolated: Isolated) -> None:
     isolated.kill()
 
     assert gone(pid)
+
+
+class TestRefresh:
+    def test_what_is_as_it_was_stays_warm(self, isolated: Isolated) -> None:
+        """Between two sweeps nothing has changed: the process stays, with what it imported."""
+        isolated.refresh()  # where there is none it does nothing
+        assert isolated.pid is None
+        pid = isolated.call(os.getpid)
+        isolated.refresh()
+
+        assert isolated.call(os.getpid) == pid
+
+    @pytest.mark.parametrize("what", ["folder", "variable", "path"])
+    def test_it_follows_its_kernel(
+        self, isolated: Isolated, monkeypatch: pytest.MonkeyPatch, tmp_path: Any, what: str
+    ) -> None:
+        """Another folder, environment variable or ``sys.path`` is there in the next sweep."""
+        isolated.call(os.getpid)
+        if what == "folder":
+            monkeypatch.chdir(tmp_path)
+        elif what == "variable":
+            monkeypatch.setenv("E2E_TEST_VARIABLE", "new")
+        else:
+            monkeypatch.syspath_prepend(tmp_path)
+        isolated.refresh()
+
+        assert isolated.call(os.getcwd) == str(Path.cwd())
+        assert isolated.call(os.environ.get, "E2E_TEST_VARIABLE") == os.environ.get("E2E_TEST_VARIABLE")
+        assert isolated.call(eval, "__import__('sys').path") == sys.path
+
+    def test_an_edited_module_is_imported_anew(
+        self, isolated: Isolated, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    ) -> None:
+        """A user's module that was edited after it was loaded there runs as it now is."""
+        monkeypatch.syspath_prepend(tmp_path)
+        module = tmp_path / "e2e_edited_model.py"
+        module.write_text("def answer(): return 1\n")
+        ask = "__import__('e2e_edited_model').answer()"
+
+        assert isolated.call(eval, ask) == 1
+
+        module.write_text("def answer(): return 2 + 0\n")
+        ahead = time.time() + 5
+        os.utime(module, (ahead, ahead))
+        isolated.refresh()
+
+        assert isolated.call(eval, ask) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import importlib.util
 import json
@@ -56,6 +57,16 @@ def printed(page: Any) -> str:
     """Return all that the page shows of what trials printed and displayed."""
     slots = (s for s in page.states.values() if "e2e-trial-output" in s.get("_dom_classes", ()))
     return str([slot.get("outputs") for slot in slots])
+
+
+def pictures_of(page: Any) -> list[list[int]]:
+    """Return the widths in px of each trial's pictures, in the order of the trials."""
+    slots = [s for s in page.states.values() if "e2e-trial-output" in s.get("_dom_classes", ())]
+    found = []
+    for slot in slots:
+        images = [output.get("data", {}).get("image/png") for output in slot.get("outputs", ())]
+        found.append([int.from_bytes(base64.b64decode(data)[16:20], "big") for data in images if data])
+    return found
 
 
 def line(page: Any) -> str:
@@ -172,6 +183,56 @@ def test_on_workers_stop_ends_what_runs(page: Any) -> None:
     assert said(page, "[p.pid for p in __import__('psutil').Process().children(recursive=True)]") == []
 
 
+@pytest.mark.parametrize("where", [0, 1])
+def test_plots_of_trials_land_in_the_panel(fresh_kernel: Any, where: int) -> None:
+    """Shown, left open or displayed, isolated or in this kernel: pictures, in the notebook's own style."""
+    page = _page_class()(fresh_kernel)
+    page.execute(
+        f"{LOAD}\nimport matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\n"
+        "plt.rcParams['figure.figsize'] = (2, 1)"
+    )
+    page.execute(
+        "%%e2esweep drawn n=1,2,3,4 --panel -m cpu\n"
+        "if n < 3: plt.plot([1, n])\n"
+        "if n == 1: plt.show()\n"
+        "if n == 3: made = Figure(); made.add_subplot(); display(made)\n"
+        "print('after', n)\n"
+        "if n == 4: raise ValueError('no four')"
+    )
+    page.set("e2e-where", index=where)
+    page.press("e2e-run")
+    page.until(lambda: page.state == "done")
+    page.until(lambda: "after 4" in printed(page) and "no four" in printed(page))
+
+    assert [len(pictures) for pictures in pictures_of(page)] == [1, 1, 1, 0]
+    assert all(width < 300 for pictures in pictures_of(page) for width in pictures)
+    assert said(page, "plt.get_fignums()") == []
+    assert "Traceback" in printed(page)
+    assert "e2e_magic" not in printed(page).replace("%%e2esweep", "")
+
+
+def test_a_cell_with_a_magic_runs_in_this_kernel(fresh_kernel: Any) -> None:
+    """A magic is at home in the kernel: the switch stands there, and isolated says so in its words."""
+    page = _page_class()(fresh_kernel)
+    page.execute(LOAD)
+    page.execute("%%e2esweep timed n=1,2 --panel -m cpu\n%time sum(range(n))")
+
+    assert page.widget("e2e-where")["index"] == 1
+
+    page.set("e2e-where", index=0)
+    page.press("e2e-run")
+    page.until(lambda: page.state == "failed")
+
+    assert (
+        "the cell uses a magic, !shell or get_ipython(), which only this kernel has; leave it out or let "
+        "the trials run in this kernel"
+    ) in page.widget("e2e-message")["value"]
+
+    page.set("e2e-where", index=1)
+    page.press("e2e-run")
+    page.until(lambda: page.state == "done")
+
+
 def test_unload_ends_a_running_sweep(page: Any, fresh_kernel: Any) -> None:
     """%unload_ext amid a trial leaves no process and no thread; the rows stay."""
     page.press("e2e-run")
@@ -285,6 +346,10 @@ def test_a_wrong_line_fails_the_cell(fresh_kernel: Any) -> None:
     page.execute("%%e2esweep train batch=1,2 --panel\nbatch_size = 3")
 
     assert page.error.startswith("UsageError: batch: the cell never reads this parameter")
+
+    page.execute("%%e2esweep train batch=1,2 --target acuracy --panel\nbatch")
+
+    assert page.error.startswith("UsageError: target: there is no metric 'acuracy' (did you mean accuracy?)")
 
 
 def test_without_a_page_the_sweep_runs_at_once(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ _LEFT, _RIGHT, _BOTTOM, _TOP = 68, 12, 44, 30
 _MOST_COLOURS = 6
 # Names below the horizontal axis: so many characters fit side by side; slanted, so many names, of such a
 # length, in so many px more.
-_CHARACTERS, _MOST_SLANTED, _LONGEST, _SLANTED = 48, 16, 16, 56
+_CHARACTERS, _MOST_SLANTED, _LONGEST, _SLANTED = 48, 16, 14, 52
 _LOG_FROM = 30.0
 _MOST_POINTS = 1500
 _DOTS: dict[str, Any] = {

@@ -61,7 +61,8 @@ def dress(style: Mapping[str, Any]) -> None:
     if style:
         import matplotlib as mpl
 
-        mpl.rcParams.update(style)
+        settings: Any = mpl.rcParams  # typed by the names of all settings
+        settings.update(style)
 
 
 def _png(figure: Any) -> Any:

@@ -136,6 +136,22 @@ class TestCharts:
         ]
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["n = 1", "2"]
 
+    def test_long_lists_of_names_can_be_read(self) -> None:
+        """Twenty names stand slanted, as many as there is room for, told apart by their ends."""
+        names = [f"optimizer_with_a_long_name_{n:02d}" for n in range(20)]
+        space = Space.of({"opt": names})
+        made = ledger_of(*(record(n + 1, loss=1.0 + n, opt=v) for n, v in enumerate(names)))
+        figure = charts.by_parameter(made, space.axes)
+        assert figure is not None
+        figure.canvas.draw()
+        labels = figure.axes[0].get_xticklabels()
+        boxes = [label.get_window_extent() for label in labels]
+
+        assert [label.get_text() for label in labels][:2] == ["optimi…name_00", "optimi…name_02"]
+        assert {label.get_rotation() for label in labels} == {40.0}
+        assert min(box.y0 for box in boxes) > 0
+        assert min(box.x0 for box in boxes) >= 0
+
     def test_the_best_so_far(self) -> None:
         """It falls, or rises where more is better, and reaches to the last trial."""
         losses = [3.0, 4.0, 1.0, 2.0]

@@ -48,6 +48,35 @@ def test_where_trials_run() -> None:
     assert settings.values()["engine"] == "kernel"
 
 
+def test_a_cell_that_needs_the_kernel_runs_there() -> None:
+    """A cell with a magic can't leave the kernel; an engine that the line names stays."""
+    assert Settings(read("train"), TARGETS, lambda: None, here=True).where == KERNEL
+    assert Settings(read("train --engine local:2"), TARGETS, lambda: None, here=True).where == ENGINE
+
+
+@pytest.mark.parametrize("line", ["train --search tpe", "train --search random --trials 7"])
+def test_a_search_has_a_number_of_trials(line: str) -> None:
+    """It stands in the panel, is the line's as long as nobody changes it, and is told when changed."""
+    options = read(line)
+    told: list[int] = []
+    settings = Settings(options, TARGETS, lambda: told.append(1))
+
+    assert settings.values()["trials"] == options.trials
+
+    settings._trials.value = 9
+
+    assert told == [1]
+    assert settings.values()["trials"] == 9
+
+
+def test_the_usual_targets_come_first() -> None:
+    """What most sweeps are about is on top; a metric that is a text is no target."""
+    given = ["cpu_time_s", "energy_source", "wall_time_s", "loss"]
+    settings = Settings(read("train"), given, lambda: None)
+
+    assert [value for _, value in settings._target.options] == ["", "loss", "wall_time_s", "cpu_time_s"]
+
+
 def turn(number: int) -> Turn:
     """Make a turn that has begun."""
     return Turn(number, {"x": number}, 1, 0, trial=number)
