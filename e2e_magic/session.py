@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from e2e_magic import environment
 from e2e_magic.archive import Archive, Series
-from e2e_magic.collectors.base import Base, Collector, Unavailable, registered
+from e2e_magic.collectors.base import registered
 from e2e_magic.plan import Plan, PlanError, nearest, run_settings
 from e2e_magic.record import Record, Run
 from e2e_magic.storage import Keeper
@@ -233,7 +233,9 @@ class Session:
                 f"frame: there is no frame {name!r}{nearest(name, FRAMES)}; allowed are {', '.join(FRAMES)}"
             )
         if name == "metrics":
-            return frames.metrics(self.catalog())
+            from e2e_magic.catalog import catalog
+
+            return frames.metrics(catalog(self.runs[-1].settings if self.runs else {}))
         if name == "runs":
             if self.runs:
                 self._run_now(self.runs[-1].id)
@@ -272,28 +274,6 @@ class Session:
                 self.runs[place] = run
         return run
 
-    def catalog(self) -> list[Any]:
-        """List every metric with its source or the reason why it can't be measured here."""
-        from e2e_magic import derived
-        from e2e_magic.derived import energy
-        from e2e_magic.frames import CatalogEntry
-
-        entries = []
-        for name, cls in registered(again=True).items():
-            source, why, absent = _looked_at(cls)
-            for metric in getattr(cls, "metrics", ()):
-                gone = why or absent.get(metric.name)
-                told = ("", gone.reason, gone.remedy) if gone else (source, "", "")
-                entries.append(CatalogEntry(metric, name, gone is None, *told))
-        measured = {entry.metric.name for entry in entries if entry.available}
-        held_up = energy.unavailable(derived.METRICS, measured, self.runs[-1].settings if self.runs else {})
-        for m in derived.METRICS:
-            reason, remedy = held_up.get(m.name, ("", ""))
-            source = "" if reason else "computed on read"
-            entries.append(CatalogEntry(m, "derived", not reason, source, reason, remedy))
-        # What can't be measured comes first: a long table is cut in its middle, and the reason matters.
-        return sorted(entries, key=lambda entry: entry.available)
-
     def export(
         self,
         path: str | Path,
@@ -323,23 +303,6 @@ class Session:
         records = self.select(run, stage, all=all, since=since)
         mine = {r.id for r in self.runs}
         return self.known_runs(all=any(record.run not in mine for record in records)), records
-
-
-def _looked_at(
-    cls: type[Collector] | Unavailable,
-) -> tuple[str, Unavailable | None, Mapping[str, Unavailable]]:
-    """Return a collector's source, why it can't measure here, and why not some of its metrics."""
-    if isinstance(cls, Unavailable):
-        return "", cls, {}
-    try:
-        collector = cls()
-        absent = collector.absent() if isinstance(collector, Base) else {}
-    except Unavailable as unavailable:
-        return "", unavailable, {}
-    except Exception as error:  # another package's collector may fail in any way
-        why = Unavailable(f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics")
-        return "", why, {}
-    return collector.source, None, absent
 
 
 _session: Session | None = None

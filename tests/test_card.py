@@ -312,7 +312,7 @@ def test_a_net_energy_of_a_machine_that_was_not_idle_says_so() -> None:
 def test_one_reason_for_several_numbers_is_said_once() -> None:
     """And what only follows from it is not said at all."""
     record = _record(
-        readings={"wall_time_s": 2.0},
+        readings={"wall_time_s": 2.0, "cpu_time_s": 1.0, "peak_rss_mib": 150.0},
         missing={
             "package_energy_j": "the counter did not move",
             "dram_energy_j": "the counter did not move",
