@@ -31,8 +31,7 @@ def results(
     Parameters
     ----------
     run, stage : str, optional
-        Only the trials of this run (name or id) or stage. One that this kernel doesn't have is looked
-        for in the store.
+        Only the trials of this run (name or id) or stage, of this kernel and of all that the store holds.
     all : bool
         All that the store holds, with what this kernel has measured.
     since : str, date, datetime or timedelta, optional
@@ -46,7 +45,7 @@ def results(
     StoreError
         If the store can't be read.
     """
-    return current().frame("results", run=run, stage=stage, all=all, since=since)
+    return current().asked("results", run=run, stage=stage, all=all, since=since)
 
 
 def samples(
@@ -57,7 +56,7 @@ def samples(
     since: When | None = None,
 ) -> pd.DataFrame:
     """Return the sampled curves, tidy: ``run stage trial metric t_s value``; parameters as of `results`."""
-    return current().frame("samples", run=run, stage=stage, all=all, since=since)
+    return current().asked("samples", run=run, stage=stage, all=all, since=since)
 
 
 def epochs(
@@ -71,7 +70,7 @@ def epochs(
 
     Parameters as of `results`.
     """
-    return current().frame("epochs", run=run, stage=stage, all=all, since=since)
+    return current().asked("epochs", run=run, stage=stage, all=all, since=since)
 
 
 def trials(
@@ -82,7 +81,7 @@ def trials(
     since: When | None = None,
 ) -> pd.DataFrame:
     """Return the results of sweeps, best first; parameters as of `results`."""
-    return current().frame("trials", run=run, stage=stage, all=all, since=since)
+    return current().asked("trials", run=run, stage=stage, all=all, since=since)
 
 
 def confusions(
@@ -96,7 +95,7 @@ def confusions(
 
     Parameters as of `results`.
     """
-    return current().frame("confusions", run=run, stage=stage, all=all, since=since)
+    return current().asked("confusions", run=run, stage=stage, all=all, since=since)
 
 
 def runs(
@@ -110,7 +109,7 @@ def runs(
 
     Parameters as of `results`; with `stage` the runs in which that stage was measured.
     """
-    return current().frame("runs", run=run, stage=stage, all=all, since=since)
+    return current().asked("runs", run=run, stage=stage, all=all, since=since)
 
 
 def metrics() -> pd.DataFrame:

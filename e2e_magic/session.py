@@ -19,7 +19,7 @@ from e2e_magic.archive import Archive, Series
 from e2e_magic.collectors.base import registered
 from e2e_magic.plan import Plan, PlanError, nearest, run_settings
 from e2e_magic.record import Record, Run
-from e2e_magic.storage import Keeper
+from e2e_magic.storage import Keeper, StoreError
 from e2e_magic.trial import Identity, Trial, warn_user
 
 if TYPE_CHECKING:
@@ -262,6 +262,28 @@ class Session:
                 current = held[-1].run if held else current  # outside a kernel: the newest of the store
             return frames.pipeline([r for r in held if run is not None or r.run == current], names)
         return build(held, names)
+
+    def asked(
+        self,
+        name: str,
+        *,
+        run: str | None = None,
+        stage: str | None = None,
+        all: bool = False,  # noqa: A002 - the user's word
+        since: object = None,
+    ) -> pd.DataFrame:
+        """Return a frame for who asks for it: any of the four options reads the whole store.
+
+        A store that can't be read doesn't hide what this kernel has of a run or stage: one warning says so.
+        """
+        if all or since is not None or (run is None and stage is None):
+            return self.frame(name, run=run, stage=stage, all=all, since=since)
+        try:
+            return self.frame(name, run=run, stage=stage, all=True)
+        except StoreError as error:
+            found = self.frame(name, run=run, stage=stage)
+            warn_user(f"{error}; these rows are of this kernel only")
+            return found
 
     def _run_now(self, key: str) -> Run | None:
         """Return a run of this kernel by its id; the current one with what was imported since it started."""

@@ -195,7 +195,7 @@ def test_a_collector_that_fails_to_be_made_costs_its_own_rows_of_metrics(
     session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`%e2e metrics` says what it raised, and lists all others."""
-    from e2e_magic import session as module
+    from e2e_magic import catalog as module
 
     class Broken(base.Base):
         name = "broken"

@@ -14,16 +14,15 @@ def frame(name: str) -> Callable[[Line], Any]:
 
     def show(line: Line) -> Any:
         parser = Parser(f"%e2e {name}", f"Return {name} as a DataFrame.")
-        if name != "metrics":
-            parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
-        if name not in ("metrics", "runs", "pipeline"):
+        parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
+        if name != "pipeline":
             parser.add_argument("--stage", metavar="STAGE", help="only this stage")
-        if name not in ("metrics", "pipeline"):
             add_store_options(parser)
         from e2e_magic.frames import TidyFrame
 
         chosen = vars(parser.read(line.words))
-        found = line.session.frame(name, **chosen)
+        # Any of the options reads the whole store. They are the same for all: a machine has one `metrics`.
+        found = line.session.asked(name, **chosen)
         if name == "pipeline" and len(found):
             _show_pipeline(found)
         if name == "metrics":  # a long table is cut in its middle

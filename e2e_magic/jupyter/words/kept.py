@@ -42,7 +42,7 @@ def runs(line: Line) -> Any:
     from e2e_magic.frames import TidyFrame
 
     where = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
-    return TidyFrame.of(line.session.frame("runs", **where))
+    return TidyFrame.of(line.session.asked("runs", **where))
 
 
 def _delete(line: Line, parser: Parser, name: str, *, sure: bool) -> None:
