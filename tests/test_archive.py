@@ -61,14 +61,33 @@ def test_the_store_gives_the_same_frame_as_memory(session: Session, tmp_path: Pa
 
 
 def test_memory_answers_for_this_kernel(stored: Session) -> None:
-    """Without options, and for a run or stage of its own, only what this kernel measured counts."""
+    """Without options, and for a run of its own, only what this kernel measured counts."""
     measure("train")
 
     assert len(e2e.results()) == 1
-    assert len(e2e.results(stage="train")) == 1
     assert len(e2e.results(run=stored.run.id)) == 1
     assert list(e2e.runs()["id"]) == [stored.run.id]
-    assert list(e2e.runs(stage="train")["id"]) == [stored.run.id]
+
+
+def test_a_stage_is_that_of_the_whole_store(stored: Session) -> None:
+    """With this kernel's own trials of it after those of other kernels."""
+    measure("train")
+
+    assert e2e.results(stage="train")["run"].tolist() == [OLD.name, OLD.name, stored.run.name]
+    assert list(e2e.runs(stage="train")["id"]) == [OLD.id, stored.run.id]
+
+
+def test_a_store_that_cannot_be_read_hides_nothing_of_this_kernel(stored: Session, tmp_path: Path) -> None:
+    """What is here is shown, with one warning; what only the store could know is an error."""
+    measure("train")
+    stored.close()
+    (tmp_path / "e2ebench.db").write_bytes(b"no database, but long enough to be looked at" * 100)
+
+    with pytest.warns(e2e.MeasurementWarning, match=r"; these rows are of this kernel only$") as caught:
+        assert len(e2e.results(stage="train")) == 1
+    assert caught[0].filename == __file__
+    with pytest.raises(e2e.StoreError):
+        e2e.results(all=True)
 
 
 def test_all_is_the_store_and_this_kernel(stored: Session) -> None:

@@ -80,10 +80,6 @@ def test_the_guard_fails_the_cell(two_runs: Any, shell: Any) -> None:  # noqa: A
             "fail_over: expected a share such as 10% or 0.1 (150% for more than all of it), got '10'",
         ),
         ("compare a bb", "compare: there is no run 'bb' (did you mean b?); there are a, b"),
-        (
-            "metrics --all",
-            "%e2e metrics: there is no option --all; it takes none. See %e2e metrics --help for all options",
-        ),
         ("compare --panel --fail-over 1%", "compare: --panel shows, --fail-over guards: take one of them"),
         (
             "pareto accuracy",
