@@ -1,4 +1,4 @@
-"""How long the sweep panel's table and charts take to update with 10,000 finished trials.
+"""How long the sweep panel's table and charts take to update with 10,000 finished trials, and its Stop.
 
 Run by itself: ``python tests/benchmarks/bench_panel.py``. `run` measures in a process of its own.
 """
@@ -9,6 +9,7 @@ import json
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -72,7 +73,64 @@ def measured() -> list[dict[str, Any]]:
         _row(f"{title} the slowest of {ROUNDS} updates", max(took), "s", "<= 0.5"),
         _row(f"{title} taking one trial in", added / TRIALS * 1e6, "µs"),
         _row(f"{title} size of the page", len(made["text/html"]) / 1024, "KiB"),
+        *_stops(),
     ]
+
+
+# A trial that ends at an interrupt, and one that can't hear it.
+STOPPED = {
+    "sleeping": "import time\ntime.sleep(600)",
+    "deep in C": "import itertools\nsum(itertools.repeat(1, 10**12))",
+}
+
+
+def _stops() -> list[dict[str, Any]]:
+    """Return how long Stop takes in the middle of a trial of the isolated process, its row included."""
+    return [
+        _row(f"panel, Stop in a trial that is {how}", max(_stop(code) for _ in range(3)), "s", "<= 0.5")
+        for how, code in STOPPED.items()
+    ]
+
+
+def _stop(code: str) -> float:
+    import tempfile
+    from pathlib import Path
+
+    import e2e_magic as e2e
+    from e2e_magic.cell import Cell
+    from e2e_magic.isolated import Isolated
+    from e2e_magic.isolated.sweeping import IsolatedSweep
+    from e2e_magic.jobs import CellJob
+    from e2e_magic.plan import Plan
+    from e2e_magic.session import current
+    from e2e_magic.space import Space
+    from e2e_magic.sweep_plan import SweepPlan
+    from e2e_magic.sweeping import open_sweep
+
+    e2e.store(":memory:")
+    stopping = threading.Event()
+    with tempfile.TemporaryDirectory() as folder:
+        begun = Path(folder, "begun")
+        source = f"import pathlib\npathlib.Path(begun).touch()\n{code}\nx"
+        job = CellJob(Cell.of(source), source, source, {"__name__": "__main__", "begun": str(begun)})
+        plan = SweepPlan(plan=Plan(stage="stop"), space=Space.of({"x": [1]}))
+        sweep = open_sweep(current(), plan, job, abort=stopping.is_set)
+        isolated = Isolated()
+        running = IsolatedSweep(sweep, isolated, lambda *_: None)
+        thread = threading.Thread(target=lambda: list(running.run()))
+        thread.start()
+        while not begun.exists():
+            time.sleep(0.01)
+        time.sleep(0.2)
+        asked = time.perf_counter()
+        stopping.set()
+        running.stop()
+        thread.join()
+        took = time.perf_counter() - asked
+        isolated.kill()
+    if [record.state for record in sweep.records] != ["interrupted"]:
+        raise RuntimeError("the trial wasn't interrupted: what was timed isn't what is said")
+    return took
 
 
 def run() -> list[dict[str, Any]]:

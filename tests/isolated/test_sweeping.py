@@ -74,7 +74,7 @@ def test_trials_run_there_and_are_kept_here(session: Any, isolated: Isolated) ->
 
 @pytest.mark.parametrize("way", ["asleep", "deaf", "deep in C"])
 def test_stop_amid_a_trial(session: Any, isolated: Isolated, way: str) -> None:
-    """Within half a second the trial is over; what it measured is kept where it could hand it over."""
+    """The trial is over at once, not in ten minutes; what it measured is kept where it could hand it over."""
     source = {
         "asleep": "import time\ntime.sleep(600 if x == 2 else 0)",
         "deaf": "import time\nwhile x == 2:\n    try:\n        time.sleep(600)\n"
@@ -89,14 +89,12 @@ def test_stop_amid_a_trial(session: Any, isolated: Isolated, way: str) -> None:
         time.sleep(0.01)
     time.sleep(0.4)
     pid = isolated.pid
-    began = time.monotonic()
     driven.stopping.set()
     running.stop()
-    thread.join(5)
-    took_s = time.monotonic() - began
+    thread.join(20)
     first, second = session.records
 
-    assert took_s < 0.5
+    assert not thread.is_alive()  # tests/benchmarks measures how soon
     assert (first.state, second.state) == ("complete", "interrupted")
     assert second.error is not None
     assert second.error.startswith("KeyboardInterrupt")
