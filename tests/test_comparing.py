@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from array import array
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,29 @@ def test_sweeps_are_compared_setting_by_setting() -> None:
     assert made.frame["stage"].tolist() == ["train (lr=0.1)", "train (lr=0.01)"]
     assert made.frame["ratio"].tolist() == [2.0, 2.0]
     assert made.notes == ("2 settings of a sweep were tried in one of two runs only and are left out",)
+
+
+@pytest.mark.parametrize(("start", "told"), [(160.0, True), (101.0, False)])
+def test_memory_that_was_held_before_the_trial_is_said(start: float, told: bool) -> None:
+    """A kernel that goes on keeps memory: a higher peak for that alone is no verdict on the run."""
+    records = []
+    for run, held, after in (("a", 100.0, 0), ("b", start, 60)):
+        for n, record in enumerate(trials(run, after=after)):
+            readings = {**record.readings, "rss_start_mib": held, "peak_rss_mib": held + 20 + n / 10}
+            if not told:  # the run itself takes more
+                readings["peak_rss_mib"] += 60 * (run == "b")
+            records.append(replace(record, readings=readings))
+    made = compared(records, metric="peak_rss_mib")
+
+    assert made.frame["verdict"].item() == "more"
+    assert made.notes == (
+        (
+            "peak memory counts what the process held before the trial, and most of the difference was there "
+            "already: train of b; restart the kernel between runs to compare peaks",
+        )
+        if told
+        else ()
+    )
 
 
 def test_other_hosts_are_said() -> None:

@@ -61,7 +61,9 @@ def ratios(
         if name in complete
     }
     declared = schema.declared()
+    before = pd.to_numeric(complete["rss_start_mib"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     rows: list[dict[str, Any]] = []
+    held: list[str] = []
     alone = 0
     for stage in dict.fromkeys(labels):
         here = labels == stage
@@ -78,6 +80,9 @@ def ratios(
                 if not named and np.isnan(a).all() and np.isnan(b).all():
                     continue
                 metric = declared.get(name)
+                found = compared(a, b, name)
+                if name == "peak_rss_mib" and _was_there(found, before[first], before[second]):
+                    held.append(f"{legible(stage)} of {legible(other)}")
                 rows.append(
                     {
                         "stage": stage,
@@ -85,10 +90,15 @@ def ratios(
                         "baseline": baseline,
                         "run": other,
                         "better": metric.better if metric else None,
-                        **_fields(compared(a, b, name), baseline, other),
+                        **_fields(found, baseline, other),
                     }
                 )
     notes = _left_out(results, (baseline, *runs))
+    if held:
+        notes.append(
+            "peak memory counts what the process held before the trial, and most of the difference was there "
+            f"already: {', '.join(held)}; restart the kernel between runs to compare peaks"
+        )
     if alone:
         one = alone == 1
         notes.append(
@@ -109,6 +119,14 @@ def ratios(
             + "): times, memory and energy differ for that alone"
         )
     return _frame(rows, order), notes
+
+
+def _was_there(found: Compared, baseline: Any, other: Any) -> bool:
+    """Tell whether most of a difference in peak memory stood before the trials began: MiB at their starts."""
+    if found.verdict not in ("more", "less") or np.isnan(baseline).all() or np.isnan(other).all():
+        return False
+    moved = float(np.nanmedian(other) - np.nanmedian(baseline))
+    return moved / (found.median - found.median_baseline) > 0.5
 
 
 def _left_out(results: pd.DataFrame, runs: Sequence[str]) -> list[str]:
