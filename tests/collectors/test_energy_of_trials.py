@@ -89,8 +89,8 @@ def test_what_is_not_measured_is_missing_and_never_zero(session: Session) -> Non
 
 
 def repr_of(session: Session) -> str:
-    """Return the card of the last trial as text."""
-    return card.text(session.records[-1:])
+    """Return the card of the last trial as text, its folded lines whole."""
+    return card.text(session.records[-1:]).replace("\n    ", " ")
 
 
 @pytest.mark.usefixtures("dark")
