@@ -124,7 +124,8 @@ def test_a_fitted_model_has_epochs_to_accuracy_but_no_seconds(session: Any, blob
     assert np.isnan(row["time_to_accuracy_s"])
     assert trial.epochs["t_s"].isna().all()
     assert trial.epochs["val_accuracy"].notna().all()
-    assert "nobody knows when they were: call e2e.log(accuracy=..) inside it" in repr(trial).replace("\n    ", " ")
+    told = repr(trial).replace("\n    ", " ")  # folded lines whole
+    assert "nobody knows when they were: call e2e.log(accuracy=..) inside it" in told
     assert "no seconds of accuracy" in trial.plot("accuracy", x="t_s").texts[0].get_text()
     assert len(session.records) == 1
 
