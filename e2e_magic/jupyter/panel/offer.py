@@ -65,10 +65,6 @@ _cells: dict[str, Offer] = {}
 
 def remember(options: argparse.Namespace, cell: str) -> None:
     """Keep a cell that is measured or swept."""
-    if not hasattr(
-        options, "parameters"
-    ):  # of %%e2ebench: a sweep with the same measuring, without parameters
-        options = argparse.Namespace(**{**vars(read("")), **vars(options)})
     _cells.pop(options.stage, None)
     _cells[options.stage] = Offer(options, cell)
 
