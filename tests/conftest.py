@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test, and no kernel of one, leaves a store in the directory that it runs in.
 os.environ["E2E_MAGIC_STORE"] = ":memory:"
 
+import atexit
 import signal
 import sys
 import threading
@@ -137,3 +138,5 @@ def shell(
     assert not {"e2e", "e2ebench"} & set(made.magics_manager.magics["line"])
     made.restore_sys_module_state()
     InteractiveShell.clear_instance()
+    # It would be kept until the process ends, and then collect the garbage of all tests: for each shell anew.
+    atexit.unregister(made.atexit_operations)
