@@ -353,8 +353,8 @@ def _count():
             links.append(_os.readlink(f"/proc/self/fd/{fd}").rstrip("0123456789]"))
         except FileNotFoundError:  # the listing's own
             pass
-    # IPython's history thread opens its journal when it saves, whatever the cell.
-    fds = sorted(link for link in links if "history.sqlite" not in link)
+    # IPython's history thread opens its journal, and the profile's folder, when it saves, whatever the cell.
+    fds = sorted(link for link in links if "history.sqlite" not in link and "profile_" not in link)
     return {"threads": me.num_threads(), "fds": fds, "children": len(me.children(recursive=True)),
             "rss": me.memory_info().rss / 2**20}
 """
