@@ -22,8 +22,6 @@ from e2e_magic.record import Record
 
 # A chart of one or two points says nothing that the numbers don't.
 LEAST_SAMPLES_FOR_CHART = 3
-# Above this share of the median the spread is said, with what to do (contract, section 6).
-SPREAD_SAID = 0.10
 LONGEST_TEXT = 300
 # Of a note, in the narrow window too: what fits into about one line.
 LONGEST_LINE = 120

@@ -105,11 +105,6 @@ def net_energy(energy_j: float | None, wall_time_s: float | None, baseline_w: fl
     return energy_j - baseline_w * wall_time_s
 
 
-def mean_power(energy_j: float | None, wall_time_s: float | None) -> float | None:
-    """Return the mean power, W; None for no time at all."""
-    return None if energy_j is None or not wall_time_s else energy_j / wall_time_s
-
-
 def peak_power(power_w: Series | None) -> float | None:
     """Return the highest sampled power, W: the mean over one sampling interval, short peaks are flattened."""
     return max(power_w.value) if power_w else None

@@ -45,7 +45,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
 }
 # The columns that every results frame has between the parameters and the sweeps' own.
 CONTRACT = tuple(name for names in GROUPS.values() for name in names)
-SWEEPS = ("host", "concurrent")
 INTEGERS = frozenset(
     ("entries", "epochs", "epochs_to_accuracy", "tp", "tn", "fp", "fn", "samples", "missed_samples")
 )

@@ -69,11 +69,8 @@ def test_net_energy_is_what_lies_above_idling() -> None:
     assert energy.net_energy(100, 4, None) is None
 
 
-def test_means_and_shares_of_nothing_are_missing() -> None:
-    """There is no power without time, and no energy per entry without entries."""
-    assert energy.mean_power(30, 2) == 15
-    assert energy.mean_power(30, 0) is None
-    assert energy.mean_power(None, 2) is None
+def test_shares_of_nothing_are_missing() -> None:
+    """There is no energy per entry without entries."""
     assert energy.energy_per(30, 60) == 0.5
     assert energy.energy_per(30, 0) is None
     assert energy.energy_per(30, None) is None
