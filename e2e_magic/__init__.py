@@ -12,13 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from e2e_magic.analysing import compare, curves, influence, pareto
-    from e2e_magic.comparing import RegressionError
-    from e2e_magic.events import log
-    from e2e_magic.integrations import track
-    from e2e_magic.measuring import baseline, measure
-    from e2e_magic.plan import PlanError
-    from e2e_magic.scripting import (
+    from e2e_magic.api.analysing import compare, curves, influence, pareto
+    from e2e_magic.api.measure import baseline, measure
+    from e2e_magic.api.scripting import (
         confusions,
         epochs,
         export,
@@ -33,10 +29,14 @@ if TYPE_CHECKING:
         store,
         trials,
     )
-    from e2e_magic.serving import latency
+    from e2e_magic.api.serving import latency
+    from e2e_magic.api.sweeps import sweep
+    from e2e_magic.integrations import track
+    from e2e_magic.measuring.events import log
+    from e2e_magic.measuring.plan import PlanError
+    from e2e_magic.measuring.trial import MeasurementWarning
     from e2e_magic.storage import StoreError
-    from e2e_magic.sweeping import sweep
-    from e2e_magic.trial import MeasurementWarning
+    from e2e_magic.views.comparison import RegressionError
 
 __version__ = "0.1.0"
 
@@ -73,19 +73,19 @@ __all__ = [
 # Where each public name lives. It is imported when first used, so that `import e2e_magic` and
 # `%load_ext e2e_magic` stay fast and load nothing heavy.
 _HOMES = {
-    "MeasurementWarning": "trial",
-    "PlanError": "plan",
-    "RegressionError": "comparing",
+    "MeasurementWarning": "measuring.trial",
+    "PlanError": "measuring.plan",
+    "RegressionError": "views.comparison",
     "StoreError": "storage",
-    "compare": "analysing",
-    "curves": "analysing",
-    "influence": "analysing",
-    "baseline": "measuring",
-    "latency": "serving",
-    "log": "events",
-    "measure": "measuring",
-    "sweep": "sweeping",
-    "pareto": "analysing",
+    "compare": "api.analysing",
+    "curves": "api.analysing",
+    "influence": "api.analysing",
+    "baseline": "api.measure",
+    "latency": "api.serving",
+    "log": "measuring.events",
+    "measure": "api.measure",
+    "sweep": "api.sweeps",
+    "pareto": "api.analysing",
     "track": "integrations.pytorch",
 }
 
@@ -93,7 +93,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'e2e_magic' has no attribute {name!r}")
-    value = getattr(import_module(f"e2e_magic.{_HOMES.get(name, 'scripting')}"), name)
+    value = getattr(import_module(f"e2e_magic.{_HOMES.get(name, 'api.scripting')}"), name)
     globals()[name] = value
     return value
 

@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e_magic import environment
-from e2e_magic.archive import Archive, Series
-from e2e_magic.collectors.base import registered
-from e2e_magic.plan import Plan, PlanError, nearest, run_settings
+from e2e_magic.measuring import environment
+from e2e_magic.measuring.collectors.base import registered
+from e2e_magic.measuring.plan import Plan, PlanError, nearest, run_settings
+from e2e_magic.measuring.trial import Identity, Trial, warn_user
 from e2e_magic.record import Record, Run
 from e2e_magic.storage import Keeper, StoreError
-from e2e_magic.trial import Identity, Trial, warn_user
+from e2e_magic.storage.archive import Archive, Series
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from e2e_magic.idle import IdlePower
+    from e2e_magic.measuring.idle import IdlePower
     from e2e_magic.storage import Store
 
 FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics", "pipeline")
@@ -82,7 +82,7 @@ class Session:
 
     def measure_baseline(self, seconds: float = 10.0) -> IdlePower:
         """Measure the idle machine's power: the trials of the current run carry it from now on."""
-        from e2e_magic import idle
+        from e2e_magic.measuring import idle
 
         run = self.run
         found = idle.measure_idle(seconds, registered())
@@ -226,14 +226,15 @@ class Session:
 
         ``all`` and ``since`` read the store, and so does a run or a stage that this kernel doesn't have.
         """
-        from e2e_magic import derived, frames
+        from e2e_magic import derived
+        from e2e_magic.views import frames
 
         if name not in FRAMES:
             raise PlanError(
                 f"frame: there is no frame {name!r}{nearest(name, FRAMES)}; allowed are {', '.join(FRAMES)}"
             )
         if name == "metrics":
-            from e2e_magic.catalog import catalog
+            from e2e_magic.views.catalog import catalog
 
             return frames.metrics(catalog(self.runs[-1].settings if self.runs else {}))
         if name == "runs":
@@ -307,7 +308,7 @@ class Session:
         since: object = None,
     ) -> Path:
         """Write one frame, or its chart, in the form that the suffix names; whole or not at all."""
-        from e2e_magic import exporting
+        from e2e_magic.views import exporting
 
         return exporting.to_file(
             lambda name: self.frame(name, run=run, stage=stage, all=all, since=since), frame, path

@@ -97,7 +97,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _sampler_ends_with_the_session() -> Iterator[None]:
     yield
-    from e2e_magic.sampler import close_sampler
+    from e2e_magic.measuring.sampler import close_sampler
 
     close_sampler()
 

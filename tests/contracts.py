@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from e2e_magic.collectors.base import Base, Collector, Unavailable
-from e2e_magic.collectors.proc import has_children
+from e2e_magic.measuring.collectors.base import Base, Collector, Unavailable
+from e2e_magic.measuring.collectors.proc import has_children
 from e2e_magic.record import Metric, Series
 
 UNITS = frozenset({"", "s", "MiB", "%", "J", "W", "/s"})

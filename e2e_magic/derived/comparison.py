@@ -153,7 +153,7 @@ def amount(verdict: str, ratio: float, low: float = math.nan, high: float = math
     What is less or more by less than the half or the double is said in percent: ``29 % more``. Without
     a ratio the verdict stands alone.
     """
-    from e2e_magic.quantities import digits
+    from e2e_magic.text import digits
 
     if not math.isfinite(ratio) or verdict not in ("faster", "slower", "less", "more"):
         return verdict, ""

@@ -7,8 +7,8 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from e2e_magic.quantities import digits, quantity
 from e2e_magic.record import Metric, Record
+from e2e_magic.text import digits, quantity
 
 METRICS = (
     Metric("loss", "", "quality", "lower", "the last loss"),

@@ -45,7 +45,7 @@ def unbeaten(
 def better_of(metric: str) -> Better | None:
     """Return which direction of a metric is declared to be better; None where none is."""
     from e2e_magic import derived
-    from e2e_magic.collectors.base import registered
+    from e2e_magic.measuring.collectors.base import registered
     from e2e_magic.record import Metric
 
     declared = [

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from e2e_magic.quantities import digits, quantity
+from e2e_magic.text import digits, quantity
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from e2e_magic.derived.comparison import amount
-from e2e_magic.legible import legible
-from e2e_magic.quantities import digits
+from e2e_magic.text import digits, legible
 
 
 def difference(row: Any) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from e2e_magic.derived.statistics import needed, percentile
-from e2e_magic.quantities import digits
 from e2e_magic.record import Metric, Record
+from e2e_magic.text import digits
 
 PERCENTILES = (50, 90, 95, 99)
 METRICS = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from e2e_magic.events import log
 from e2e_magic.integrations import based_on
+from e2e_magic.measuring.events import log
 
 XGBoostLogger: type[Any]  # made when first asked for: only then is XGBoost imported
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic.events import log
 from e2e_magic.integrations import based_on, renamed
+from e2e_magic.measuring.events import log
 
 KerasLogger: type[Any]  # made when it is first asked for: only then is Keras imported
 

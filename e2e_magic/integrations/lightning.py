@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from e2e_magic.events import log
 from e2e_magic.integrations import based_on, renamed
+from e2e_magic.measuring.events import log
 
 LightningLogger: type[Any]  # made when it is first asked for: only then is Lightning imported
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic.events import count, log
+from e2e_magic.measuring.events import count, log
 
 
 def partial_fit(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic.events import log_past
 from e2e_magic.integrations.partial_fits import partial_fit
+from e2e_magic.measuring.events import log_past
 
 __all__ = ["log_fitted", "partial_fit"]
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from IPython.core.error import UsageError
 
-from e2e_magic.plan import REPORTED_OPTIONS, nearest
+from e2e_magic.measuring.plan import REPORTED_OPTIONS, nearest
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 

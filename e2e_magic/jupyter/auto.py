@@ -12,9 +12,9 @@ from typing import Any
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 from e2e_magic.jupyter.running import cell_number, say_aside
-from e2e_magic.plan import Plan
+from e2e_magic.measuring.plan import Plan
+from e2e_magic.measuring.trial import Trial
 from e2e_magic.session import Session
-from e2e_magic.trial import Trial
 
 _OURS = re.compile(r"^\s*%{1,2}(e2e|e2ebench|e2esweep|load_ext|reload_ext|unload_ext)\b")
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.analysing import compare
-from e2e_magic.comparing import PLOTS, Comparison
+from e2e_magic.api.analysing import compare
 from e2e_magic.jupyter.frontend import shows_widgets
 from e2e_magic.jupyter.static_output import StaticOutput, show_widget
-from e2e_magic.legible import legible
 from e2e_magic.session import current
+from e2e_magic.text import legible
+from e2e_magic.views.comparison import PLOTS, Comparison
 
 ALL_STAGES = "all stages"
 USUAL = "the usual metrics"
@@ -157,7 +157,7 @@ class ComparePanel:
 
 
 def _metrics(results: Any) -> list[str]:
-    from e2e_magic.frames.explained import filled, numbers
+    from e2e_magic.views.frames.explained import filled, numbers
 
     return filled(results, numbers(results))
 

@@ -9,7 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from e2e_magic.jupyter.magics import E2EMagics
 from e2e_magic.jupyter.panel.offer import forget
 from e2e_magic.jupyter.transform import MAGICS, make_transformer
-from e2e_magic.sampler import close_sampler
+from e2e_magic.measuring.sampler import close_sampler
 
 _NAME = "_e2e_magic_magics"
 

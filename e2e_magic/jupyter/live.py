@@ -17,9 +17,9 @@ from typing import Any, Self
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.quantities import quantity
+from e2e_magic.measuring.trial import Trial
 from e2e_magic.record import Series
-from e2e_magic.trial import Trial
+from e2e_magic.text import quantity
 
 SHOWN_AFTER_S = 2.0
 UPDATE_EVERY_S = 0.5

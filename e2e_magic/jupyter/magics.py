@@ -14,8 +14,6 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from e2e_magic.cell import Cell
-from e2e_magic.collectors.base import registered
 from e2e_magic.jupyter import arguments, words
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.live import LiveCard, ProgressLine
@@ -32,12 +30,14 @@ from e2e_magic.jupyter.running import (
     users_traceback,
 )
 from e2e_magic.jupyter.sweep_arguments import sweep_parser
-from e2e_magic.legible import legible_lines
-from e2e_magic.plan import Plan, PlanError
+from e2e_magic.measuring.cell import Cell
+from e2e_magic.measuring.collectors.base import registered
+from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.measuring.trial import Trial
 from e2e_magic.record import Record
-from e2e_magic.result import Result
 from e2e_magic.session import current
-from e2e_magic.trial import Trial
+from e2e_magic.text import legible_lines
+from e2e_magic.views.result import Result
 
 
 @magics_class

@@ -8,7 +8,7 @@ from typing import Any
 
 from IPython.display import display
 
-from e2e_magic.charts.style import png, size_px
+from e2e_magic.views.charts.style import png, size_px
 
 
 def show_chart(axes: Any, sentence: str) -> None:

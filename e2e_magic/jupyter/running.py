@@ -20,9 +20,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput
 
-from e2e_magic.cell import Cell
 from e2e_magic.jupyter.transform import transformed
-from e2e_magic.runner import Sweep
+from e2e_magic.measuring.cell import Cell
+from e2e_magic.sweeping.sweep import Sweep
 
 _CO_COROUTINE = 0x80
 Spaces = tuple[dict[str, Any], dict[str, Any]]

@@ -13,9 +13,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.jupyter.arguments import Parser, add_measuring, given_expressions, real, split, whole
-from e2e_magic.plan import Plan, PlanError
-from e2e_magic.space import Space
-from e2e_magic.sweep_plan import SweepPlan
+from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.sweeping.plan import SweepPlan
+from e2e_magic.sweeping.space import Space
 
 _PARAMETER = re.compile(r"\(?\s*[A-Za-z_]\w*(\s*,\s*[A-Za-z_]\w*)*\s*\)?\s*=(?!=)")
 

@@ -12,10 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from e2e_magic.engines.free_names import OPAQUE, cell_reads, reachable
-from e2e_magic.engines.pools import PoolLost
-from e2e_magic.engines.shipping import ShippingError
-from e2e_magic.jobs import CellJob, check_reads
+from e2e_magic.api.sweeps import open_sweep
 from e2e_magic.jupyter.arguments import given_expressions
 from e2e_magic.jupyter.panel.offer import Offer, remember
 from e2e_magic.jupyter.running import (
@@ -27,14 +24,17 @@ from e2e_magic.jupyter.running import (
 )
 from e2e_magic.jupyter.sweep_arguments import read, sweep_parser, sweep_plan_of
 from e2e_magic.jupyter.sweep_output import TrialOutput, progress_of
-from e2e_magic.plan import PlanError
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record
-from e2e_magic.runner import Sweep
-from e2e_magic.schedule import DIED, Turn
 from e2e_magic.session import Session
-from e2e_magic.sweep_plan import SweepPlan
-from e2e_magic.sweep_result import SweepResult
-from e2e_magic.sweeping import open_sweep
+from e2e_magic.sweeping.engines.free_names import OPAQUE, cell_reads, reachable
+from e2e_magic.sweeping.engines.pools import PoolLost
+from e2e_magic.sweeping.engines.shipping import ShippingError
+from e2e_magic.sweeping.jobs import CellJob, check_reads
+from e2e_magic.sweeping.plan import SweepPlan
+from e2e_magic.sweeping.schedule import DIED, Turn
+from e2e_magic.sweeping.sweep import Sweep
+from e2e_magic.views.sweep_result import SweepResult
 
 
 def sweep_cell(shell: InteractiveShell, session: Session, line: str, cell: str) -> Any:

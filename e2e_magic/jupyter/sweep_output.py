@@ -16,10 +16,9 @@ from typing import Any, Self, TextIO
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.charts.wording import shorten
-from e2e_magic.quantities import digits, quantity
-from e2e_magic.runner import Sweep
-from e2e_magic.schedule import Progress, Turn, worded
+from e2e_magic.sweeping.schedule import Progress, Turn, worded
+from e2e_magic.sweeping.sweep import Sweep
+from e2e_magic.text import digits, quantity, shorten
 
 SHOWN_AFTER_S = 0.5
 UPDATE_EVERY_S = 0.5

@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2e_magic.measuring.trial import warn_user
 from e2e_magic.record import Record, Run
 from e2e_magic.storage.errors import StoreError
-from e2e_magic.trial import warn_user
 
 if TYPE_CHECKING:
     from e2e_magic.storage.database import Store

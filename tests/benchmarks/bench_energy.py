@@ -19,19 +19,19 @@ from typing import Any
 
 from fresh import row
 
-from e2e_magic.collectors import powercap
-from e2e_magic.collectors.base import Collector, Probe, registered
-from e2e_magic.collectors.energy import Energy
-from e2e_magic.collectors.gpu import Gpu
-from e2e_magic.plan import Plan, Step
+from e2e_magic.measuring.collectors import powercap
+from e2e_magic.measuring.collectors.base import Collector, Probe, registered
+from e2e_magic.measuring.collectors.energy import Energy
+from e2e_magic.measuring.collectors.gpu import Gpu
+from e2e_magic.measuring.plan import Plan, Step
+from e2e_magic.measuring.sampler import close_sampler
+from e2e_magic.measuring.sampler.files import Spec
+from e2e_magic.measuring.sampler.readers import READERS
+from e2e_magic.measuring.trial import Trial
 from e2e_magic.record import Record
-from e2e_magic.sampler import close_sampler
-from e2e_magic.sampler.files import Spec
-from e2e_magic.sampler.readers import READERS
-from e2e_magic.trial import Trial
 
 # By their own names: where another package installed a `tests` of its own, ours can't be imported as one.
-sys.path.insert(0, str(Path(__file__).parents[1] / "collectors"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "measuring" / "collectors"))
 fake_nvml = importlib.import_module("fake_nvml")
 fake_powercap = importlib.import_module("fake_powercap")
 

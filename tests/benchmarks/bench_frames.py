@@ -81,7 +81,7 @@ def _row(what: str, value: float | None, unit: str, target: str = "") -> dict[st
 
 def measured() -> list[dict[str, Any]]:
     """Measure in this process."""
-    from e2e_magic import frames
+    from e2e_magic.views import frames
 
     trials = records()
     frames.results(trials[:10])  # pandas and the collectors are imported by now, as in a session

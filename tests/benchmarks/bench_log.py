@@ -55,7 +55,7 @@ def _trial(calls: int, metrics: str = "cpu") -> tuple[Any, float, float]:
 def million(calls: int) -> dict[str, float]:
     """Return what logging costs, and drawing it, with a short log drawn first so that all is imported."""
     import e2e_magic as e2e
-    from e2e_magic.charts.style import png
+    from e2e_magic.views.charts.style import png
 
     short, _, _ = _trial(100)
     png(short.plot("loss").figure)

@@ -50,8 +50,8 @@ def measured() -> list[dict[str, Any]]:
     """Measure in this process: the fastest and the middle of some rounds."""
     from e2e_magic.jupyter.panel.ledger import Ledger
     from e2e_magic.jupyter.panel.page import load_charts, page
-    from e2e_magic.schedule import Goal
-    from e2e_magic.space import Space
+    from e2e_magic.sweeping.schedule import Goal
+    from e2e_magic.sweeping.space import Space
 
     load_charts()
     axes = Space.parse("lr=geomspace(1e-4,1,50) batch_size=[1,2,4,8,16,32] layers=[(8, 0), (8, 1)]").axes
@@ -97,15 +97,15 @@ def _stop(code: str) -> float:
     from pathlib import Path
 
     import e2e_magic as e2e
-    from e2e_magic.cell import Cell
-    from e2e_magic.isolated import Isolated
-    from e2e_magic.isolated.sweeping import IsolatedSweep
-    from e2e_magic.jobs import CellJob
-    from e2e_magic.plan import Plan
+    from e2e_magic.api.sweeps import open_sweep
+    from e2e_magic.measuring.cell import Cell
+    from e2e_magic.measuring.plan import Plan
     from e2e_magic.session import current
-    from e2e_magic.space import Space
-    from e2e_magic.sweep_plan import SweepPlan
-    from e2e_magic.sweeping import open_sweep
+    from e2e_magic.sweeping.engines.isolated import Isolated
+    from e2e_magic.sweeping.engines.isolated.sweeping import IsolatedSweep
+    from e2e_magic.sweeping.jobs import CellJob
+    from e2e_magic.sweeping.plan import SweepPlan
+    from e2e_magic.sweeping.space import Space
 
     e2e.store(":memory:")
     stopping = threading.Event()

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from e2e_magic.collectors.base import Probe
-from e2e_magic.sampler import Sampler, Samples
+from e2e_magic.measuring.collectors.base import Probe
+from e2e_magic.measuring.sampler import Sampler, Samples
 
 # The probes of the collectors that every Linux machine has.
 PROBES = tuple(Probe(kind, kind) for kind in ("rss", "tree_rss", "cpu", "io_read", "io_write"))
@@ -41,7 +41,9 @@ def started(sampler: Sampler) -> int:
     """Start the process, if need be, and return its id."""
     sampler.start(PROBES, 1.0).stop()
     if sampler.pid is None:
-        raise RuntimeError("the sampler has no process after a recording: see e2e_magic/sampler/launch.py")
+        raise RuntimeError(
+            "the sampler has no process after a recording: see e2e_magic/measuring/sampler/launch.py"
+        )
     return sampler.pid
 
 

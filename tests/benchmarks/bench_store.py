@@ -125,8 +125,8 @@ def read(path: str) -> dict[str, float | None]:
     """Read it all in a session of its own; the fastest of some rounds, and the first one."""
     os.environ["E2E_MAGIC_STORE"] = path
     import e2e_magic as e2e
-    from e2e_magic import frames
     from e2e_magic.session import current
+    from e2e_magic.views import frames
 
     frames.results([])  # pandas and the collectors are imported by now, as in a session
     assert current().store is not None

@@ -127,8 +127,8 @@ def _paced(results: Iterable[Any], settle: int = 20) -> float:
 def _job(megabytes: int) -> tuple[Any, dict[str, Any]]:
     import numpy as np
 
-    from e2e_magic.cell import Cell
-    from e2e_magic.jobs import CellJob
+    from e2e_magic.measuring.cell import Cell
+    from e2e_magic.sweeping.jobs import CellJob
 
     data = {"X": np.ones(megabytes * 10**6 // 8)} if megabytes else {}
     source = "float(X[x])" if megabytes else "x"
@@ -137,11 +137,11 @@ def _job(megabytes: int) -> tuple[Any, dict[str, Any]]:
 
 def _ours(engine: str, trials: int, megabytes: int) -> float:
     import e2e_magic as e2e
-    from e2e_magic.plan import Plan
+    from e2e_magic.api.sweeps import open_sweep
+    from e2e_magic.measuring.plan import Plan
     from e2e_magic.session import current
-    from e2e_magic.space import Space
-    from e2e_magic.sweep_plan import SweepPlan
-    from e2e_magic.sweeping import open_sweep
+    from e2e_magic.sweeping.plan import SweepPlan
+    from e2e_magic.sweeping.space import Space
 
     e2e.store(":memory:")
     job, _ = _job(megabytes)
@@ -152,13 +152,13 @@ def _ours(engine: str, trials: int, megabytes: int) -> float:
 def stopped(objects: int) -> dict[str, float]:
     """Return how long it takes from Stop, in the middle of two trials, in a kernel with much in it."""
     import e2e_magic as e2e
-    from e2e_magic.cell import Cell
-    from e2e_magic.jobs import CellJob
-    from e2e_magic.plan import Plan
+    from e2e_magic.api.sweeps import open_sweep
+    from e2e_magic.measuring.cell import Cell
+    from e2e_magic.measuring.plan import Plan
     from e2e_magic.session import current
-    from e2e_magic.space import Space
-    from e2e_magic.sweep_plan import SweepPlan
-    from e2e_magic.sweeping import open_sweep
+    from e2e_magic.sweeping.jobs import CellJob
+    from e2e_magic.sweeping.plan import SweepPlan
+    from e2e_magic.sweeping.space import Space
 
     e2e.store(":memory:")
     kept = [[n] for n in range(objects)]

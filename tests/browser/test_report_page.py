@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from e2e_magic import html_report
 from e2e_magic.record import Record, Run, Series
+from e2e_magic.views import report as html_report
 
 HOSTILE = (
     '<script>window.hit=1</script><img src="http://127.0.0.1:9/x" onerror="window.hit=1">'

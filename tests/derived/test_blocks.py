@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2e_magic import derived, frames
+from e2e_magic import derived
 from e2e_magic.derived.blocks import Block, blocks
 from e2e_magic.record import Events, Record, Series
 from e2e_magic.storage import Store
+from e2e_magic.views import frames
 
 _START = datetime(2026, 8, 1, tzinfo=UTC)
 _NUMBERS = st.one_of(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from e2e_magic.events import EventLog
+from e2e_magic.measuring.events import EventLog
 
 
 @pytest.fixture

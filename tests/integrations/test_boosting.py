@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import e2e_magic as e2e
-from e2e_magic.events import EventLog
 from e2e_magic.integrations import boosting
+from e2e_magic.measuring.events import EventLog
 
 
 @pytest.fixture(scope="module")

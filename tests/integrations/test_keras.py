@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import e2e_magic as e2e
-from e2e_magic.events import EventLog
 from e2e_magic.integrations import keras as hook
+from e2e_magic.measuring.events import EventLog
 
 
 def test_without_keras_the_error_names_the_pip_command(without: Any) -> None:

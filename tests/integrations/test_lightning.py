@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 import e2e_magic as e2e
-from e2e_magic.events import EventLog
 from e2e_magic.integrations import lightning as hook
+from e2e_magic.measuring.events import EventLog
 
 
 class Callback:

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from e2e_magic import exporting
 from e2e_magic.integrations import mlflow as ours
 from e2e_magic.integrations.mlflow.points import MOST_PER_CURVE
-from e2e_magic.plan import PlanError
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Environment, Events, Record, Run, Series
+from e2e_magic.views import exporting
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 RUN = Run("ab12cd", "baseline", START, "the first try", Environment("bench", python="3.12", cores=8))

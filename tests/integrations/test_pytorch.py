@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import e2e_magic as e2e
-from e2e_magic.events import EventLog
+from e2e_magic.measuring.events import EventLog
 
 
 def test_it_hands_on_the_batches_as_they_are(opened: EventLog) -> None:

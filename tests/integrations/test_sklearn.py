@@ -23,8 +23,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import e2e_magic as e2e
-from e2e_magic.events import EventLog
 from e2e_magic.integrations.sklearn import log_fitted, partial_fit
+from e2e_magic.measuring.events import EventLog
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic Optimizer")

@@ -16,11 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e2e_magic as e2e
-from e2e_magic import frames
 from e2e_magic.integrations import umlaut
 from e2e_magic.integrations.umlaut import values
-from e2e_magic.plan import PlanError
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.storage import Store
+from e2e_magic.views import frames
 
 UUID = "8a989821-f2e9-48da-ab41-36cb0fc6f580"
 START = datetime(2024, 8, 13, 9, 18, 33)  # noqa: DTZ001 - as the suite wrote it, without a zone

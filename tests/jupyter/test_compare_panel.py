@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from e2e_magic.comparing import Comparison
 from e2e_magic.jupyter import compare_panel
 from e2e_magic.jupyter.arguments import split
 from e2e_magic.jupyter.compare_panel import ComparePanel
-from e2e_magic.plan import PlanError
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record
+from e2e_magic.views.comparison import Comparison
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 

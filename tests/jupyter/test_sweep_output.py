@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from e2e_magic.jupyter.sweep_output import BarProgress
-from e2e_magic.schedule import Progress
+from e2e_magic.sweeping.schedule import Progress
 
 WIDTH = 60
 

@@ -55,7 +55,7 @@ def value(kernel: Any, expression: str) -> Any:
 
 def sampler_pid(kernel: Any) -> int:
     """Return the pid of the kernel's sampler, which must live."""
-    pid = value(kernel, "__import__('e2e_magic.sampler').sampler.sampler().pid")
+    pid = value(kernel, "__import__('e2e_magic.measuring.sampler').sampler.sampler().pid")
     assert isinstance(pid, int), "this kernel has no sampler"
     assert alive(pid)
     return pid
@@ -210,7 +210,7 @@ def test_a_kernel_that_is_shut_down_leaves_nothing(fresh_kernel: Any, tmp_path: 
 
 
 FAULTY = """
-from e2e_magic.collectors import base as _base
+from e2e_magic.measuring.collectors import base as _base
 from e2e_magic.record import Metric as _Metric
 
 class _Faulty(_base.Base):
@@ -449,7 +449,7 @@ def test_a_forked_child_may_end_inside_the_measured_cell(kernel: Any) -> None:
     kernel.execute("%e2ebench -s before -q pass")
     reply = kernel.execute(
         "%%e2ebench forked-exit -q -i 0.01\nimport os, sys, time\npid = os.fork()\nif pid == 0:\n"
-        "    from e2e_magic.sampler import close_sampler\n    close_sampler()\n    os._exit(0)\n"
+        "    from e2e_magic.measuring.sampler import close_sampler\n    close_sampler()\n    os._exit(0)\n"
         "os.waitpid(pid, 0)\ntime.sleep(0.1)\n'parent'"
     )
 

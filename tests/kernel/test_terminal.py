@@ -67,7 +67,11 @@ class Terminal:
 
     def sampler_pid(self) -> int:
         """Return the pid of the sampler, as the session itself knows it."""
-        return int(self.type("__import__('e2e_magic.sampler').sampler.sampler().pid").split(": ")[-1])
+        return int(
+            self.type("__import__('sys').modules['e2e_magic.measuring.sampler'].sampler().pid").split(": ")[
+                -1
+            ]
+        )
 
 
 @pytest.fixture(scope="module")

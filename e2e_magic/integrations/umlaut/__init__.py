@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from e2e_magic.integrations.umlaut import first, second
 from e2e_magic.integrations.umlaut.drafts import Row
 from e2e_magic.integrations.umlaut.values import UnreadableError, moment
-from e2e_magic.plan import PlanError
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record, Run
 
 if TYPE_CHECKING:

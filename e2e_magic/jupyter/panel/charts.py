@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from e2e_magic.charts import style
 from e2e_magic.jupyter.panel.ledger import Column, Ledger, text_of
-from e2e_magic.space import Axis
+from e2e_magic.sweeping.space import Axis
+from e2e_magic.views.charts import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

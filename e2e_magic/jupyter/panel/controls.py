@@ -13,7 +13,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from e2e_magic.jupyter.panel.kinds import Kind, fitting
-from e2e_magic.space import Axis, Space, SpaceError
+from e2e_magic.sweeping.space import Axis, Space, SpaceError
 
 Evaluate = Callable[[str, Mapping[str, Any]], Any]
 

@@ -15,15 +15,15 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.isolated import Isolated
-from e2e_magic.isolated.sweeping import IsolatedSweep
 from e2e_magic.jupyter.panel.capture import captured, interruptible
 from e2e_magic.jupyter.panel.isolated_shell import PREPARE, dress, style_of_kernel
 from e2e_magic.jupyter.panel.settings import ISOLATED, KERNEL
 from e2e_magic.jupyter.running import traceback_of
-from e2e_magic.plan import PlanError
-from e2e_magic.runner import Sweep
-from e2e_magic.schedule import Turn
+from e2e_magic.measuring.plan import PlanError
+from e2e_magic.sweeping.engines.isolated import Isolated
+from e2e_magic.sweeping.engines.isolated.sweeping import IsolatedSweep
+from e2e_magic.sweeping.schedule import Turn
+from e2e_magic.sweeping.sweep import Sweep
 
 # Between two trials in the kernel: Stop, other cells and comms get their turn.
 BREATH_S = 0.02

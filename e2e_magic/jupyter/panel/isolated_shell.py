@@ -19,7 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 if TYPE_CHECKING:
-    from e2e_magic.isolated.child import Mouth
+    from e2e_magic.sweeping.engines.isolated.child import Mouth
 
 PREPARE = "e2e_magic.jupyter.panel.isolated_shell:prepare"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from e2e_magic.space import Axis
+from e2e_magic.sweeping.space import Axis
 
 # More chips than this in a row can't be overlooked.
 MOST_CHIPS = 8

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from e2e_magic.derived import derive
 from e2e_magic.record import Record
-from e2e_magic.schedule import Goal
-from e2e_magic.space import Space
+from e2e_magic.sweeping.schedule import Goal
+from e2e_magic.sweeping.space import Space
 
 # Beside the target, those of these that the trials have.
 _COLUMNS = ("loss", "accuracy", "wall_time_s", "peak_rss_mib", "package_energy_j")

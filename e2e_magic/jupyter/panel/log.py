@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e_magic.schedule import Turn
+from e2e_magic.sweeping.schedule import Turn
 
 MOST_TRIALS = 12
 # Of one trial: its displays, and the end of its text.

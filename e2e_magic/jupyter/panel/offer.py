@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.engines.free_names import cell_reads
 from e2e_magic.jupyter.sweep_arguments import read
-from e2e_magic.plan import PlanError, nearest
+from e2e_magic.measuring.plan import PlanError, nearest
+from e2e_magic.sweeping.engines.free_names import cell_reads
 
 _LONGEST_VALUE = 200
 

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from e2e_magic.charts.wording import unit_of, words
 from e2e_magic.jupyter.panel.ledger import Entry, Ledger
-from e2e_magic.quantities import digits, quantity
-from e2e_magic.space import Axis
+from e2e_magic.sweeping.space import Axis
+from e2e_magic.text import digits, quantity, unit_of, words
 
 BEST = 10
 EARLY = 3
@@ -94,15 +93,15 @@ def plain(stage: str, ledger: Ledger, total: int) -> str:
 
 def load_charts() -> None:
     """Import what draws, and let it find its fonts."""
-    from e2e_magic.charts.style import png
     from e2e_magic.jupyter.panel import charts
+    from e2e_magic.views.charts.style import png
 
     png(charts.empty())
 
 
 def _pictures(ledger: Ledger, axes: Sequence[Axis]) -> list[str]:
-    from e2e_magic.charts.style import png, size_px
     from e2e_magic.jupyter.panel import charts
+    from e2e_magic.views.charts.style import png, size_px
 
     found = []
     for name, figure in (

@@ -11,7 +11,7 @@ from dataclasses import replace
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jobs import CellJob
+from e2e_magic.api.sweeps import declared_metrics, open_sweep
 from e2e_magic.jupyter.panel.controls import Control
 from e2e_magic.jupyter.panel.driver import Driver
 from e2e_magic.jupyter.panel.ledger import Ledger, within
@@ -26,12 +26,12 @@ from e2e_magic.jupyter.static_output import StaticOutput, show_widget
 from e2e_magic.jupyter.sweep_arguments import sweep_parser, values_in
 from e2e_magic.jupyter.sweep_magic import prepared
 from e2e_magic.record import Record
-from e2e_magic.runner import Sweep
-from e2e_magic.schedule import Turn
 from e2e_magic.session import Session
-from e2e_magic.space import Axis, SpaceError
-from e2e_magic.sweep_plan import SweepPlan
-from e2e_magic.sweeping import declared_metrics, open_sweep
+from e2e_magic.sweeping.jobs import CellJob
+from e2e_magic.sweeping.plan import SweepPlan
+from e2e_magic.sweeping.schedule import Turn
+from e2e_magic.sweeping.space import Axis, SpaceError
+from e2e_magic.sweeping.sweep import Sweep
 
 PAGE_EVERY_S = 0.5
 _LOOK_EVERY_S = 0.25
@@ -148,7 +148,7 @@ class SweepPanel:
             self._driver.isolated.kill()
 
     def _exported(self) -> str:
-        from e2e_magic import frames, writers
+        from e2e_magic.views import frames, writers
 
         ledger = self._ledger
         if ledger is None or not len(ledger):

@@ -9,10 +9,10 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from e2e_magic.collectors.base import Unavailable, refused, registered
-from e2e_magic.isolated import Isolated
-from e2e_magic.plan import split_names
-from e2e_magic.space.search import DEFAULT_TRIALS
+from e2e_magic.measuring.collectors.base import Unavailable, refused, registered
+from e2e_magic.measuring.plan import split_names
+from e2e_magic.sweeping.engines.isolated import Isolated
+from e2e_magic.sweeping.space.search import DEFAULT_TRIALS
 
 ISOLATED, KERNEL, ENGINE = "isolated", "kernel", "engine"
 _ANY = "loss, accuracy or time"

@@ -14,8 +14,8 @@ import ipywidgets as widgets
 from e2e_magic.jupyter.panel.log import TrialLog
 from e2e_magic.jupyter.panel.printed import Printed
 from e2e_magic.jupyter.panel.settings import labelled
-from e2e_magic.quantities import quantity
-from e2e_magic.schedule import Progress
+from e2e_magic.sweeping.schedule import Progress
+from e2e_magic.text import quantity
 
 # The first drawing loads the fonts: it must not keep the second one away.
 _LONGEST_WAIT_S = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from IPython.core.error import UsageError
 
-from e2e_magic.sweep_plan import SweepPlan
+from e2e_magic.sweeping.plan import SweepPlan
 
 
 def counted(plan: SweepPlan) -> str:

@@ -13,7 +13,7 @@ from e2e_magic.jupyter.arguments import HelpAsked, split
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.words import comparing, energy, files, frames, kept, panel, running, sweeps
 from e2e_magic.jupyter.words.line import Line, Subcommand, say
-from e2e_magic.plan import nearest
+from e2e_magic.measuring.plan import nearest
 from e2e_magic.session import Session
 
 SUBCOMMANDS = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic import analysing
-from e2e_magic.analysing import compare as compared
+from e2e_magic.api import analysing
+from e2e_magic.api.analysing import compare as compared
 from e2e_magic.jupyter.arguments import Parser
 from e2e_magic.jupyter.words.line import Line, say
-from e2e_magic.plan import PlanError, split_names
+from e2e_magic.measuring.plan import PlanError, split_names
 
 # What the trials of the curves say in numbers.
 _NUMBERS = (
@@ -65,8 +65,8 @@ def curves(line: Line) -> Any:
         target=chosen.target,
         all=chosen.all,
     )
-    from e2e_magic import frames
     from e2e_magic.jupyter.pictures import show_chart
+    from e2e_magic.views import frames
 
     records, labels = analysing.logged(chosen.runs, stage=chosen.stage, all=chosen.all)
     made = frames.results(records, labels)[list(_NUMBERS)]

@@ -25,7 +25,7 @@ def export(line: Line) -> None:
     chosen = parser.read(line.words)
     some = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
     if chosen.path == "mlflow":
-        from e2e_magic import exporting
+        from e2e_magic.views import exporting
 
         say(str(exporting.to_mlflow(*line.session.chosen(**some))))
         return
@@ -37,8 +37,8 @@ def import_(line: Line) -> Any:
     parser = Parser("%e2e import", "Read a database of the UMLAUT (e2ebench) suite into this session.")
     parser.add_argument("path", metavar="PATH", help="the SQLite file; it is not changed")
     chosen = parser.read(line.words)
-    from e2e_magic.frames import TidyFrame
     from e2e_magic.integrations import umlaut
+    from e2e_magic.views.frames import TidyFrame
 
     found = umlaut.read(chosen.path)
     new = line.session.adopt(found.runs, found.records)
@@ -59,7 +59,7 @@ def report(line: Line) -> None:
     parser.add_argument("--all", action="store_true", help="every run of the store")
     parser.add_argument("--since", metavar="TIME", help="only what started then or later, from the store")
     chosen = parser.read(line.words)
-    from e2e_magic import html_report
+    from e2e_magic.views import report as html_report
 
     found = line.session.chosen(chosen.run, all=chosen.all, since=chosen.since)
     say(f"report written to {html_report.write(chosen.path, *found)}")

@@ -18,7 +18,7 @@ def frame(name: str) -> Callable[[Line], Any]:
         if name != "pipeline":
             parser.add_argument("--stage", metavar="STAGE", help="only this stage")
             add_store_options(parser)
-        from e2e_magic.frames import TidyFrame
+        from e2e_magic.views.frames import TidyFrame
 
         chosen = vars(parser.read(line.words))
         # Any of the options reads the whole store. They are the same for all: a machine has one `metrics`.
@@ -40,7 +40,7 @@ def add_store_options(parser: Parser) -> None:
 
 def _show_pipeline(found: Any) -> None:
     """Show the bottleneck in words and the chart; the frame itself is the value of the line."""
-    from e2e_magic import charts
     from e2e_magic.jupyter.pictures import show_chart
+    from e2e_magic.views import charts
 
     show_chart(charts.pipeline(found), found.attrs.get("summary", ""))

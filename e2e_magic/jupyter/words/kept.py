@@ -39,7 +39,7 @@ def runs(line: Line) -> Any:
     if chosen.delete is not None:
         _delete(line, parser, chosen.delete, sure=chosen.yes)
         return None
-    from e2e_magic.frames import TidyFrame
+    from e2e_magic.views.frames import TidyFrame
 
     where = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
     return TidyFrame.of(line.session.asked("runs", **where))

@@ -10,8 +10,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from e2e_magic.jupyter.auto import Auto
-from e2e_magic.legible import legible_lines
 from e2e_magic.session import Session
+from e2e_magic.text import legible_lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic import analysing
+from e2e_magic.api import analysing
 from e2e_magic.jupyter.arguments import Parser
 from e2e_magic.jupyter.words.frames import add_store_options
 from e2e_magic.jupyter.words.line import Line, say
-from e2e_magic.plan import split_names
+from e2e_magic.measuring.plan import split_names
 
 
 def influence(line: Line) -> Any:
@@ -32,9 +32,9 @@ def influence(line: Line) -> Any:
         y=chosen.y if not by_epoch or chosen.y in trials else None,
         **where,
     )
-    from e2e_magic import charts
-    from e2e_magic.frames import TidyFrame
     from e2e_magic.jupyter.pictures import show_chart
+    from e2e_magic.views import charts
+    from e2e_magic.views.frames import TidyFrame
 
     if not len(found):
         say(found.attrs["summary"])
@@ -63,9 +63,9 @@ def pareto(line: Line) -> Any:
     chosen = parser.read(line.words)
     where = {"stage": chosen.stage, "run": chosen.run, "all": chosen.all, "since": chosen.since}
     found = analysing.pareto(chosen.x, chosen.y, **where)
-    from e2e_magic import charts
-    from e2e_magic.frames import TidyFrame
     from e2e_magic.jupyter.pictures import show_chart
+    from e2e_magic.views import charts
+    from e2e_magic.views.frames import TidyFrame
 
     if not len(found):
         say(found.attrs["summary"])

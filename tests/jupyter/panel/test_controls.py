@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.jupyter.panel.controls import Control
-from e2e_magic.space import HELPERS, Space, SpaceError
+from e2e_magic.sweeping.space import HELPERS, Space, SpaceError
 
 
 def evaluate(expression: str, helpers: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 import matplotlib as mpl
 import pytest
 
-from e2e_magic.isolated import Isolated
 from e2e_magic.jupyter.panel.isolated_shell import PREPARE, dress, style_of_kernel
+from e2e_magic.sweeping.engines.isolated import Isolated
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="an isolated process needs a POSIX system")
 

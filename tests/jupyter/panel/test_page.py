@@ -12,8 +12,8 @@ from e2e_magic.jupyter.panel import charts
 from e2e_magic.jupyter.panel.ledger import Ledger, within
 from e2e_magic.jupyter.panel.page import BEST, page, summary, table
 from e2e_magic.record import Record
-from e2e_magic.schedule import Goal
-from e2e_magic.space import Space
+from e2e_magic.sweeping.schedule import Goal
+from e2e_magic.sweeping.space import Space
 
 
 def record(

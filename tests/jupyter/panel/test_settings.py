@@ -6,7 +6,7 @@ from e2e_magic.jupyter.panel.log import MOST_TEXT, MOST_TRIALS, TrialLog
 from e2e_magic.jupyter.panel.printed import Printed
 from e2e_magic.jupyter.panel.settings import ENGINE, ISOLATED, KERNEL, Settings
 from e2e_magic.jupyter.sweep_arguments import read
-from e2e_magic.schedule import Turn
+from e2e_magic.sweeping.schedule import Turn
 
 TARGETS = ["loss", "accuracy", "wall_time_s"]
 

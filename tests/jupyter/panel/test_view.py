@@ -6,7 +6,7 @@ from html import unescape
 import pytest
 
 from e2e_magic.jupyter.panel.view import SweepView
-from e2e_magic.schedule import Progress
+from e2e_magic.sweeping.schedule import Progress
 
 
 def view() -> SweepView:

@@ -6,9 +6,9 @@ import pytest
 from IPython.core.error import UsageError
 
 from e2e_magic.jupyter.panel.wording import counted, in_words
-from e2e_magic.plan import Plan, PlanError
-from e2e_magic.space import Space
-from e2e_magic.sweep_plan import SweepPlan
+from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.sweeping.plan import SweepPlan
+from e2e_magic.sweeping.space import Space
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
-from e2e_magic.comparing import RegressionError
 from e2e_magic.record import Record
+from e2e_magic.views.comparison import RegressionError
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
 

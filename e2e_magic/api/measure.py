@@ -1,0 +1,252 @@
+"""``measure``: the measured cell for scripts, as a context manager and as a decorator; ``baseline``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from e2e_magic.measuring import calls
+from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.measuring.trial import MeasurementWarning, Trial
+from e2e_magic.record import Record
+from e2e_magic.session import current
+from e2e_magic.views.result import Result
+
+if TYPE_CHECKING:
+    from e2e_magic.measuring.idle import IdlePower
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class Measurement(Result):
+    """What ``with measure(..) as trial`` gives: the result, filled when the block ends."""
+
+    def __init__(self) -> None:
+        self._kept: list[Record] = []
+        super().__init__(self._kept)
+        self._trial: Trial | None = None
+
+    def open(self, trial: Trial) -> None:
+        """Belong to a trial that is about to start."""
+        self._trial = trial
+        self.set_names(current().names())
+
+    def close(self) -> None:
+        """Take no more reports."""
+        self._trial = None
+
+    def keep(self, record: Record) -> None:
+        """Take a finished record."""
+        self._kept.append(record)
+
+    def report(self, **values: object) -> None:
+        """Hand over what the block gains: ``loss``, ``accuracy``, ``num_entries``, ``y_true`` ..
+
+        Parameters
+        ----------
+        **values
+            The keys of the dict that a measured function returns, and the options of `measure`.
+        """
+        if self._trial is None:
+            raise RuntimeError("report(..) belongs inside the `with measure(..)` block")
+        self._trial.report(**values)
+
+
+class measure:  # noqa: N801 - a function to the user: used as `with measure(..)` and `@measure(..)`
+    """Measure a block of code or a function: what it costs and what it gains.
+
+    Parameters
+    ----------
+    stage : str
+        The label: ``prepare``, ``train``, ``validate``, ``infer`` or any other text.
+    metrics : str or sequence of str, optional
+        Collectors, ``"cpu,memory"``; every one that this machine can do when left out.
+    repeat, warmup : int
+        For a decorated function: trials that are kept, and trials thrown away first. The value of
+        the last one is returned.
+    interval : float
+        Seconds between samples, at least 0.001.
+    entries, loss, accuracy, confusion, classes, y_true, y_pred : object or callable, optional
+        What the code handled and gained; a function is called with the returned value, after the
+        measured time.
+    latency : callable, optional
+        One call, such as ``lambda: model.predict(X[:1])``, or a function of the returned value. It is
+        timed again and again after the last repeat, outside the measured time: p50, p90, p95, p99.
+    latency_duration : float
+        Seconds for which it is timed.
+    target_accuracy : float, optional
+        Gives epochs to accuracy and, with ``log``, seconds to accuracy.
+    estimate_power : (float, float), optional
+        Idle and full power of the machine in W: adds ``estimated_energy_j``.
+
+    Raises
+    ------
+    PlanError
+        If an option is wrong: names it, what came and what is allowed.
+
+    Notes
+    -----
+    Works on functions, ``async def``, generators and async generators. A generator's trial lasts
+    from its first item to its end, the consumer's work between two items included.
+
+    Examples
+    --------
+    >>> import e2e_magic as e2e
+    >>> with e2e.measure("prepare", metrics="cpu,memory") as trial:
+    ...     squares = [n * n for n in range(1000)]
+    >>> trial.frame["state"].item()
+    'complete'
+    """
+
+    def __init__(
+        self,
+        stage: str = "cell",
+        *,
+        metrics: Any = None,
+        repeat: int = 1,
+        warmup: int = 0,
+        interval: float = 0.1,
+        target_accuracy: float | None = None,
+        estimate_power: Any = None,
+        latency_duration: float = 2.0,
+        **options: Any,
+    ) -> None:
+        if inspect.isroutine(stage) or inspect.isclass(stage):
+            raise PlanError(
+                f'stage: expected a label such as train, got a function; write @measure("{stage.__name__}")'
+            )
+        self._plan = Plan(
+            stage=stage,
+            metrics=metrics,
+            repeat=repeat,
+            warmup=warmup,
+            interval=interval,
+            target_accuracy=target_accuracy,
+            estimate_power=estimate_power,
+            latency_duration=latency_duration,
+            options=options,
+        )
+        if "latency" in options:
+            calls.check("latency", options["latency"], "a function that makes one call", "")
+        self._open: list[tuple[Trial, Measurement]] = []
+
+    def _trials(
+        self, keep: Callable[[Record], None] | None = None, source: str | None = None
+    ) -> Iterator[Trial]:
+        options: dict[str, Callable[[Any], object]] = {
+            name: value if callable(value) else functools.partial(_constant, value)
+            for name, value in self._plan.options.items()
+        }
+        if "latency" in options:
+            options["latency"] = _single_call(options["latency"])
+        return current().trials(self._plan, options=options, source=source, keep=keep)
+
+    def _one(self, keep: Callable[[Record], None] | None = None, source: str | None = None) -> Trial:
+        if self._plan.repeat != 1 or self._plan.warmup:
+            raise PlanError(
+                "repeat, warmup: a block and a generator run once and can't be repeated; "
+                "put the code into a function and decorate that"
+            )
+        return next(self._trials(keep, source))
+
+    def __enter__(self) -> Measurement:
+        measurement = Measurement()
+        trial = self._one(measurement.keep)
+        measurement.open(trial)
+        self._open.append((trial, measurement))
+        trial.__enter__()
+        return measurement
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        trial, measurement = self._open.pop()
+        trial.__exit__(kind, error, trace)
+        measurement.close()
+
+    def __call__(self, function: _F) -> _F:
+        source = getattr(function, "__qualname__", repr(function))
+        wrapper: Any
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            self._one()  # says at decoration what can't be repeated
+        if inspect.isasyncgenfunction(function):
+
+            async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+                __tracebackhide__ = True
+                with self._one(source=source):
+                    async for item in function(*args, **kwargs):
+                        yield item
+
+        elif inspect.isgeneratorfunction(function):
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
+                with self._one(source=source) as trial:
+                    trial.value = yield from function(*args, **kwargs)
+                return trial.value
+
+        elif inspect.iscoroutinefunction(function):
+
+            async def wrapper(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
+                value = None
+                for trial in self._trials(source=source):
+                    with trial:
+                        value = trial.value = await function(*args, **kwargs)
+                return value
+
+        else:
+
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                __tracebackhide__ = True
+                value = None
+                for trial in self._trials(source=source):
+                    with trial:
+                        value = trial.value = function(*args, **kwargs)
+                return value
+
+        return cast("_F", functools.wraps(function)(wrapper))
+
+
+def _constant(value: object, _returned: object) -> object:
+    return value
+
+
+def _single_call(function: Callable[..., object]) -> Callable[[Any], object]:
+    """Return a call as a function of the returned value, whether it takes that or nothing."""
+    try:
+        inspect.signature(function).bind()
+    except (TypeError, ValueError):  # it takes the value; or it is a built-in that doesn't say
+        return function
+    return lambda _returned: function()
+
+
+def baseline(seconds: float = 10.0) -> IdlePower:
+    """Measure the power of the idle machine: from now on, the trials of this run have ``net_energy_j``.
+
+    Let nothing else run meanwhile. Where there is no counter it returns at once, and its text says why.
+
+    Parameters
+    ----------
+    seconds : float
+        How long, at least 0.5.
+
+    Returns
+    -------
+    IdlePower
+        ``watts`` by part (package, dram, gpu), ``source``, ``missing`` with the reasons; its text says
+        it in a sentence.
+
+    Raises
+    ------
+    PlanError
+        For a time that is none, or too short for the counters to step.
+    """
+    found = current().measure_baseline(seconds)
+    if found.warning:
+        warnings.warn(found.warning, MeasurementWarning, stacklevel=2)
+    return found

@@ -1,0 +1,275 @@
+"""The Python side of ``%e2e``: the same functions, the same frames, the same errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from e2e_magic.session import current
+
+if TYPE_CHECKING:
+    from datetime import date, timedelta
+    from pathlib import Path
+
+    import pandas as pd
+
+    from e2e_magic.integrations.mlflow import Logged
+    from e2e_magic.record import Run
+    from e2e_magic.storage import Store
+
+    When = str | date | timedelta
+
+
+def results(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return a row per trial: times, CPU, memory, IO, energy, quality; units in the column names.
+
+    Parameters
+    ----------
+    run, stage : str, optional
+        Only the trials of this run (name or id) or stage, of this kernel and of all that the store holds.
+    all : bool
+        All that the store holds, with what this kernel has measured.
+    since : str, date, datetime or timedelta, optional
+        All of the store that started then or later: ``"2026-08-01"``, ``"2026-08-01T09:30"``, or
+        how long ago, ``"7d"``, ``"24h"``, ``"30m"``.
+
+    Raises
+    ------
+    PlanError
+        If there is no such run or stage, or `since` is no time.
+    StoreError
+        If the store can't be read.
+    """
+    return current().asked("results", run=run, stage=stage, all=all, since=since)
+
+
+def samples(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return the sampled curves, tidy: ``run stage trial metric t_s value``; parameters as of `results`."""
+    return current().asked("samples", run=run, stage=stage, all=all, since=since)
+
+
+def epochs(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return what was logged, a row per epoch: ``run stage trial epoch t_s`` and a column per key.
+
+    Parameters as of `results`.
+    """
+    return current().asked("epochs", run=run, stage=stage, all=all, since=since)
+
+
+def trials(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return the results of sweeps, best first; parameters as of `results`."""
+    return current().asked("trials", run=run, stage=stage, all=all, since=since)
+
+
+def confusions(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return the confusion matrices, tidy: ``run stage trial true predicted count``.
+
+    Parameters as of `results`.
+    """
+    return current().asked("confusions", run=run, stage=stage, all=all, since=since)
+
+
+def runs(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return a row per run with its environment and its number of trials.
+
+    Parameters as of `results`; with `stage` the runs in which that stage was measured.
+    """
+    return current().asked("runs", run=run, stage=stage, all=all, since=since)
+
+
+def metrics() -> pd.DataFrame:
+    """Return what this machine can measure and from what source, and what it can't and why.
+
+    ``attrs["summary"]`` says in words what can't be measured and what to do, each reason once.
+    """
+    return current().frame("metrics")
+
+
+def pipeline(*, run: str | None = None) -> pd.DataFrame:
+    """Return the stages of a run side by side; ``attrs["summary"]`` names the bottleneck in words."""
+    return current().frame("pipeline", run=run)
+
+
+def run(
+    name: str | None = None,
+    *,
+    description: str = "",
+    carbon: float | None = None,
+    estimate_power: tuple[float, float] | str | None = None,
+) -> Run:
+    """Start the next run: a variant of the pipeline, a tool to compare.
+
+    Parameters
+    ----------
+    name : str, optional
+        Its name in the frames; a short id when left out.
+    description : str
+        A sentence for `runs`.
+    carbon : float, optional
+        Grams of CO2 per kWh of your electricity: adds ``co2_g`` wherever energy is measured.
+    estimate_power : (float, float), optional
+        Idle and full power of the machine in W, for all trials of the run that name none themselves:
+        adds ``estimated_energy_j``.
+
+    Raises
+    ------
+    PlanError
+        If one of them is wrong: names it, what came and what is allowed.
+    """
+    return current().start_run(name, description, carbon=carbon, estimate_power=estimate_power)
+
+
+def store(url: str | Path | None = None) -> Store | None:
+    """Keep trials in this database from now on, or say which one it is.
+
+    Parameters
+    ----------
+    url : str or Path, optional
+        A path (SQLite), any URL of SQLAlchemy, or ``:memory:`` for this process's memory only.
+
+    Returns
+    -------
+    Store or None
+        The open store, whose text says where it is and how much it holds; None for ``:memory:``.
+
+    Raises
+    ------
+    StoreError
+        If it can't be opened: says why and what to do. The store stays the one that it was.
+    """
+    if url is not None:
+        current().set_store(url)
+    return current().store
+
+
+def export(
+    path: str | Path,
+    frame: str = "results",
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: object = None,
+) -> Path | Logged:
+    """Write a frame or its chart to a file, or log everything to MLflow.
+
+    Parameters
+    ----------
+    path : str or Path
+        The suffix says the form: csv, json, parquet, xlsx, md or tex for the frame, png, svg or pdf for
+        its chart. The word ``mlflow`` logs runs, trials, curves and charts to the tracking URI that
+        MLflow is set to, and not twice what was logged before.
+    frame : str
+        ``results`` (default), ``samples``, ``epochs``, ``trials``, ``confusions``, ``runs``,
+        ``metrics`` or ``pipeline``.
+    run, stage : str, optional
+        Only the trials of this run (name or id) or stage.
+    all : bool
+        Every run of the store.
+    since : str, date, datetime or timedelta, optional
+        Only trials that started then or later, from the whole store.
+
+    Returns
+    -------
+    Path or Logged
+        The absolute path that was written, whole: a failure leaves no half file. For MLflow what was
+        logged, and where.
+    """
+    session = current()
+    if str(path) == "mlflow":
+        from e2e_magic.views import exporting
+
+        return exporting.to_mlflow(*session.chosen(run, stage, all=all, since=since))
+    return session.export(path, frame, run=run, stage=stage, all=all, since=since)
+
+
+def import_umlaut(path: str | Path) -> pd.DataFrame:
+    """Take in a database of UMLAUT (once e2ebench) and return what could not be read.
+
+    Parameters
+    ----------
+    path : str or Path
+        The SQLite file of either generation; it is not changed. Importing it twice doesn't double.
+
+    Returns
+    -------
+    DataFrame
+        ``id type reason``: a row per measurement that could not be read; ``attrs["summary"]`` says in a
+        sentence what came in.
+
+    Raises
+    ------
+    PlanError
+        If it is no such database.
+    """
+    from e2e_magic.integrations import umlaut
+
+    found = umlaut.read(path)
+    current().adopt(found.runs, found.records)
+    found.unread.attrs["summary"] = found.summary
+    return found.unread
+
+
+def report(
+    path: str | Path,
+    *,
+    run: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: object = None,
+) -> Path:
+    """Write a report: one self-contained page of HTML, for the screen and for paper.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends with ``.html``.
+    run : str, optional
+        Only this run (name or id).
+    all : bool
+        Every run of the store.
+    since : str, date, datetime or timedelta, optional
+        Only trials that started then or later, from the whole store.
+
+    Returns
+    -------
+    Path
+        The absolute path that was written, whole: a failure leaves no half file.
+    """
+    from e2e_magic.views import report as html_report
+
+    return html_report.write(path, *current().chosen(run, all=all, since=since))

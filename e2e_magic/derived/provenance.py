@@ -1,0 +1,76 @@
+"""Where a joule comes from and what it is worth, in words for a card: pure functions of a trial's numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from e2e_magic.text import quantity
+
+_BY_RAPL = ("package_energy_j", "psys_energy_j", "dram_energy_j")
+# Of fewer steps of its counter an energy may be off by more than a fifth.
+_LEAST_STEPS = 5
+_RAPL_STEP_S, _NVML_STEP_S = 0.001, 0.1
+# Above this share of all cores a machine is not idle.
+_BUSY_PERCENT = 10.0
+
+
+def source(name: str, readings: Mapping[str, Any]) -> str:
+    """Say what a number of energy or of GPU memory was read from; empty for other numbers.
+
+    Parameters
+    ----------
+    name : str
+        The column: ``package_energy_j`` ..
+    readings : mapping
+        Of its trial; ``gpu_source`` is looked up.
+    """
+    if name in _BY_RAPL:
+        return "RAPL" if name == "dram_energy_j" else "RAPL, whole machine"
+    if name == "net_energy_j":
+        return "above idle"
+    told = str(readings.get("gpu_source", "")).split(", ")
+    if name == "gpu_energy_j":
+        return next((f"NVML {part.removeprefix('energy by ')}" for part in told if "energy by" in part), "")
+    if name == "gpu_peak_memory_mib":
+        return next((part.removeprefix("memory of ") for part in told if "memory of" in part), "")
+    return ""
+
+
+def doubts(values: Mapping[str, Any], reported: Mapping[str, Any]) -> list[str]:
+    """Say what an energy is worth where that is not much.
+
+    Parameters
+    ----------
+    values : mapping
+        All numbers of a trial, derived ones too.
+    reported : mapping
+        As in `Record.reported`; ``baseline_power`` is looked up.
+    """
+    wall_s, net_j = (float(values.get(name, math.nan)) for name in ("wall_time_s", "net_energy_j"))
+    took = quantity(wall_s, "s")
+    said = []
+    if any(name in values for name in _BY_RAPL) and wall_s < _LEAST_STEPS * _RAPL_STEP_S:
+        said.append(
+            f"energy: {took} is short for a counter that steps about every millisecond: it is rough. "
+            "Measure more work at once"
+        )
+    by_counter = "gpu_energy_j" in values and "energy by counter" in str(values.get("gpu_source", ""))
+    if by_counter and wall_s < _LEAST_STEPS * _NVML_STEP_S:
+        said.append(
+            f"GPU energy: {took} is short for a counter that steps every 20 to 100 ms: it is rough. "
+            "Measure more work at once"
+        )
+    busy = (reported.get("baseline_power") or {}).get("busy_percent") or 0.0
+    again = "Measure that again while nothing else runs: %e2e baseline"
+    if not math.isnan(net_j) and busy > _BUSY_PERCENT:
+        said.append(
+            f"net energy is too low: the machine was {busy:.0f} % busy while its idle power was measured. "
+            f"{again}"
+        )
+    elif net_j < 0:
+        said.append(
+            f"net energy is below 0: the machine took less than while its idle power was measured. {again}"
+        )
+    return said

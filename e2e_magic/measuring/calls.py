@@ -1,0 +1,233 @@
+"""Single calls, timed one after another by a loop that adds next to nothing to them."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e_magic.measuring.arraylikes import describe
+from e2e_magic.measuring.collectors import cuda_work
+from e2e_magic.measuring.joules import Joules
+from e2e_magic.measuring.plan import PlanError
+
+Call = Callable[[Any], object]
+
+# Latencies are written into room that was made before; when it is full, between two calls, more is added.
+_ROOM = 65_536
+# A trial keeps so many latencies at most: all of them, or as many of evenly spaced rank. With one more
+# than 1,000 the p50, p90, p95, p99 and p99.9 of all calls are among them.
+KEPT = 1_001
+# So many calls are timed for one trial at most: 8 MiB while they run.
+MOST_CALLS = 16 * _ROOM
+WARMUP_CALLS = 10
+
+
+class Clock:
+    """Time in nanoseconds and the waiting for a moment. Tests hand over one of their own."""
+
+    # Sleeping wakes up late, by some 0.06 ms on Linux: the last bit is waited for by looking at the clock.
+    LATE_NS = 300_000
+
+    now: Callable[[], int] = staticmethod(time.perf_counter_ns)
+
+    def wait(self, until_ns: int) -> None:
+        """Return as soon as the moment has come."""
+        while (left := until_ns - self.now()) > 0:
+            if left > self.LATE_NS:
+                time.sleep((left - self.LATE_NS) * 1e-9)
+
+
+def _room() -> array[int]:
+    return array("q", bytes(8 * _ROOM))
+
+
+@dataclass(slots=True)
+class Load:
+    """What was measured, also when a call failed on the way.
+
+    Attributes
+    ----------
+    calls : int
+        Calls that came to their end.
+    elapsed_ns : int
+        From the start of the first to the end of the last one.
+    laps_ns : array of int
+        The first `calls` are their latencies, unless `single` is False.
+    single : bool
+        Whether single calls were timed.
+    unserved : int
+        Calls that had arrived or were to arrive, and were given up.
+    """
+
+    calls: int = 0
+    elapsed_ns: int = 0
+    laps_ns: array[int] = field(default_factory=_room)
+    single: bool = True
+    unserved: int = 0
+
+
+def single_stream(
+    call: Call,
+    batches: Iterator[Any],
+    duration_ns: int,
+    clock: Clock,
+    load: Load,
+    *,
+    most: int = sys.maxsize,
+) -> None:
+    """Call one after another until the duration is over, at least once; time each call.
+
+    `most` ends it early: it is looked at whenever the room for latencies is full.
+    """
+    __tracebackhide__ = True
+    now, laps, n, room = clock.now, load.laps_ns, 0, len(load.laps_ns)
+    start = done = now()
+    end = start + duration_ns
+    try:
+        while True:
+            batch = next(batches)
+            began = now()
+            call(batch)
+            done = now()
+            laps[n] = done - began
+            n += 1
+            if done >= end:
+                break
+            if n == room:
+                if n >= most:
+                    break
+                laps.frombytes(bytes(8 * _ROOM))
+                room += _ROOM
+    finally:
+        load.calls, load.elapsed_ns = n, done - start
+
+
+def warm_up(call: Call, batches: Iterator[Any], calls: int, duration_ns: int, clock: Clock) -> Call:
+    """Call without timing, no more once it took the duration; return the call that is to be timed.
+
+    That waits for the work which a framework only hands to a GPU. It is asked for afterwards, as a
+    framework may start to use its GPU with the first call.
+    """
+    __tracebackhide__ = True
+    end = clock.now() + duration_ns
+    for _ in range(calls):
+        call(next(batches))
+        if clock.now() >= end:
+            break
+    return _waited_for(call) if hands_work_on() else call
+
+
+def hands_work_on() -> bool:
+    """Tell whether a framework is at work that returns before its GPU is done."""
+    torch = sys.modules.get("torch")
+    return (
+        (torch is not None and torch.cuda.is_initialized()) or "jax" in sys.modules or "cupy" in sys.modules
+    )
+
+
+def _waited_for(call: Call) -> Call:
+    def waited_for(batch: Any) -> None:
+        __tracebackhide__ = True
+        call(batch)
+        cuda_work.synchronise()
+
+    return waited_for
+
+
+def check(name: str, call: object, wanted: str, given: str) -> None:
+    """Raise `PlanError` unless `call` is a function that is done when it returns.
+
+    Parameters
+    ----------
+    name, wanted : str
+        The parameter, and what it takes, in words.
+    call : object
+    given : str
+        The argument list of the example in the error, ``batch`` or empty.
+    """
+    if not callable(call):
+        method = next((m for m in ("predict", "forward") if callable(getattr(call, m, None))), None)
+        hint = f": hand over its method {method}" if method else ""
+        raise PlanError(f"{name}: expected {wanted}, got {describe(call)}{hint}")
+    body = call if inspect.isroutine(call) else getattr(call, "__call__", call)  # noqa: B004
+    if inspect.iscoroutinefunction(body) or inspect.isgeneratorfunction(body):
+        kind = "a generator" if inspect.isgeneratorfunction(body) else "an async"
+        way = f"list(f({given}))" if inspect.isgeneratorfunction(body) else f"asyncio.run(f({given}))"
+        head = f"lambda {given}:" if given else "lambda:"
+        raise PlanError(
+            f"{name}: expected a function that is done when it returns, got {kind} function, which only "
+            f"begins: hand over {head} {way}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Single calls of one trial, as plain data, also when one failed on the way.
+
+    Attributes
+    ----------
+    raw : dict
+        ``calls``, ``elapsed_s``, ``mean_s``, ``laps_s`` (the latencies in seconds, ascending, at most
+        `KEPT` of them) and, where it was measured, ``energy_j``; empty where no call came to its end.
+    error : BaseException or None
+        What a call raised.
+    """
+
+    raw: dict[str, Any]
+    error: BaseException | None = None
+
+
+def stream(call: Call, value: object, duration_s: float, *, energy: bool, clock: Clock) -> Stream:
+    """Time ``call(value)`` again and again, after up to 10 calls of warm-up that take a tenth as long.
+
+    Parameters
+    ----------
+    call : callable
+    value : object
+        Its argument, each time the same.
+    duration_s : float
+        A call that has begun is let finish, so there is at least one. Ends early after `MOST_CALLS`.
+    energy : bool
+        Whether to read the machine's energy beside it.
+    clock : Clock
+    """
+    duration_ns = round(duration_s * 1e9)
+    load, joules, error = Load(), Joules(), None
+    try:
+        values = itertools.repeat(value)
+        timed = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
+        if energy:
+            with joules:
+                single_stream(timed, values, duration_ns, clock, load, most=MOST_CALLS)
+        else:
+            single_stream(timed, values, duration_ns, clock, load, most=MOST_CALLS)
+    except BaseException as broken:  # the caller says it, and lets an interrupt go on
+        error = broken
+    if not load.calls:
+        return Stream({}, error)
+    raw = _raw(load)
+    if error is None and joules.total_j is not None:
+        raw["energy_j"] = joules.total_j
+    return Stream(raw, error)
+
+
+def _raw(load: Load) -> dict[str, Any]:
+    import numpy as np
+
+    laps = np.frombuffer(load.laps_ns, dtype=np.int64)[: load.calls]
+    mean_s = float(laps.mean()) * 1e-9
+    ranked = np.sort(laps)
+    if load.calls > KEPT:
+        ranked = ranked[np.rint(np.linspace(0, load.calls - 1, KEPT)).astype(np.int64)]
+    return {
+        "calls": load.calls,
+        "elapsed_s": load.elapsed_ns * 1e-9,
+        "mean_s": mean_s,
+        "laps_s": (ranked * 1e-9).tolist(),
+    }

@@ -1,0 +1,235 @@
+"""The protocol that every collector follows, built in or from another package.
+
+A collector measures *around* the code. It is found by its name in the entry-point group
+``e2e_magic.measuring.collectors``, so that another package adds one without touching this one::
+
+    [project.entry-points."e2e_magic.collectors"]
+    disk = "my_package:DiskCollector"
+
+For each trial one instance is made, by calling the class without arguments, and used once::
+
+    collector = DiskCollector()      # may raise Unavailable
+    with collector:                  # counters are read at these two edges
+        ...the user's code...
+    collector.readings()             # numbers by metric name, after the exit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
+
+from e2e_magic.record import Metric, Series, Value
+
+GROUP = "e2e_magic.collectors"
+# A card's line of text is not longer than this (characters).
+LONGEST_BRIEF = 250
+# The order of columns, cards and `%e2e metrics`; others follow by name.
+BUILT_IN = ("wall_time", "cpu", "memory", "io", "energy", "gpu")
+
+
+class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a number would
+    """Says why something can't be measured here and what to do: it stands where a 0 would lie.
+
+    Parameters
+    ----------
+    reason : str
+        What is not there, in words: ``"no RAPL counters in /sys/class/powercap"``.
+    remedy : str
+        The next step for the user; empty where there is none.
+    lasting : bool
+        Whether trials need not ask again until ``registered(again=True)``. False where the user may mend it
+        between two cells, and to look again is cheap.
+    """
+
+    def __init__(self, reason: str, remedy: str = "", *, lasting: bool = True) -> None:
+        super().__init__(reason, remedy)
+        self.reason = reason
+        self.remedy = remedy
+        self.lasting = lasting
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+
+    @property
+    def brief(self) -> str:
+        """Reason and remedy in one line for a card; a remedy of several commands is where there is room."""
+        whole = str(self)
+        return whole if len(whole) <= LONGEST_BRIEF else f"{self.reason}; %e2e metrics shows what to do"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What the sampler process reads for one curve. Plain data, for it crosses a pipe.
+
+    Attributes
+    ----------
+    metric : str
+        The declared metric (``curve=True``) that the samples belong to.
+    kind : str
+        ``rss`` | ``tree_rss`` (MiB), ``cpu`` (percent of one core, the process and its children),
+        ``io_read`` | ``io_write`` (MiB since the start): of the kernel's process.
+        ``file``: the number in the file `path`, times `scale`.
+        ``counter``: the same as a rate per second; with `wrap` > 0 the counter starts again at
+        0 after it, and the true increase is summed (see ``Sampler.stop``).
+        ``nvml``: one quantity of NVIDIA GPUs, added over them (the highest temperature).
+    path : str
+        For ``file`` and ``counter``; for ``nvml`` the driver's library.
+    scale : float
+        Multiplies what is read: 1e-6 turns microjoule into joule.
+    wrap : float
+        The counter's largest value, in the file's own unit; 0 where it never wraps.
+    args : tuple of str
+        For ``counter`` the paths of more counters of the same range, which are added; for ``nvml`` the
+        quantity (``percent memory process_memory power temperature``) and the GPUs' UUIDs.
+    step_s : float
+        For ``counter``, how often it moves: a rate is told over 20 of its steps at least, however short
+        the interval between samples is.
+    """
+
+    metric: str
+    kind: Literal["rss", "tree_rss", "cpu", "io_read", "io_write", "file", "counter", "nvml"]
+    path: str = ""
+    scale: float = 1.0
+    wrap: float = 0.0
+    args: tuple[str, ...] = ()
+    step_s: float = 0.0
+
+
+@runtime_checkable
+class Collector(Protocol):
+    """Measures around one trial.
+
+    Attributes
+    ----------
+    name : str
+        The word for ``--metrics``.
+    source : str
+        Where the numbers come from, for ``%e2e metrics``: ``"/proc/self/status VmHWM"``.
+    metrics : tuple of Metric
+        All that it may give, known before anything runs.
+    """
+
+    name: ClassVar[str]
+    source: str
+    metrics: ClassVar[tuple[Metric, ...]]
+
+    def probes(self) -> tuple[Probe, ...]:
+        """Say what the sampler should read while the code runs. Asked once, before `__enter__`."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+
+    def readings(self) -> Mapping[str, Value]:
+        """Return numbers by metric name. Asked once, after `__exit__`, also when the code failed."""
+        ...
+
+    def missing(self) -> Mapping[str, str]:
+        """Return the reason for each declared metric that this trial has no number for."""
+        ...
+
+    def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:
+        """Return numbers that follow from the curves of its own probes (a sampled peak, say).
+
+        `totals` holds the true increase of each ``counter`` probe, wraps included.
+        """
+        ...
+
+
+class Base:
+    """What most collectors share: no probes, nothing missing, nothing that follows from curves.
+
+    `absent` is no part of the protocol: a collector without it gives all that it declares, where it can
+    be made.
+    """
+
+    name: ClassVar[str] = ""
+    source: str = ""
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def probes(self) -> tuple[Probe, ...]:
+        return ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        return None
+
+    def readings(self) -> Mapping[str, Value]:
+        return {}
+
+    def missing(self) -> Mapping[str, str]:
+        return {}
+
+    def sampled(
+        self,
+        series: Mapping[str, Series],  # noqa: ARG002 - the protocol's
+        totals: Mapping[str, float],  # noqa: ARG002 - the protocol's
+    ) -> Mapping[str, Value]:
+        return {}
+
+    def absent(self) -> Mapping[str, Unavailable]:
+        """Return why this machine can't give some of the declared metrics, for ``%e2e metrics``."""
+        return {}
+
+
+_classes: dict[str, type[Collector] | Unavailable] = {}
+# Collectors that said `Unavailable`: to look for sensors anew costs each cell half a millisecond.
+_refused: dict[str, Unavailable] = {}
+
+
+def refuse(name: str, why: Unavailable) -> None:
+    """Keep in mind that a collector can't measure here, until ``registered(again=True)``."""
+    if why.lasting:
+        _refused[name] = why
+
+
+def refused(name: str) -> Unavailable | None:
+    """Return why a collector can't measure here, if it has said so."""
+    return _refused.get(name)
+
+
+def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailable]:
+    """Find every collector, built in or installed by another package, in the order of display.
+
+    A collector that can't be imported is there too, as the `Unavailable` that says why.
+
+    Parameters
+    ----------
+    again : bool
+        Look again, for packages that were installed meanwhile.
+    """
+    if again or not _classes:
+        from importlib.metadata import entry_points
+
+        found: dict[str, type[Collector] | Unavailable] = {}
+        for entry in entry_points(group=GROUP):
+            try:
+                found[entry.name] = entry.load()
+            except Exception as error:  # another package's import may fail in any way
+                found[entry.name] = Unavailable(
+                    f"{entry.value} could not be imported ({type(error).__name__}: {error})",
+                    "update or remove the package that brings it",
+                )
+        order = {name: n for n, name in enumerate(BUILT_IN)}
+        _refused.clear()
+        _classes.clear()
+        _classes.update(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+    return dict(_classes)

@@ -1,0 +1,128 @@
+"""CPU time of the process and of all its children, ended or alive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import ClassVar, NamedTuple, Self
+
+from e2e_magic.measuring.collectors import proc
+from e2e_magic.measuring.collectors.base import Base, Probe
+from e2e_magic.record import Metric, Value
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+
+_Own = tuple[float, float]
+
+
+class _Used(NamedTuple):
+    """CPU seconds so far."""
+
+    user_s: float  # of this process
+    system_s: float
+    others_user_s: float  # of its children, ended or alive
+    others_system_s: float
+    living: tuple[proc.Process, ...]
+
+
+class Cpu(Base):
+    """CPU seconds that the process and its children used between the two edges.
+
+    The process itself and the children that ended are exact to a microsecond. Children that are still
+    alive at an edge (the workers of a pool) are exact to a clock tick of 10 ms each.
+    """
+
+    name: ClassVar[str] = "cpu"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("cpu_time_s", "s", "cpu", "lower", "CPU time of the process and its children, user + system"),
+        Metric("cpu_user_s", "s", "cpu", "lower", "CPU time in the program's own code, children included"),
+        Metric("cpu_system_s", "s", "cpu", "lower", "CPU time in the system for it, children included"),
+        Metric("cpu_percent_now", "%", "cpu", None, "CPU use over time, 100 is one core", curve=True),
+    )
+
+    def __init__(self) -> None:
+        if proc.LINUX:
+            self.source = "getrusage, and /proc/PID/stat for children that are still alive"
+        elif resource is not None:
+            self.source = "getrusage, and psutil for children that are still alive"
+        else:
+            self.source = "os.times, and psutil for children that are still alive"
+        self._pid = 0
+        self._why = "the end of the code could not be measured"
+        self._start = _Used(0.0, 0.0, 0.0, 0.0, ())
+        self._end: _Used | None = None
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (Probe("cpu_percent_now", "cpu"),)
+
+    def __enter__(self) -> Self:
+        self._pid = os.getpid()
+        self._start = _used(())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        own = _own()
+        # A child that the code forked may come out at this end too: its times began at its own birth.
+        if os.getpid() != self._pid:
+            self._why = (
+                "the code came to its end in a forked child, whose times don't go on from the parent's"
+            )
+            return
+        self._end = _used(self._start.living, own=own)
+
+    def readings(self) -> Mapping[str, Value]:
+        if self._end is None:
+            return {}
+        start, end = self._start, self._end
+        # What a child used before the trial is in both sums and cancels out, also when the child ended
+        # in between. A child that nobody waits for (SIGCHLD ignored) takes its time with it: never < 0.
+        user = end.user_s - start.user_s + max(0.0, end.others_user_s - start.others_user_s)
+        system = end.system_s - start.system_s + max(0.0, end.others_system_s - start.others_system_s)
+        return {"cpu_time_s": user + system, "cpu_user_s": user, "cpu_system_s": system}
+
+    def missing(self) -> Mapping[str, str]:
+        if self._end is not None:
+            return {}
+        return {metric.name: self._why for metric in self.metrics if not metric.curve}
+
+
+def _used(known: tuple[proc.Process, ...], *, own: _Own | None = None) -> _Used:
+    living = tuple(proc.descendants(known).values())
+    ended_user, ended_system = _ended()
+    # At the start the process itself is read last, at the end first: finding the children is not its work.
+    user, system = own if own is not None else _own()
+    return _Used(
+        user,
+        system,
+        ended_user + sum(process.user_s for process in living),
+        ended_system + sum(process.system_s for process in living),
+        living,
+    )
+
+
+def _own() -> _Own:
+    """Return the CPU seconds of this process, in its own code and in the system for it."""
+    if resource is None:
+        return os.times()[:2]
+    # Of Linux's two halves only the sum is exact: it is split by where clock ticks fell.
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime, own.ru_stime
+
+
+def _ended() -> _Own:
+    """Return those of the children that ended and were waited for."""
+    if resource is None:
+        return os.times()[2:4]
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime, ended.ru_stime

@@ -1,0 +1,320 @@
+"""Energy of the processor and its memory, from RAPL's counters: of the whole machine, never estimated."""
+
+from __future__ import annotations
+
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from types import TracebackType
+from typing import ClassVar, Self
+
+from e2e_magic.measuring.collectors import powercap
+from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.powercap import Zone
+from e2e_magic.measuring.collectors.rapl_sensor import RaplSensor
+from e2e_magic.record import Metric, Series, Value
+
+# How often the processor moves a counter.
+STEP_S = 0.001
+# More than any socket draws: a trial in which a counter may have gone round more than once at this
+# power needs the sampler's word on how often it did.
+MOST_W = 1000.0
+# Two clocks read one after the other differ by less than this, s.
+_NAP_S = 0.05
+
+_NOT_THERE = {
+    "package": "this machine has no counter for a whole processor package",
+    "dram": "this machine has no counter for memory: processors for desktops and laptops seldom have one",
+    "psys": "the counter of the whole platform is read only where there is none for the package",
+}
+
+
+class Energy(Base):
+    """Joules that the machine's processors and memory took between the two edges.
+
+    The counters are the machine's: other programs are in them. They are read at both edges, where they
+    are exact to about a millisecond; the sampler sees how often they start again at 0.
+    pyRAPL finds and reads them where it can start; elsewhere the powercap tree is read directly.
+
+    Parameters
+    ----------
+    root : str, optional
+        The powercap tree; the class's `root` where it is left out.
+    clock : callable
+        Gives seconds.
+
+    Raises
+    ------
+    Unavailable
+        Where there are no counters, or none of a whole package, or this user may not read that one.
+    """
+
+    name: ClassVar[str] = "energy"
+    root: ClassVar[str] = powercap.ROOT
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("package_energy_j", "J", "energy", "lower", "energy of all processor packages, RAPL"),
+        Metric("dram_energy_j", "J", "energy", "lower", "energy of the memory, RAPL"),
+        Metric("psys_energy_j", "J", "energy", "lower", "energy of the whole platform, if that is all"),
+        Metric("energy_source", "", "energy", None, "where the joules come from"),
+        Metric("package_power_w", "W", "energy", "lower", "power of all processor packages", curve=True),
+        Metric("dram_power_w", "W", "energy", "lower", "power of the memory", curve=True),
+        Metric("psys_power_w", "W", "energy", "lower", "power of the whole platform", curve=True),
+    )
+
+    def __init__(self, root: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        root = self.root if root is None else root
+        found = powercap.known_zones(root)
+        if not found:
+            raise powercap.absence(root)
+        kinds = ("package", "dram") if powercap.counted(found, "package") else ("psys",)
+        chosen = {kind: group for kind in kinds if (group := powercap.counted(found, kind))}
+        if not chosen:
+            raise powercap.unsupported(found, root)
+        self._closed = _closed(chosen, root)
+        if kinds[0] in self._closed:
+            raise powercap.permission([zone for group in self._closed.values() for zone in group])
+        self._counters = {
+            kind: Counters(kind, group, clock) for kind, group in chosen.items() if kind not in self._closed
+        }
+        how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
+        self.source = f"RAPL in {root} ({how})"
+        self._missing: dict[str, str] = {}
+        self._joules({})
+
+    def probes(self) -> tuple[Probe, ...]:
+        return tuple(
+            Probe(
+                f"{kind}_power_w",
+                "counter",
+                path=counters.sampled[0].file,
+                scale=1e-6,
+                wrap=counters.wrap_uj,
+                args=tuple(zone.file for zone in counters.sampled[1:]),
+                step_s=STEP_S,
+            )
+            for kind, counters in self._counters.items()
+        )
+
+    def __enter__(self) -> Self:
+        for counters in self._counters.values():
+            counters.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        for counters in self._counters.values():
+            counters.stop()
+
+    def readings(self) -> Mapping[str, Value]:
+        return self._joules({})
+
+    def sampled(  # the curves are for charts: energy comes from the counters
+        self,
+        series: Mapping[str, Series],  # noqa: ARG002
+        totals: Mapping[str, float],
+    ) -> Mapping[str, Value]:
+        return self._joules(totals)
+
+    def missing(self) -> Mapping[str, str]:
+        absent = {name: why.brief for name, why in self.absent().items() if name.endswith("_energy_j")}
+        return absent | self._missing
+
+    def absent(self) -> Mapping[str, Unavailable]:
+        why = {kind: Unavailable(text) for kind, text in _NOT_THERE.items() if kind not in self._counters}
+        why |= {kind: powercap.permission(group) for kind, group in self._closed.items()}
+        return {f"{kind}_{what}": reason for kind, reason in why.items() for what in ("energy_j", "power_w")}
+
+    def _joules(self, totals: Mapping[str, float]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        self._missing = {}
+        for kind, counters in self._counters.items():
+            try:
+                values[f"{kind}_energy_j"] = counters.joules(totals.get(f"{kind}_power_w"))
+            except LookupError as why:
+                self._missing[f"{kind}_energy_j"] = str(why)
+        if values:
+            values["energy_source"] = "rapl"
+        else:
+            self._missing["energy_source"] = "no energy was measured"
+        return values
+
+
+class Counters:
+    """The counters of one kind, one or more for each socket, whose increases are added.
+
+    Parameters
+    ----------
+    kind : {"package", "dram", "psys"}
+    zones : sequence of Zone
+    clock, asleep : callable
+        Give seconds: a clock's, and how long the machine has slept since it was started.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        zones: Sequence[Zone],
+        clock: Callable[[], float] = time.monotonic,
+        asleep: Callable[[], float] | None = None,
+    ) -> None:
+        self.zones = tuple(zones)
+        self._clock = clock
+        self._asleep = asleep or _asleep_s
+        self._sensor: RaplSensor | None = None
+        try:
+            self._sensor = RaplSensor(kind, zones)
+            weakref.finalize(self, self._sensor.close)
+            self.source = "pyRAPL"
+        except LookupError as why:
+            self.source = f"read directly, for pyRAPL can't: {why}"
+        self._start: list[tuple[int, int]] | None = None
+        self._end: list[tuple[int, int]] | None = None
+        self._began = self._ended = 0.0
+        self._slept = 0.0
+        self._problem = "the code did not reach its end"
+        # Only zones of one socket can show the same counter, and a look costs a tenth of a millisecond.
+        mirrors = self._mirrors(self._read()) if self._several_of_one() else set[int]()
+        self.sampled = tuple(zone for n, zone in enumerate(self.zones) if n not in mirrors)
+        ranges = {zone.wrap_uj for zone in self.sampled}
+        # The sampler adds them up; of different ranges, its sum does not tell which started again.
+        self.wrap_uj = ranges.pop() if len(ranges) == 1 else 0
+
+    def start(self) -> None:
+        """Read the counters at the first edge."""
+        try:
+            self._start = self._read()
+        except (OSError, ValueError) as error:
+            self._problem = _lost(error)
+        self._slept = self._asleep()
+        self._began = self._clock()
+
+    def stop(self) -> None:
+        """Read the counters at the second edge."""
+        self._ended = self._clock()
+        self._slept = self._asleep() - self._slept
+        if self._start is None:
+            return
+        try:
+            self._end = self._read()
+        except (OSError, ValueError) as error:
+            self._problem = _lost(error)
+
+    def joules(self, total: float | None = None) -> float:
+        """Return the energy between the edges.
+
+        A counter that is lower at the end has started again at 0; the sampler's total says whether it
+        did so more often.
+
+        Parameters
+        ----------
+        total : float, optional
+            The increase that the sampler added up from start to end, J.
+
+        Raises
+        ------
+        LookupError
+            Where it can't be known; the text says why.
+        """
+        if self._start is None or self._end is None:
+            raise LookupError(self._problem)
+        if self._slept > _NAP_S:
+            raise LookupError("the machine slept meanwhile, and its counters may have started anew")
+        mirrors = self._mirrors(self._start) & self._mirrors(self._end)
+        counted = [n for n in range(len(self.zones)) if n not in mirrors]
+        energy_uj = 0
+        for n in counted:
+            increase, wrap = self._end[n][0] - self._start[n][1], self.zones[n].wrap_uj
+            if increase < 0 and not wrap:
+                raise LookupError(f"{self.zones[n].file} ran backwards, and its range is not known")
+            energy_uj += increase + wrap if increase < 0 else increase
+        if {self.zones[n] for n in counted} != set(self.sampled):
+            total = None  # the sampler added up other counters
+        energy_uj += self._further(energy_uj, total, [self.zones[n].wrap_uj for n in counted])
+        if energy_uj == 0:
+            raise LookupError(
+                "the counter did not move: it steps about every millisecond, and what some virtual machines "
+                "show never does"
+            )
+        return energy_uj * 1e-6
+
+    def _further(self, energy_uj: int, total: float | None, wraps: Sequence[int]) -> int:
+        """Return the energy of all the times that the edges alone don't show, microjoule."""
+        wrap = min(wraps)
+        if not wrap:
+            return 0
+        alike = max(wraps) == wrap
+        if total is not None and alike:
+            return max(0, round((total * 1e6 - energy_uj) / wrap)) * wrap
+        if (self._ended - self._began) * MOST_W * 1e6 > wrap:
+            if not alike:
+                raise LookupError("a counter may have started again more than once, and their ranges differ")
+            raise LookupError(
+                "the counter may have started again more than once, and the sampler was not there to count it"
+            )
+        return 0
+
+    def _read(self) -> list[tuple[int, int]]:
+        """Read every counter forth and back (see `powercap.nested`); once where there is no need."""
+        if self._sensor is not None:
+            for zone in self.zones:
+                zone.read()  # pyRAPL's open file still gives its last value when the counter is gone
+            return [(value, value) for value in self._sensor.read()]
+        forth = [zone.read() for zone in self.zones]
+        if not self._several_of_one():
+            return [(value, value) for value in forth]
+        back = [zone.read() for zone in reversed(self.zones)]
+        return list(zip(forth, reversed(back), strict=True))
+
+    def _several_of_one(self) -> bool:
+        """Tell whether a socket has more than one zone here."""
+        return len({zone.package for zone in self.zones}) < len(self.zones)
+
+    def _mirrors(self, reads: Sequence[tuple[int, int]]) -> set[int]:
+        """Return the positions of counters that only show an earlier one of the same socket again."""
+        found: set[int] = set()
+        if not self._several_of_one():
+            return found
+        numbered = enumerate(self.zones)
+        for _, group in groupby(numbered, key=lambda item: item[1].package):
+            places = [n for n, _ in group]
+            found |= {places[j] for _, j in powercap.nested([reads[n] for n in places])}
+        return found
+
+
+def _closed(chosen: Mapping[str, Sequence[Zone]], root: str) -> dict[str, list[Zone]]:
+    """Return the counters that this user may not read, by kind; raise `Unavailable` for any other trouble."""
+    closed: dict[str, list[Zone]] = {}
+    for kind, zones in chosen.items():
+        for zone in zones:
+            try:
+                zone.read()
+            except PermissionError:
+                closed.setdefault(kind, []).append(zone)
+            except (OSError, ValueError) as error:
+                powercap.forget(root)
+                raise Unavailable(
+                    f"RAPL was there, but {_lost(error)}",
+                    "ask for an estimate: --estimate-power IDLE_W,FULL_W",
+                    lasting=False,
+                ) from error
+    return closed
+
+
+def _lost(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename} can't be read: {error.strerror}"
+    return f"a counter could not be read ({error})"
+
+
+def _asleep_s() -> float:
+    """Return how long the machine has slept since it was started; 0 where the system does not say."""
+    if sys.platform != "linux":
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,0 +1,244 @@
+"""Memory of the process: at both edges, at its peak, and with its children.
+
+The peak is the kernel's own high-water mark (``VmHWM``), set back at the start of the trial by writing 5
+to ``/proc/self/clear_refs`` (Linux 4.0 and newer, no root needed). There is one mark for the process, so
+a trial inside another one, or beside it in a thread, would wipe the outer one's peak: every collector
+that is open is therefore told the mark before it is set back.
+
+``VmRSS`` and ``VmHWM`` come from the kernel's counters. Before Linux 6.17 these leave out up to 64 pages
+a thread (before 6.2) or a small batch a CPU (after), less than 0.5 MiB on a laptop. ``smaps_rollup`` is
+exact, but walks all pages (160 µs for 10 MiB, many ms for a GiB) and knows no peak, so it isn't used:
+start, end and peak shall come from one source, or a peak could lie below its end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Mapping
+from types import TracebackType
+from typing import ClassVar, NamedTuple, Self
+
+from e2e_magic.measuring.collectors import proc
+from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.record import Metric, Series, Value
+
+_EXACT = "/proc/self/status VmRSS and VmHWM, the peak exact (set back through clear_refs); children sampled"
+_SAMPLED = "{where}; the peak is sampled, as this system doesn't let it be set back{why}; children sampled"
+_PAGE_MIB = (os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096) / 2**20
+
+
+class _Level(NamedTuple):
+    """Resident memory now and its lifetime peak or the peak since the mark was set back, in MiB."""
+
+    rss_mib: float
+    mark_mib: float
+
+
+class Memory(Base):
+    """Resident memory at the start, at the end and at the peak, and the curves in between.
+
+    Parameters
+    ----------
+    folder : str
+        The process's own folder under ``/proc``.
+    """
+
+    name: ClassVar[str] = "memory"
+    metrics: ClassVar[tuple[Metric, ...]] = (
+        Metric("rss_start_mib", "MiB", "memory", None, "resident memory of the process as the code started"),
+        Metric("rss_end_mib", "MiB", "memory", None, "resident memory of the process as the code ended"),
+        Metric("peak_rss_mib", "MiB", "memory", "lower", "highest resident memory of the process"),
+        Metric(
+            "peak_tree_rss_mib",
+            "MiB",
+            "memory",
+            "lower",
+            "highest resident memory with all children, sampled; what they share counts in each",
+        ),
+        Metric("rss_mib", "MiB", "memory", None, "resident memory of the process over time", curve=True),
+        Metric("tree_rss_mib", "MiB", "memory", None, "resident memory with children over time", curve=True),
+    )
+
+    def __init__(self, folder: str = proc.SELF) -> None:
+        self.folder = folder
+        self._exact = False
+        if not proc.LINUX:
+            proc.psutil()
+            self.source = _SAMPLED.format(where="psutil memory_info", why="")
+        elif os.access(f"{folder}/clear_refs", os.W_OK):
+            self._exact = True
+            self.source = _EXACT
+        elif os.access(f"{folder}/status", os.R_OK):
+            self._sampled("")
+        else:
+            raise Unavailable(f"{folder}/status can't be read", "mount /proc in this container")
+        self._pid = 0
+        self._why = "the end of the code could not be measured"
+        self._start = _Level(0.0, 0.0)
+        self._end: _Level | None = None
+        self._peak = 0.0
+        self._tree = 0.0
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (Probe("rss_mib", "rss"), Probe("tree_rss_mib", "tree_rss"))
+
+    def __enter__(self) -> Self:
+        self._pid = os.getpid()
+        self._tree = _children_mib()
+        if self._exact:
+            try:
+                self._start = _open.enter(self)
+            except OSError as error:  # a hardened container may refuse what the file's mode allows
+                self._exact = False
+                self._sampled(f" ({error.strerror})")
+        if not self._exact:
+            self._start = _level(self.folder)
+        self._peak = self._start.rss_mib
+        self._tree += self._peak
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        # A child that the code forked may come out at this end too.
+        if os.getpid() != self._pid:
+            self._why = "the code came to its end in a forked child, whose memory isn't the parent's"
+            return
+        end = _open.leave(self) if self._exact else _level(self.folder)
+        self.note(end.rss_mib)
+        # Where the mark can't be set back it is of a lifetime: it tells the peak only if it rose.
+        if self._exact or end.mark_mib > self._start.mark_mib:
+            self.note(end.mark_mib)
+        self._tree = max(self._tree, end.rss_mib + _children_mib(), self._peak)
+        self._end = end
+
+    def note(self, mark_mib: float) -> None:
+        """Take in a high-water mark that another trial is about to set back."""
+        self._peak = max(self._peak, mark_mib)
+
+    def readings(self) -> Mapping[str, Value]:
+        if self._end is None:
+            return {}
+        return {
+            "rss_start_mib": self._start.rss_mib,
+            "rss_end_mib": self._end.rss_mib,
+            "peak_rss_mib": self._peak,
+        }
+
+    def missing(self) -> Mapping[str, str]:
+        if self._end is not None:  # counts only where `sampled` has nothing to say
+            return {"peak_tree_rss_mib": "children's memory is known from samples only, and there are none"}
+        return {metric.name: self._why for metric in self.metrics if not metric.curve}
+
+    def sampled(
+        self,
+        series: Mapping[str, Series],
+        totals: Mapping[str, float],  # noqa: ARG002 - the protocol's
+    ) -> Mapping[str, Value]:
+        if self._end is None:
+            return {}
+        own = max(series["rss_mib"].value, default=0.0) if "rss_mib" in series else 0.0
+        tree = max(series["tree_rss_mib"].value, default=0.0) if "tree_rss_mib" in series else 0.0
+        # An exact peak stays: a sample may have been taken a moment outside of the code.
+        peak = self._peak if self._exact else max(self._peak, own)
+        found: dict[str, Value] = {"peak_rss_mib": peak}
+        if "tree_rss_mib" in series:  # from the two edges alone a child's peak would be guessed
+            found["peak_tree_rss_mib"] = max(self._tree, tree, peak)
+        return found
+
+    def _sampled(self, why: str) -> None:
+        self.source = _SAMPLED.format(where="/proc/self/status VmRSS", why=why)
+
+
+class _Open:
+    """The collectors between their two edges; they share the process's one high-water mark."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+
+    def enter(self, collector: Memory) -> _Level:
+        folder = collector.folder
+        if self._pid != os.getpid():
+            # After a fork the collectors are the parent's, and a thread that isn't here may hold the lock.
+            self._pid = os.getpid()
+            self._lock = threading.Lock()
+            # Weak: an interrupt between the edges may leave one that nobody closes.
+            self._collectors: weakref.WeakSet[Memory] = weakref.WeakSet()
+        with self._lock:
+            if self._collectors:
+                before = _level(folder)
+                for other in self._collectors:
+                    other.note(before.mark_mib)
+            else:  # nobody needs the mark: the number alone costs a third
+                before = _Level(_statm_mib(folder), 0.0)
+            # A peak that another thread reaches between the reading and the reset is lost: some µs.
+            _reset(folder)
+            self._collectors.add(collector)
+        return before
+
+    def leave(self, collector: Memory) -> _Level:
+        with self._lock:
+            self._collectors.discard(collector)
+            return _level(collector.folder)
+
+
+_open = _Open()
+
+
+def _reset(folder: str) -> None:
+    descriptor = os.open(f"{folder}/clear_refs", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        proc.tally.written_bytes += os.write(descriptor, b"5")
+    finally:
+        os.close(descriptor)
+
+
+def _level(folder: str) -> _Level:
+    if proc.LINUX:
+        status = proc.read(f"{folder}/status")
+        return _Level(_kib(status, b"\nVmRSS:") / 1024, _kib(status, b"\nVmHWM:") / 1024)
+    info = proc.psutil().Process().memory_info()
+    mark = getattr(info, "peak_wset", 0)  # Windows
+    if not mark:
+        import resource
+
+        mark = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return _Level(info.rss / 2**20, mark / 2**20)
+
+
+def _kib(status: bytes, key: bytes) -> int:
+    start = status.index(key) + len(key)
+    return int(status[start : status.index(b"kB", start)])
+
+
+def _children_mib() -> float:
+    total = 0.0
+    for pid in proc.descendants():
+        total += _child_mib(pid) if proc.LINUX else _psutil_mib(pid)
+    return total
+
+
+def _statm_mib(folder: str) -> float:
+    return int(proc.read(f"{folder}/statm").split()[1]) * _PAGE_MIB
+
+
+def _child_mib(pid: int) -> float:
+    try:
+        return _statm_mib(f"/proc/{pid}")
+    except OSError:
+        return 0.0  # it ended meanwhile
+
+
+def _psutil_mib(pid: int) -> float:
+    psutil = proc.psutil()
+    try:
+        return float(psutil.Process(pid).memory_info().rss / 2**20)
+    except psutil.Error:
+        return 0.0

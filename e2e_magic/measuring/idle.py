@@ -1,0 +1,194 @@
+"""The power of the machine while nothing runs: what net energy is counted from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from e2e_magic.measuring.collectors.base import Unavailable
+from e2e_magic.measuring.plan import Plan, PlanError, Step
+from e2e_magic.measuring.trial import Classes, Trial
+from e2e_magic.record import Record
+from e2e_magic.text import quantity
+
+# NVML moves its energy counter every 20 to 100 ms and RAPL every millisecond: below this, what is read
+# at the edges is as much their step as the machine's power.
+SHORTEST_S = 0.5
+# Above this share of all cores, or of the GPU, the machine is not idle (%).
+IDLE_PERCENT = 10.0
+_KINDS = ("package", "psys", "dram", "gpu")
+_WORDS = {"package": "package", "psys": "platform", "dram": "DRAM", "gpu": "GPU"}
+_COLLECTORS = ("energy", "gpu")
+_wait = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class IdlePower:
+    """What the machine takes while nothing runs, and where that is known from.
+
+    Attributes
+    ----------
+    watts : dict of str to float
+        Mean power by what was measured, W: ``package psys dram gpu``. Empty where nothing could be.
+    seconds : float
+        How long it was measured.
+    source : str
+        ``rapl``, ``nvml`` or both, joined by ``+``; empty where nothing was measured.
+    missing : dict of str to str
+        The reason for each that could not be measured.
+    busy_percent : float or None
+        How busy all cores were meanwhile, 100 is all of them; None where it can't be known.
+    gpu_percent : float or None
+        How busy the GPUs were meanwhile.
+    """
+
+    watts: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    source: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    busy_percent: float | None = None
+    gpu_percent: float | None = None
+
+    def plain(self) -> dict[str, Any]:
+        """Return plain data for records: ``package_w`` .., ``seconds``, ``source``, ``busy_percent``."""
+        return {
+            **{f"{kind}_w": watts for kind, watts in self.watts.items()},
+            "seconds": self.seconds,
+            "source": self.source,
+            "busy_percent": self.busy_percent,
+        }
+
+    @property
+    def warning(self) -> str:
+        """Say that the machine was not idle; empty where it was."""
+        busy = [
+            f"{what} was {share:.0f} % busy"
+            for what, share in (("the processor", self.busy_percent), ("the GPU", self.gpu_percent))
+            if share is not None and share > IDLE_PERCENT
+        ]
+        if not busy or not self.watts:
+            return ""
+        return (
+            f"{' and '.join(busy)} while the idle power was measured: net energy will come out too low. "
+            "Close what runs and measure again"
+        )
+
+    def __str__(self) -> str:
+        if not self.watts:
+            why = "; ".join(f"{name}: {reason}" for name, reason in self.missing.items())
+            return f"the idle power can't be measured here: {why}"
+        parts = ", ".join(f"{_WORDS[kind]} {quantity(watts, 'W')}" for kind, watts in self.watts.items())
+        return f"idle power over {quantity(self.seconds, 's')}: {parts} ({self.source})"
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def measure_idle(
+    seconds: float,
+    classes: Classes,
+    *,
+    wait: Callable[[float], object] | None = None,
+    busy: Callable[[], Callable[[], float | None]] | None = None,
+) -> IdlePower:
+    """Measure the machine's power while this process waits.
+
+    The same collectors that measure cells read the same counters. An interrupt goes through: nothing is
+    kept of it, and nothing stays open.
+
+    Parameters
+    ----------
+    seconds : float
+        How long, at least 0.5: counters have to step several times.
+    classes : mapping of str to collector class or Unavailable
+        ``collectors.base.registered()``.
+    wait : callable, optional
+        Waits so many seconds.
+    busy : callable, optional
+        Starts to watch how busy the processor is, and gives what tells it at the end, %.
+
+    Returns
+    -------
+    IdlePower
+        Without watts, and at once, where there is no counter.
+
+    Raises
+    ------
+    PlanError
+        For a time that is none, or too short.
+    """
+    length = _length(seconds)
+    missing: dict[str, str] = {name: why for name in _COLLECTORS if (why := _absent(classes, name))}
+    if len(missing) == len(_COLLECTORS):
+        return IdlePower(missing=missing)
+    kept: list[Record] = []
+    warned: list[str] = []
+    plan = Plan(stage="baseline", metrics=_COLLECTORS, interval=min(max(length / 20, 0.05), 1.0))
+    share = (busy or _processor)()
+    with Trial(plan, Step(1, warmup=False), classes=classes, keep=kept.append, warn=warned.append):
+        (wait or _wait)(length)
+    [record] = kept
+    read = record.readings
+    wall_s = float(read["wall_time_s"])
+    joules = {kind: float(read[f"{kind}_energy_j"]) for kind in _KINDS if f"{kind}_energy_j" in read}
+    for name, kinds in (("energy", ("package", "psys", "dram")), ("gpu", ("gpu",))):
+        lost = [record.missing[f"{kind}_energy_j"] for kind in kinds if f"{kind}_energy_j" in record.missing]
+        if name not in missing and not any(kind in joules for kind in kinds):
+            missing[name] = record.missing.get(name) or (lost or warned or ["no energy was measured"])[0]
+    if not joules:
+        return IdlePower(missing=missing)
+    gpu_percent = read.get("gpu_percent")
+    return IdlePower(
+        watts={kind: energy / wall_s for kind, energy in joules.items()},
+        seconds=wall_s,
+        source=str(read.get("energy_source", "")),
+        missing=missing,
+        busy_percent=share(),
+        gpu_percent=None if gpu_percent is None else float(gpu_percent),
+    )
+
+
+def _length(seconds: object) -> float:
+    number = math.nan
+    if not isinstance(seconds, bool | str) and hasattr(seconds, "__float__"):
+        number = float(seconds.__float__())
+    if not SHORTEST_S <= number < math.inf:
+        raise PlanError(
+            f"baseline: expected seconds, at least {SHORTEST_S:g} for the counters to step several times, "
+            f"such as 10, got {seconds!r}"
+        )
+    return number
+
+
+def _absent(classes: Classes, name: str) -> str:
+    """Return why a collector can't measure here; empty where it can."""
+    found = classes.get(name, Unavailable(f"the collector {name} is not installed"))
+    if isinstance(found, Unavailable):
+        return found.reason
+    try:
+        found()
+    except Unavailable as why:
+        return why.reason
+    except Exception as error:  # another package's collector may fail in any way; the trial would say it too
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _processor() -> Callable[[], float | None]:
+    """Watch how busy all cores of the machine are, not only this process's."""
+    import psutil
+
+    before = psutil.cpu_times()
+
+    def share() -> float | None:
+        passed = [now - then for now, then in zip(psutil.cpu_times(), before, strict=True)]
+        named = dict(zip(before._fields, passed, strict=True))
+        # Guests' time is in user time already; waiting for a disk is idling.
+        total = sum(passed) - named.get("guest", 0.0) - named.get("guest_nice", 0.0)
+        idle = named.get("idle", 0.0) + named.get("iowait", 0.0)
+        return 100 * (1 - idle / total) if total > 0 else None
+
+    return share

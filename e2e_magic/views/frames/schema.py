@@ -1,0 +1,95 @@
+"""What the columns of the results frame are: order, kinds and units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from e2e_magic import derived
+from e2e_magic.measuring.collectors.base import BUILT_IN, registered
+from e2e_magic.record import Metric
+
+IDENTITY = ("run", "stage", "sweep", "trial", "repeat", "state", "error", "started_at")
+GROUPS: dict[str, tuple[str, ...]] = {
+    "time": ("wall_time_s", "overhead_s"),
+    "cpu": ("cpu_time_s", "cpu_user_s", "cpu_system_s", "cpu_percent"),
+    "memory": ("rss_start_mib", "peak_rss_mib", "rss_delta_mib", "peak_tree_rss_mib"),
+    "io": ("read_mib", "write_mib"),
+    "energy": (
+        "package_energy_j",
+        "dram_energy_j",
+        "gpu_energy_j",
+        "mean_power_w",
+        "net_energy_j",
+        "estimated_energy_j",
+        "energy_source",
+    ),
+    "gpu": ("gpu_time_s", "gpu_percent", "gpu_peak_memory_mib"),
+    "rates": ("entries", "latency_s", "throughput_per_s"),
+    "quality": (
+        "loss",
+        "best_loss",
+        "accuracy",
+        "best_accuracy",
+        "epochs",
+        "epochs_to_accuracy",
+        "time_to_accuracy_s",
+        "precision",
+        "recall",
+        "f1",
+        "tp",
+        "tn",
+        "fp",
+        "fn",
+    ),
+    "sampling": ("samples", "missed_samples"),
+}
+# The columns that every results frame has between the parameters and the sweeps' own.
+CONTRACT = tuple(name for names in GROUPS.values() for name in names)
+INTEGERS = frozenset(
+    ("entries", "epochs", "epochs_to_accuracy", "tp", "tn", "fp", "fn", "samples", "missed_samples")
+)
+TEXTS = frozenset(("energy_source", "gpu_source"))
+NUMBERS = tuple(name for name in CONTRACT if name not in TEXTS)
+
+# A column's name ends with its unit (contract, section 5); the longest ending first.
+_ENDINGS = {
+    "_per_s": "1/s",
+    "_mib": "MiB",
+    "_percent": "%",
+    "_s": "s",
+    "_j": "J",
+    "_w": "W",
+}
+
+
+def unit_in_name(name: str) -> str:
+    """Return the unit that a column's name ends with; empty where it ends with none."""
+    return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "")
+
+
+def declared() -> dict[str, Metric]:
+    """Return every declared metric by name: built in, of other packages, derived."""
+    found = {metric.name: metric for cls in registered().values() for metric in _metrics(cls)}
+    return {**{metric.name: metric for metric in derived.METRICS}, **found}
+
+
+def third_party() -> list[str]:
+    """Return the metrics that other packages' collectors declare as columns, in order."""
+    return [
+        metric.name
+        for name, cls in registered().items()
+        if name not in BUILT_IN
+        for metric in _metrics(cls)
+        if not metric.curve
+    ]
+
+
+def _metrics(cls: object) -> Iterable[Metric]:
+    return (metric for metric in getattr(cls, "metrics", ()) if isinstance(metric, Metric))
+
+
+def units(names: Iterable[str]) -> dict[str, str]:
+    """Return the unit of each column: as its metric declares it, else as its name says."""
+    metrics = declared()
+    found = {name: metrics[name].unit if name in metrics else unit_in_name(name) for name in names}
+    return {name: unit for name, unit in found.items() if unit}

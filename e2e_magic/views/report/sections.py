@@ -1,0 +1,253 @@
+"""The parts of a report: environments, runs side by side, each run's pipeline, stages and sweeps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from e2e_magic.measuring.plan import PlanError
+from e2e_magic.record import Record, Run
+from e2e_magic.text import digits, quantity
+from e2e_magic.views import card
+from e2e_magic.views.report import page
+from e2e_magic.views.report.page import Pictures, said
+from e2e_magic.views.result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from e2e_magic.views.comparison import Comparison
+
+MOST_STAGES = 60
+MOST_ROWS = 100
+# Of so many runs, the newest, each is compared with the first of them.
+MOST_RUNS = 8
+# The columns of a table of trials, those of them that hold anything: more is not read on paper.
+COLUMNS = (
+    "trial", "repeat", "state", "wall_time_s", "cpu_time_s", "peak_rss_mib", "package_energy_j",
+    "psys_energy_j", "dram_energy_j", "gpu_energy_j", "estimated_energy_j", "gpu_time_s", "latency_s",
+    "throughput_per_s", "loss", "accuracy", "f1", "time_to_accuracy_s", "epochs_to_accuracy", "error",
+)  # fmt: skip
+_TEXTS = ("state", "error")
+_COMPARED = (
+    "stage", "metric", "run", "n_baseline", "n", "median_baseline", "median", "ratio", "p_value", "verdict",
+)  # fmt: skip
+
+
+def environment(run: Run) -> str:
+    """Return where a run happened; what is unknown is left out."""
+    place = run.environment
+    cores = "" if place.cores is None else str(place.cores)
+    if place.cores_usable not in (None, place.cores):
+        cores += f", {place.cores_usable} of them usable"
+    commit = place.git_commit or ""
+    if commit and place.git_dirty:
+        commit += ", with changes that are not committed"
+    about = {
+        "started": f"{run.started_at:%Y-%m-%d %H:%M:%S} UTC",
+        "description": run.description,
+        "host": place.host,
+        "system": place.os,
+        "processor": place.cpu,
+        "cores": cores,
+        "memory": "" if place.ram_mib is None else quantity(place.ram_mib, "MiB"),
+        "GPU": place.gpu or "",
+        **_powers(run),
+        "Python": place.python,
+        "git commit": commit,
+        "packages": ", ".join(f"{name} {version}" for name, version in sorted(place.packages.items())),
+    }
+    return page.pairs((name, text) for name, text in about.items() if text)
+
+
+def _powers(run: Run) -> dict[str, str]:
+    """Return what the run's numbers of energy rest on: what was measured once, and what was given."""
+    idle, carbon = run.settings.get("baseline_power"), run.settings.get("carbon_g_per_kwh")
+    guess = run.settings.get("estimate_power")
+    watts = sum(value for key, value in (idle or {}).items() if key.endswith("_w"))
+    return {
+        "idle power": f"{quantity(watts, 'W')}, measured ({idle['source']})" if idle else "",
+        "power for estimates": f"{quantity(guess[0], 'W')} idle, {quantity(guess[1], 'W')} full, as given"
+        if guess
+        else "",
+        "CO2 of electricity": f"{quantity(carbon, 'g')} per kWh, as given" if carbon is not None else "",
+    }
+
+
+def overview(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
+    """Return a run's pipeline: its bottleneck in words, the chart, a row per stage."""
+    from e2e_magic.views import charts, frames
+    from e2e_magic.views.charts.energy import costs
+    from e2e_magic.views.charts.style import png
+
+    stages = frames.pipeline(records, names)
+    results = frames.results(records, names)
+    drawn = pictures.take(lambda: [png(_figure(charts.pipeline(results)))])
+    traded = costs(results)
+    if sum(len(group.energy_j) for group in traded) > 1:  # one point says what the numbers say
+        against = pictures.take(lambda: [png(_figure(charts.energy_against_accuracy(results)))])
+    else:
+        against = []
+    shown = stages.drop(columns=["run", "bottleneck"])
+    sentence = str(stages.attrs["summary"])
+    return (
+        f"<p>{said(sentence, 1000)}</p>"
+        + "".join(page.figure(chart, f"the stages side by side: {sentence}") for chart in drawn)
+        + "".join(page.figure(chart, "what accuracy costs in energy, a point per trial") for chart in against)
+        + _table(shown.head(MOST_ROWS), ("stage", "state"))
+        + _cut(len(shown), "stages")
+    )
+
+
+def stage(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
+    """Return one stage of one run: the card of its last execution, its trials, its sweeps."""
+    single = [record for record in records if record.sweep is None]
+    parts = []
+    if single:
+        last = _last_execution(single)
+        parts.append(card.html(last, images=pictures.take(Result(last, names).images), folded=False))
+        if len(single) > 1:
+            parts.append(_trials(single, names))
+    sweeps: dict[str, list[Record]] = {}
+    for record in records:
+        if record.sweep is not None:
+            sweeps.setdefault(record.sweep, []).append(record)
+    for n, (sweep, members) in enumerate(sweeps.items(), 1):
+        heading = "sweep" if len(sweeps) == 1 else f"sweep {n} of {len(sweeps)}"
+        parts.append(f"<h4>{heading} <span class='faint'>{said(sweep)}</span></h4>")
+        parts.append(_sweep(members, names, pictures))
+    return "".join(parts)
+
+
+def _last_execution(records: Sequence[Record]) -> list[Record]:
+    """Return the repeats of the last time that the stage ran."""
+    last = len(records) - 1
+    while last > 0 and records[last].repeat > 1 and records[last - 1].repeat == records[last].repeat - 1:
+        last -= 1
+    return list(records[last:])
+
+
+def _trials(records: Sequence[Record], names: Mapping[str, str]) -> str:
+    from e2e_magic.views import frames
+
+    made = frames.results(records[-MOST_ROWS:], names)
+    return _table(_chosen(made), _TEXTS) + _cut(len(records), "trials", "last")
+
+
+def _sweep(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
+    """Return a sweep: the influence of its parameters, its trials best first, the best one's card."""
+    from e2e_magic.views import frames
+    from e2e_magic.views.charts.style import png
+
+    ranked = frames.trials(records, names)
+    by = str(ranked.attrs["metric"])
+    charts = pictures.take(lambda: [png(_figure(axes)) for axes in _influence(ranked)])
+    best = {record.trial: record for record in records}[int(ranked["trial"].iloc[0])]
+    images = pictures.take(Result([best], names).images)
+    return (
+        f"<p>{len(records)} trials, best {said(by)} first.</p>"
+        + "".join(page.figure(chart, f"influence of the parameters on {by}") for chart in charts)
+        + _table(_chosen(ranked.head(MOST_ROWS)), _TEXTS)
+        + _cut(len(ranked), "trials")
+        + "<p class='faint'>The best trial:</p>"
+        + card.html([best], images=images, folded=False)
+    )
+
+
+def _influence(ranked: pd.DataFrame) -> list[Any]:
+    """Draw what the parameters do to the metric, where one was swept that has several values."""
+    from e2e_magic.views import charts
+
+    swept = [
+        name.removeprefix("param_")
+        for name in ranked.columns
+        if name.startswith("param_") and ranked[name].astype(str).nunique() > 1
+    ]
+    return [charts.influence(ranked)] if swept else []
+
+
+def _figure(axes: Any) -> Any:
+    return (axes if hasattr(axes, "figure") else next(iter(axes))).figure
+
+
+def comparison(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
+    """Return runs side by side: in words, the chart, a row per stage and metric; empty where none match."""
+    from e2e_magic.views import frames
+    from e2e_magic.views.charts.style import png
+    from e2e_magic.views.comparison import compare
+
+    where: dict[str, set[str]] = {}
+    for record in records:
+        where.setdefault(record.stage, set()).add(record.run)
+    shared = [record for record in records if len(where[record.stage]) > 1]
+    if not shared:
+        return ""
+    try:
+        found = compare(frames.results(shared, names), lambda: frames.epochs(shared, names))
+    except PlanError as why:
+        return page.note(str(why))
+    if not len(found.frame):
+        return ""
+    drawn = pictures.take(lambda: [png(_figure(found.plot()))])
+    curves = pictures.take(lambda: [png(_figure(found.plot(y))) for y in _curves(found.epochs)])
+    paid = pictures.take(lambda: [png(_figure(found.plot("cost", y=y))) for y in _gains(found)])
+    lines = [*found.sentences(), *found.notes]
+    listed = "".join(f"<li>{said(line, 600)}</li>" for line in lines[:MOST_ROWS])
+    return (
+        f"<p>Compared with {said(found.baseline)}:</p><ul>{listed}</ul>"
+        + "".join(page.figure(chart, "the runs side by side, stage by stage") for chart in drawn)
+        + "".join(page.figure(chart, "the runs' curves from a common zero") for chart in curves)
+        + "".join(page.figure(chart, "what each run costs, and what it gains for that") for chart in paid)
+        + _ratios(found.frame)
+    )
+
+
+def _ratios(frame: pd.DataFrame) -> str:
+    """Return the ratios with their intervals as a table, and which test stands behind the verdicts."""
+    shown = frame[list(_COMPARED)].head(MOST_ROWS)
+    ends = zip(frame["ratio_low"], frame["ratio_high"], strict=True)
+    within = ["-" if math.isnan(low) else f"{digits(low)} to {digits(high)}" for low, high in ends]
+    shown.insert(_COMPARED.index("ratio") + 1, "95 % interval", within[:MOST_ROWS])
+    tests = ", ".join(dict.fromkeys(frame["test"].replace("", None).dropna()))
+    told = page.note(f"test: {tests}; interval: bootstrap of the ratio of the medians") if tests else ""
+    return _table(shown) + _cut(len(frame), "comparisons") + told
+
+
+def _gains(found: Comparison) -> list[str]:
+    """Return the one gain to draw against wall time; none where fewer than two runs have it."""
+    from e2e_magic.views.charts.gain import GAINS, points
+
+    return [y for y in GAINS if len(points(found.results, "wall_time_s", y)) > 1][:1]
+
+
+def _curves(epochs: pd.DataFrame) -> list[str]:
+    """Return which of loss and accuracy were logged for several epochs."""
+    several = epochs["epoch"].nunique() > 1 if len(epochs) else False
+    return [y for y in ("loss", "accuracy") if several and y in epochs and epochs[y].notna().any()]
+
+
+def _chosen(made: pd.DataFrame) -> pd.DataFrame:
+    params = [name for name in made.columns if name.startswith("param_")][:12]
+    found = made[[COLUMNS[0], *params, *(name for name in COLUMNS[1:] if name in made.columns)]]
+    if len(found) and bool((found["state"] == "complete").all()):
+        found = found.drop(columns="state")
+    return found
+
+
+def _table(frame: pd.DataFrame, texts: Sequence[str] | None = None) -> str:
+    """Return a frame as a table: columns without a value left out, three significant digits."""
+    from e2e_magic.views import frames
+
+    shown = frames.compact(frame)
+    import pandas as pd
+
+    right = [
+        pd.api.types.is_numeric_dtype(frame[name].dtype) and (texts is None or name not in texts)
+        for name in shown.columns
+    ]
+    return page.table([str(name) for name in shown.columns], shown.to_numpy().tolist(), right)
+
+
+def _cut(rows: int, what: str, kept: str = "first") -> str:
+    return page.note(f"{rows} {what}; the {kept} {MOST_ROWS} are shown") if rows > MOST_ROWS else ""

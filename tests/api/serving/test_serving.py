@@ -1,0 +1,600 @@
+"""Single calls, timed: exact numbers on a simulated clock, and a real model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import e2e_magic as e2e
+from e2e_magic.api import serving
+from e2e_magic.measuring import calls, joules
+from e2e_magic.api.serving import loads
+from e2e_magic.api.serving.slices import MOST_BATCHES, batches_of
+from e2e_magic.measuring.calls import Clock
+from e2e_magic.measuring.collectors.base import Base, Unavailable
+from e2e_magic.measuring.plan import PlanError
+from e2e_magic.record import Metric
+
+MS = 1_000_000
+
+
+class Simulated(Clock):
+    """A clock that moves only when somebody works or waits."""
+
+    def __init__(self) -> None:
+        self.time_ns = 0
+        self.now = lambda: self.time_ns
+
+    def wait(self, until_ns: int) -> None:
+        self.time_ns = max(self.time_ns, until_ns)
+
+    def call(self, *costs_ns: int) -> Callable[[Any], None]:
+        """Return a call that takes these times in turn."""
+        count = 0
+
+        def work(_batch: object) -> None:
+            nonlocal count
+            self.time_ns += costs_ns[count % len(costs_ns)]
+            count += 1
+
+        return work
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Simulated:
+    """Give a simulated clock; no energy is read beside it."""
+    monkeypatch.setattr(joules, "registered", lambda: {"energy": Unavailable("no counters in a simulation")})
+    return Simulated()
+
+
+def timed(clock: Simulated, *costs_ns: int, size: Any = 1, **options: Any) -> serving.Latencies:
+    """Run `latency` without warm-up on a call with these costs."""
+    return e2e.latency(
+        clock.call(*costs_ns), list(range(64)), batch_size=size, clock=clock, **{"warmup": 0, **options}
+    )
+
+
+def test_percentiles_are_exact(clock: Simulated) -> None:
+    """Calls of 1 to 100 ms give numpy's percentiles of just those, their mean and their rate."""
+    found = timed(clock, *(n * MS for n in range(1, 101)), size=4, duration=5.05).frame.iloc[0]
+
+    assert (found["scenario"], found["batch_size"], found["calls"], found["entries"]) == (
+        "single_stream", 4, 100, 400,
+    )  # fmt: skip
+    for q in (50, 90, 95, 99):
+        assert found[f"p{q}_s"] == pytest.approx(np.percentile(np.arange(1, 101), q) / 1e3)
+    assert found["mean_s"] == pytest.approx(0.0505)
+    assert found["throughput_per_s"] == pytest.approx(400 / 5.05)
+    assert math.isnan(found["rate_per_s"])
+
+
+def test_a_row_per_batch_size(clock: Simulated) -> None:
+    """Each batch size has its row, in the given order, twice the same only once."""
+    frame = timed(clock, 10 * MS, size=[8, 1, 8], duration=0.1).frame
+
+    assert frame["batch_size"].tolist() == [8, 1]
+    assert frame["throughput_per_s"].tolist() == pytest.approx([800, 100])
+    assert list(frame.columns) == [
+        "scenario", "batch_size", "calls", "entries", "p50_s", "p90_s", "p95_s", "p99_s", "mean_s",
+        "throughput_per_s", "energy_per_entry_j", "rate_per_s",
+    ]  # fmt: skip
+    assert frame.attrs["units"] == {
+        "p50_s": "s", "p90_s": "s", "p95_s": "s", "p99_s": "s", "mean_s": "s", "throughput_per_s": "1/s",
+        "energy_per_entry_j": "J", "rate_per_s": "1/s",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("entries", "sizes"), [(1, [1]), (31, [1, 8]), (32, [1, 8, 32]), (500, [1, 8, 32])])
+def test_the_usual_batch_sizes_are_those_that_fit(clock: Simulated, entries: int, sizes: list[int]) -> None:
+    """A few inputs are no error, where no batch size was asked for."""
+    found = e2e.latency(clock.call(MS), range(entries), duration=0.001, warmup=0, clock=clock)
+
+    assert found.frame["batch_size"].tolist() == sizes
+
+
+def test_too_few_calls_give_no_percentile(clock: Simulated) -> None:
+    """A percentile from too few calls is missing, and says how many it needs and how to get them."""
+    found = timed(clock, 100 * MS, duration=2.0)
+    row = found.frame.iloc[0]
+
+    assert row["p95_s"] == pytest.approx(0.1)
+    assert math.isnan(row["p99_s"])
+    assert found.missing[1]["p99_s"] == "p99 needs at least 100 calls, got 20: raise duration to about 11 s"
+    assert "no p99: p99 needs at least 100 calls, got 20: raise duration to about 11 s" in repr(found)
+
+
+def test_a_slow_call_is_timed_once(clock: Simulated) -> None:
+    """A call longer than the duration is let finish and counted."""
+    row = timed(clock, 5_000 * MS, duration=0.5).frame.iloc[0]
+
+    assert (row["calls"], row["mean_s"]) == (1, 5.0)
+    assert math.isnan(row["p50_s"])
+
+
+def test_more_calls_than_the_first_room(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latencies are kept beyond the room that was made first."""
+    monkeypatch.setattr(calls, "_ROOM", 7)
+    row = timed(clock, *(n * MS for n in range(1, 101)), duration=5.05).frame.iloc[0]
+
+    assert row["calls"] == 100
+    assert row["p99_s"] == pytest.approx(0.09901)
+
+
+def test_warm_up_is_thrown_away(clock: Simulated) -> None:
+    """The first calls, however slow, are in no number."""
+    row = timed(clock, 900 * MS, 800 * MS, *[10 * MS] * 1000, warmup=2, duration=1.8).frame.iloc[0]
+
+    assert (row["calls"], row["p99_s"]) == (180, pytest.approx(0.01))
+
+
+def test_warm_up_is_no_longer_than_the_duration(clock: Simulated) -> None:
+    """Ten warm-ups of a call of 1 s end after the 2 s that it is measured."""
+    timed(clock, 1_000 * MS, warmup=10, duration=2.0)
+
+    assert clock.time_ns == (2 + 2) * 1_000 * MS
+
+
+def test_offline_counts_what_goes_through(clock: Simulated) -> None:
+    """Offline gives throughput and mean, ends close to the duration, and says why it has no percentile."""
+    found = timed(clock, 3 * MS, size=16, duration=1.0, scenario="offline")
+    row = found.frame.iloc[0]
+
+    assert row["calls"] == 334
+    assert row["mean_s"] == pytest.approx(0.003)
+    assert row["throughput_per_s"] == pytest.approx(16 / 0.003)
+    assert math.isnan(row["p50_s"])
+    assert found.missing[16]["p50_s"] == (
+        "offline counts what goes through; single calls are timed by single_stream and server"
+    )
+
+
+@given(st.integers(1, 50 * MS), st.integers(1, 2000))
+def test_offline_never_runs_over_by_more_than_a_call(cost_ns: int, duration_ms: int) -> None:
+    """Whatever a call costs, calls are made until the duration is over, and not one more."""
+    clock, load = Simulated(), loads.Load()
+    cost_ns = max(cost_ns, duration_ms * MS // 5000)
+    loads.offline(clock.call(cost_ns), iter(int, 1), duration_ms * MS, clock, load)
+
+    assert load.calls == -(-duration_ms * MS // cost_ns)
+    assert load.elapsed_ns == load.calls * cost_ns
+
+
+def test_server_counts_the_queue(clock: Simulated) -> None:
+    """A call that waits for the one before has its wait in its latency; one in an idle time hasn't."""
+    load = loads.Load()
+    due_ns = loads.array("q", [10 * MS, 12 * MS, 13 * MS, 90 * MS])
+    loads.server(clock.call(5 * MS), iter(int, 1), 100 * MS, clock, load, due_ns=due_ns)
+
+    assert load.laps_ns.tolist() == [5 * MS, 8 * MS, 12 * MS, 5 * MS]
+    assert (load.calls, load.elapsed_ns, load.unserved) == (4, 100 * MS, 0)
+
+
+def test_server_follows_queueing_theory(clock: Simulated) -> None:
+    """Poisson arrivals at a constant service time wait as Pollaczek and Khinchine say."""
+    row = timed(clock, 5 * MS, duration=400.0, scenario="server", rate=100).frame.iloc[0]
+
+    # M/D/1 at a load of 0.5: the mean wait is rho / (2 (1 - rho)) service times.
+    assert row["mean_s"] == pytest.approx(0.005 * 1.5, rel=0.03)
+    assert row["throughput_per_s"] == pytest.approx(100, rel=0.03)
+    assert row["rate_per_s"] == 100
+    assert row["p50_s"] < row["p90_s"] < row["p99_s"]
+
+
+def test_a_server_that_is_given_too_much_says_so(clock: Simulated) -> None:
+    """Latencies of an endless queue are missing: those served first would flatter it."""
+    found = timed(clock, 10 * MS, duration=1.0, scenario="server", rate=1000)
+    row = found.frame.iloc[0]
+    due = len(loads.arrivals(1000, 1.0, 0))
+    calls, left = int(row["calls"]), due - int(row["calls"])
+
+    assert calls == pytest.approx(200, abs=1)
+    assert row[["p50_s", "p99_s", "mean_s"]].isna().all()
+    assert row["throughput_per_s"] == pytest.approx(100, rel=0.01)
+    assert found.missing[1]["p99_s"] == (
+        f"{left:,} of {due:,} calls were still to be served when it was given up after 2 s: this call serves "
+        "about 100 a second, so lower rate"
+    )
+
+
+@given(st.integers(0, 2**32), st.floats(0.5, 5000))
+def test_arrivals_are_a_poisson_process(seed: int, rate: float) -> None:
+    """Times ascend within the duration; another rate gives the same process, denser or thinner."""
+    at = np.frombuffer(loads.arrivals(rate, 2.0, seed), dtype=np.int64)
+    twice = np.frombuffer(loads.arrivals(2 * rate, 2.0, seed), dtype=np.int64)
+
+    assert len(at) >= 1
+    assert (np.diff(at) >= 0).all()
+    assert len(at) == 1 or at[-1] <= 2e9
+    assert abs(len(at) - 2 * rate) <= 7 * math.sqrt(2 * rate) + 1
+    assert np.allclose(twice[: len(at)] * 2, at, atol=3)
+
+
+def test_the_seed_decides_the_arrivals() -> None:
+    """The same seed gives the same arrivals, another one others."""
+    assert loads.arrivals(50, 2.0, 1) == loads.arrivals(50, 2.0, 1) != loads.arrivals(50, 2.0, 2)
+
+
+@given(st.floats(1.0, 1e4), st.floats(1.01, 1e3), st.floats(0.0, 1.2))
+def test_bisection_finds_the_edge(low: float, span: float, where: float) -> None:
+    """The rate that is found holds, and one higher by the precision doesn't."""
+    high = low * span
+    edge = low * span**where * (1 if where else 0.5)
+    found = loads.highest(lambda rate: rate <= edge, low, high)
+
+    if edge < low:
+        assert found is None
+    else:
+        assert found is not None
+        assert found <= edge
+        assert found == high or found * loads.PRECISION * (1 + 1e-9) >= edge
+
+
+def test_highest_rate_within_a_bound(clock: Simulated) -> None:
+    """The rate found keeps p99 under the bound; a rate above its precision breaks it."""
+    found = timed(clock, 5 * MS, duration=20.0, scenario="server", p99_bound=0.02)
+    row = found.frame.iloc[0]
+    over = timed(clock, 5 * MS, duration=20.0, scenario="server", rate=row["rate_per_s"] * loads.PRECISION)
+
+    assert row["p99_s"] <= 0.02 < over.frame["p99_s"].item()
+    assert 50 < row["rate_per_s"] < 200
+    [note] = found.notes
+    assert note.startswith("batch 1: ")
+    assert note.endswith(" rates tried that keep p99 within 20 ms")
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"rate": 40}, "the given rate"),
+        ({"p99_bound": 60}, "all that this call serves one after another"),
+    ],
+)
+def test_a_bound_that_is_never_reached_is_said(clock: Simulated, options: Any, what: str) -> None:
+    """Where the highest rate tried holds, the note says what that rate is."""
+    found = timed(clock, 5 * MS, duration=20.0, scenario="server", **{"p99_bound": 0.05, **options})
+    rate = options.get("rate", 200)
+
+    assert found.frame["rate_per_s"].item() == pytest.approx(rate)
+    assert found.notes[0].endswith(f"; it is {what}, higher ones were not tried")
+
+
+def test_a_bound_below_the_call_itself(clock: Simulated) -> None:
+    """No rate keeps p99 under less than the call takes: the reason says what was seen."""
+    found = timed(clock, 5 * MS, duration=20.0, scenario="server", p99_bound=0.001)
+
+    assert math.isnan(found.frame["rate_per_s"].item())
+    why = found.missing[1]["rate_per_s"]
+    assert why.startswith("already at 7 calls/s, the lowest rate tried, p99 is over the bound: it is ")
+    assert why.endswith("; raise p99_bound, or duration to try lower rates")
+
+
+def test_a_bound_needs_calls_enough(clock: Simulated) -> None:
+    """A duration too short for a p99 at any rate is said, with the one that is needed."""
+    found = timed(clock, 50 * MS, duration=2.0, scenario="server", p99_bound=1.0)
+
+    assert found.missing[1]["p99_s"] == (
+        "a p99 needs 100 calls, and up to 20 calls/s bring too few of them in 2 s: "
+        "raise duration to about 14 s"
+    )
+
+
+class ModelError(RuntimeError):
+    """The user's own exception."""
+
+
+@pytest.mark.parametrize("scenario", ["single_stream", "offline", "server"])
+@pytest.mark.parametrize("kind", [ModelError, KeyboardInterrupt])
+def test_an_exception_keeps_what_was_measured(
+    clock: Simulated, scenario: str, kind: type[BaseException]
+) -> None:
+    """The user's exception comes through as it is, with all that was timed until then on it."""
+    works, calls = clock.call(10 * MS), 0
+
+    def call(batch: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 150:
+            raise kind("out of luck")
+        works(batch)
+
+    rate = {"rate": 90} if scenario == "server" else {}
+    with pytest.raises(kind, match="out of luck") as raised:
+        e2e.latency(
+            call, range(64), batch_size=[1, 2], duration=1.0, warmup=0, scenario=scenario, clock=clock, **rate
+        )
+    assert str(raised.value) == "out of luck"
+    kept = raised.value.e2e_latency.frame  # type: ignore[attr-defined]
+
+    assert kept["calls"].sum() == 149
+    assert kept["mean_s"].notna().all()
+    [note] = raised.value.__notes__
+    assert note.startswith(
+        f"e2e.latency: {kept['calls'].iloc[-1]} calls of batch size {kept['batch_size'].iloc[-1]} had been "
+        f"timed when {kind.__name__} came up. What was measured until then:\nlatency, {scenario}\n"
+    )
+
+
+class Meter(Base):
+    """A collector that counts 6 J of the package and 2 J of the GPU in each window."""
+
+    name: ClassVar[str] = "energy"
+    source = "a test"
+    metrics: ClassVar[tuple[Metric, ...]] = ()
+
+    def readings(self) -> dict[str, float]:  # type: ignore[override]
+        return {"package_energy_j": 6.0, "gpu_energy_j": 2.0}
+
+
+class Broken(Meter):
+    """A collector that fails at its first edge."""
+
+    def __enter__(self) -> Any:
+        raise OSError("counter gone")
+
+
+def test_energy_per_entry(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Joules between the first call and the last are shared among the entries; what counts is said."""
+    monkeypatch.setattr(joules, "registered", lambda: {"energy": Meter})
+    found = timed(clock, 10 * MS, size=8, duration=1.0)
+
+    assert found.frame["energy_per_entry_j"].item() == pytest.approx(8 / 800)
+    assert found.notes == ["energy counts package + gpu of the whole machine, other programs included"]
+
+
+@pytest.mark.parametrize(
+    ("meter", "why"),
+    [(Unavailable("no counters"), "no counters"), (Broken, "OSError: counter gone")],
+)
+def test_no_energy_has_a_reason(clock: Simulated, monkeypatch: Any, meter: Any, why: str) -> None:
+    """Energy that can't be read is missing with the reason; all else is measured."""
+    monkeypatch.setattr(joules, "registered", lambda: {"energy": meter})
+    found = timed(clock, 10 * MS, duration=1.0)
+
+    assert math.isnan(found.frame["energy_per_entry_j"].item())
+    assert found.missing[1]["energy_per_entry_j"] == why
+    assert found.frame["p90_s"].item() == pytest.approx(0.01)
+
+
+def seen(inputs: Any, size: int) -> list[Any]:
+    """Return the batches that a call is handed over six calls."""
+    clock, got = Simulated(), []
+
+    def call(batch: Any) -> None:
+        got.append(batch)
+        clock.time_ns += MS
+
+    e2e.latency(call, inputs, batch_size=size, duration=0.006, warmup=0, clock=clock)
+    return got
+
+
+def test_batches_are_slices_in_turn() -> None:
+    """Batches are slices of the given size, cycled; a rest that fills none is left out."""
+    assert seen(list(range(7)), 2) == [[0, 1], [2, 3], [4, 5]] * 2
+    assert seen(range(3), 1) == [range(1), range(1, 2), range(2, 3)] * 2
+
+
+def test_batches_keep_their_type() -> None:
+    """Arrays, frames, series, sparse matrices and tensors are sliced as they are, along the first axis."""
+    sparse = pytest.importorskip("scipy.sparse")
+    torch = pytest.importorskip("torch")
+    rows = np.arange(12).reshape(6, 2)
+    frame = pd.DataFrame(rows, index=list("fedcba"))
+
+    np.testing.assert_array_equal(seen(rows, 3)[1], rows[3:])
+    pd.testing.assert_frame_equal(seen(frame, 3)[1], frame.iloc[3:])
+    pd.testing.assert_series_equal(seen(frame[0], 1)[5], frame[0].iloc[5:])
+    np.testing.assert_array_equal(seen(sparse.csr_matrix(rows), 3)[1].toarray(), rows[3:])
+    assert torch.equal(seen(torch.tensor(rows), 3)[1], torch.tensor(rows[3:]))
+
+
+def test_fields_are_sliced_together() -> None:
+    """A dict of arrays, as tokenizers give, and a tuple of arrays are sliced field by field."""
+    ids, mask = np.arange(6), np.arange(6) % 2
+
+    assert {k: v.tolist() for k, v in seen({"ids": ids, "mask": mask}, 2)[1].items()} == {
+        "ids": [2, 3], "mask": [0, 1],
+    }  # fmt: skip
+    assert [part.tolist() for part in seen((ids, mask), 2)[2]] == [[4, 5], [0, 1]]
+
+
+def test_many_entries_give_a_bounded_number_of_batches() -> None:
+    """Of very many entries, batches are spread evenly over all of them."""
+    batches = batches_of(range(1_000_000), 3)
+
+    assert len(batches) == MOST_BATCHES
+    assert all(len(batch) == 3 for batch in batches)
+    assert batches[0][0] == 0
+    assert batches[-1][0] > 998_000
+
+
+class Model:
+    """A model that is no function itself."""
+
+    def predict(self, batch: Any) -> Any:
+        return batch
+
+    def __repr__(self) -> str:
+        return "Model()"
+
+
+async def answers(_batch: object) -> None:
+    """Do nothing, later."""
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"call": Model()}, "call: expected a function of one batch, got Model(): hand over its method predict"),
+    ({"call": 3}, "call: expected a function of one batch, got 3"),
+    (
+        {"call": answers},
+        "call: expected a function that is done when it returns, got an async function, which only begins: "
+        "hand over lambda batch: asyncio.run(f(batch))",
+    ),
+    (
+        {"inputs": 5},
+        "inputs: expected entries that can be sliced (an array, tensor, frame or list, or a dict or tuple of "
+        "arrays), got 5",
+    ),
+    ({"inputs": []}, "inputs: expected at least one entry, got none in a list of 0 items"),
+    ({"inputs": {"a": [1, 2], "b": [1]}}, "inputs: expected parts of one length, got 2, 1"),
+    (
+        {"batch_size": 0},
+        "batch_size: expected a whole number of entries per call or several, each at least 1, got 0",
+    ),
+    (
+        {"batch_size": [1, 2.5]},
+        "batch_size: expected a whole number of entries per call or several, each at least 1, "
+        "got a list of 2 items",
+    ),
+    (
+        {"batch_size": []},
+        "batch_size: expected a whole number of entries per call or several, each at least 1, got []",
+    ),
+    (
+        {"batch_size": [1, 32]},
+        "batch_size: expected up to 4, the entries in inputs, got 32; hand over more inputs or "
+        "smaller batches",
+    ),
+    ({"duration": 0}, "duration: expected seconds above 0, got 0"),
+    ({"duration": "2"}, "duration: expected seconds above 0, got '2'"),
+    ({"warmup": -1}, "warmup: expected a whole number of at least 0, got -1"),
+    ({"seed": 0.5}, "seed: expected a whole number of at least 0, got 0.5"),
+    (
+        {"scenario": "ofline"},
+        "scenario: expected one of single_stream, offline, server, got 'ofline' (did you mean offline?)",
+    ),
+    ({"scenario": None}, "scenario: expected one of single_stream, offline, server, got None"),
+    (
+        {"rate": 10},
+        "rate: belongs to scenario 'server', got 10 with scenario 'single_stream'; leave it out or say "
+        "scenario='server'",
+    ),
+    (
+        {"scenario": "offline", "p99_bound": 0.1},
+        "p99_bound: belongs to scenario 'server', got 0.1 with scenario 'offline'; leave it out or say "
+        "scenario='server'",
+    ),
+    (
+        {"scenario": "server"},
+        "rate: scenario 'server' needs the calls per second that arrive, rate=100, or p99_bound=0.05 to find "
+        "the highest rate that keeps p99 under so many seconds; got neither",
+    ),
+    ({"scenario": "server", "rate": -1}, "rate: expected calls per second above 0, got -1"),
+    (
+        {"scenario": "server", "p99_bound": math.nan},
+        "p99_bound: expected seconds above 0, got nan",
+    ),
+    (
+        {"scenario": "server", "rate": 1e7},
+        "rate: expected up to 5,000,000 calls in all, got 1e+07 calls per second for 2 s; "
+        "lower rate or duration",
+    ),
+]
+
+
+@pytest.mark.parametrize(("wrong", "sentence"), WRONG)
+def test_a_wrong_argument_is_one_sentence(wrong: dict[str, Any], sentence: str) -> None:
+    """Each wrong argument is named with what came and what is allowed; nothing is called."""
+    called: list[object] = []
+    options = {"call": called.append, "inputs": [1, 2, 3, 4], "batch_size": 1, **wrong}
+    with pytest.raises(PlanError) as raised:
+        e2e.latency(options.pop("call"), options.pop("inputs"), **options)
+
+    assert (str(raised.value), called) == (sentence, [])
+    assert isinstance(raised.value, ValueError)
+
+
+def test_inputs_that_refuse_to_be_sliced() -> None:
+    """A data set that knows single entries only is said, with what would do."""
+
+    class Data:
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, at: int) -> int:
+            return [1, 2, 3, 4].index(at)
+
+    with pytest.raises(PlanError) as raised:
+        e2e.latency(len, Data(), batch_size=2)
+
+    assert str(raised.value) == (
+        "inputs: a Data can't be sliced as inputs[0:2] (ValueError: slice(0, 2, None) is not in list); "
+        "hand over an array, tensor, frame or list"
+    )
+
+
+def test_the_text_form(clock: Simulated) -> None:
+    """In a terminal the result is a table with the reasons below it."""
+    assert repr(timed(clock, 10 * MS, size=[1, 8], duration=1.0)) == (
+        "latency, single_stream\n"
+        "  batch  calls    p50    p90    p95    p99   mean     throughput\n"
+        "      1    100  10 ms  10 ms  10 ms  10 ms  10 ms  100 entries/s\n"
+        "      8    100  10 ms  10 ms  10 ms  10 ms  10 ms  800 entries/s\n"
+        "  no energy per entry: no counters in a simulation"
+    )
+
+
+def test_the_card_and_the_chart(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a notebook the result is a table with a picture; a chart that fails costs only itself."""
+    found = timed(clock, 10 * MS, size=[1, 8], duration=1.0)
+    ax = found.plot()
+
+    assert [text.get_text() for text in ax.texts] == ["batch 1", "batch 8"]
+    assert ax._repr_html_().startswith('<img alt="')  # type: ignore[attr-defined]
+    html = found._repr_html_()
+    assert ">800 entries/s</td>" in html
+    assert "data:image/png;base64," in html
+    monkeypatch.setattr(found, "plot", lambda: 1 / 0)
+    assert "the chart could not be drawn (ZeroDivisionError: division by zero)" in found._repr_html_()
+
+
+def test_a_gpu_is_waited_for(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that a framework has only handed to a GPU is in the latency."""
+    monkeypatch.setattr(calls, "hands_work_on", lambda: True)
+    monkeypatch.setattr(calls.cuda_work, "synchronise", clock.call(30 * MS).__get__(0))
+
+    assert timed(clock, 10 * MS, duration=2.0).frame["p95_s"].item() == pytest.approx(0.04)
+
+
+def test_the_real_clock_waits_for_the_moment() -> None:
+    """Waiting ends at the moment, never before it, and soon after."""
+    clock = Clock()
+    late = []
+    for _ in range(20):
+        until = clock.now() + 2 * MS
+        clock.wait(until)
+        late.append(clock.now() - until)
+
+    assert min(late) >= 0
+    assert np.median(late) < MS
+
+
+def test_a_real_model() -> None:
+    """A scikit-learn classifier is timed over its batch sizes, with all percentiles and a chart."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(256, 8))
+    model = LogisticRegression().fit(x, (x[:, 0] > 0).astype(int))
+    found = e2e.latency(model.predict, x, duration=0.3)
+    frame = found.frame
+
+    assert frame["batch_size"].tolist() == [1, 8, 32]
+    assert (frame["calls"] >= 100).all()
+    assert (frame["p50_s"] > 0).all()
+    assert (frame["p50_s"] <= frame["p90_s"]).all()
+    assert (frame["p90_s"] <= frame["p99_s"]).all()
+    assert (frame["p99_s"] < 0.3).all()
+    assert frame["throughput_per_s"].is_monotonic_increasing
+    assert len(found.plot().texts) == 3
+    served = e2e.latency(
+        model.predict, x, batch_size=8, duration=0.5, scenario="server", rate=300
+    ).frame.iloc[0]
+    assert served["throughput_per_s"] == pytest.approx(8 * 300, rel=0.3)
+    assert served["p50_s"] > 0

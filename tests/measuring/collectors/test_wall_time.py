@@ -1,0 +1,48 @@
+"""Wall time on a clock of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from e2e_magic.measuring.collectors.wall_time import WallTime
+from tests.contracts import CollectorContract
+
+
+class TestWallTime(CollectorContract):
+    collector = WallTime
+    units = frozenset({"s"})
+
+
+def ticking(*nanoseconds: int) -> Callable[[], int]:
+    """Make a clock that shows these times, one after the other."""
+    times = iter(nanoseconds)
+    return lambda: next(times)
+
+
+def test_wall_time_is_the_difference_of_the_two_edges() -> None:
+    """The clock is read exactly twice, and its nanoseconds are given in seconds."""
+    with WallTime(ticking(5_000_000_000, 6_500_000_000)) as collector:
+        pass
+
+    assert collector.readings() == {"wall_time_s": 1.5}
+    assert collector.missing() == {}
+
+
+@given(start=st.integers(0, 2**62), elapsed=st.integers(0, 10**15))
+def test_a_late_start_of_the_clock_costs_no_precision(start: int, elapsed: int) -> None:
+    """After years of uptime a nanosecond is still a nanosecond, as the difference is taken in integers."""
+    with WallTime(ticking(start, start + elapsed)) as collector:
+        pass
+
+    assert collector.readings() == {"wall_time_s": elapsed / 1e9}
+
+
+def test_a_trial_without_an_end_has_no_wall_time() -> None:
+    """Before the exit the wall time is missing, with a reason."""
+    collector = WallTime(ticking(1)).__enter__()
+
+    assert collector.readings() == {}
+    assert collector.missing() == {"wall_time_s": "the code did not reach its end"}

@@ -1,0 +1,268 @@
+"""One trial under its collectors: exact on a fake clock, and unharmed by what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.wall_time import WallTime
+from e2e_magic.measuring.events import log
+from e2e_magic.measuring.plan import Plan, Step
+from e2e_magic.measuring.sampler import SamplerLost
+from e2e_magic.measuring.trial import Identity, MeasurementWarning, Trial
+from e2e_magic.record import Metric, Record, Value
+
+ONCE = Step(1, warmup=False)
+
+
+class Clock:
+    """A clock that is turned by hand; each look costs a microsecond."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+
+    def __call__(self) -> int:
+        self.ns += 1_000
+        return self.ns
+
+
+class Noted(Base):
+    """Writes down when it is entered and left."""
+
+    name = "noted"
+    notes: ClassVar[list[str]] = []
+
+    def __enter__(self) -> Any:
+        self.notes.append("enter")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.notes.append("exit")
+
+
+def _trial(classes: dict[str, Any], clock: Clock, kept: list[Record], **given: Any) -> Trial:
+    wall = {"wall_time": lambda: WallTime(clock)}
+    return Trial(
+        given.pop("plan", Plan(stage="s")),
+        given.pop("step", ONCE),
+        classes={**wall, **classes},
+        keep=kept.append,
+        clock=clock,
+        identity=lambda: Identity("run", 7),
+        **given,
+    )
+
+
+def test_wall_time_is_the_body_and_overhead_the_rest() -> None:
+    """No collector's cost is inside the wall time."""
+    clock, kept = Clock(), []
+
+    class Slow(Base):
+        name = "slow"
+
+        def __enter__(self) -> Any:
+            clock.ns += 5_000_000_000
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            clock.ns += 5_000_000_000
+
+    with _trial({"slow": Slow}, clock, kept):
+        clock.ns += 2_000_000_000
+        log(loss=1)
+
+    [record] = kept
+    assert list(record.events.t_s) == [pytest.approx(2.0, abs=1e-5)]  # nor is it in an epoch's
+    assert record.events.t_s[0] <= record.readings["wall_time_s"]
+    assert record.readings["wall_time_s"] == pytest.approx(2.0, abs=1e-5)
+    assert record.readings["overhead_s"] == pytest.approx(10.0, abs=1e-4)
+    assert (record.run, record.trial, record.stage, record.state) == ("run", 7, "s", "complete")
+
+
+def test_what_is_logged_is_timed_from_where_the_wall_time_begins() -> None:
+    """No collector's start is in the seconds of an epoch, so none is later than the trial's end."""
+    clock, kept = Clock(), []
+
+    class Slow(Base):
+        name = "slow"
+
+        def __enter__(self) -> Any:
+            clock.ns += 5_000_000_000
+            return self
+
+    with _trial({"slow": Slow}, clock, kept):
+        clock.ns += 2_000_000_000
+        log(loss=1.0)
+
+    [record] = kept
+    assert record.events.t_s[0] == pytest.approx(2.0, abs=1e-5)
+    assert record.events.t_s[0] <= float(record.readings["wall_time_s"])
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "text"),
+    [
+        (ValueError("no"), "failed", "ValueError: no"),
+        (KeyboardInterrupt(), "interrupted", "KeyboardInterrupt"),
+        (SystemExit(3), "failed", "SystemExit: 3"),
+    ],
+)
+def test_what_ends_the_code_is_the_state(error: BaseException, state: str, text: str) -> None:
+    """It comes through unchanged, and the row says it."""
+    kept: list[Record] = []
+    with pytest.raises(type(error)) as caught, _trial({}, Clock(), kept):
+        raise error
+
+    assert caught.value is error
+    assert (kept[0].state, kept[0].error) == (state, text)
+
+
+class _Failing(Base):
+    name = "failing"
+    metrics = (Metric("disk_mib", "MiB", "disk"),)
+    where = ""
+
+    def _maybe(self, where: str) -> None:
+        if self.where == where:
+            raise RuntimeError(f"broken at {where}")
+
+    def probes(self) -> tuple[Probe, ...]:
+        self._maybe("probes")
+        return ()
+
+    def __enter__(self) -> Any:
+        self._maybe("enter")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._maybe("exit")
+
+    def readings(self) -> Mapping[str, Value]:
+        self._maybe("readings")
+        return {"disk_mib": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("where", "when"), [("probes", "start"), ("enter", "start"), ("exit", "stop"), ("readings", "read")]
+)
+@pytest.mark.parametrize("error", [None, KeyError("the user's")])
+def test_a_failing_collector_costs_its_own_numbers(
+    where: str, when: str, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning that says what and what to do; the user's value or exception still comes through."""
+    monkeypatch.setattr(_Failing, "where", where)
+    kept: list[Record] = []
+    said: list[str] = []
+    Noted.notes.clear()
+    seen: object = None
+    try:
+        with _trial({"failing": _Failing, "noted": Noted}, Clock(), kept, warn=said.append):
+            if error is not None:
+                raise error
+    except KeyError as raised:
+        seen = raised
+
+    why = f"the collector failing failed at {when} (RuntimeError: broken at {where})"
+    assert seen is error
+    assert said == [f"s: {why}; all other numbers are kept. Leave it out with --metrics"]
+    assert kept[0].missing["failing"] == why
+    assert kept[0].readings["wall_time_s"] > 0
+    assert Noted.notes == ["enter", "exit"]
+
+
+def test_a_warning_is_a_python_warning_in_scripts() -> None:
+    """Where no front end takes the sentence, Python's warnings do."""
+    with (
+        pytest.warns(MeasurementWarning, match="could not be evaluated"),
+        _trial({}, Clock(), [], options={"loss": lambda _: 1 / 0}),
+    ):
+        pass
+
+
+def test_what_is_unavailable_is_missing_with_its_reason() -> None:
+    """Never 0, never silence; what to do stands beside it."""
+    kept: list[Record] = []
+    with _trial({"energy": Unavailable("no counters", "buy some")}, Clock(), kept):
+        pass
+
+    assert kept[0].missing == {"energy": "no counters; buy some"}
+
+
+def test_only_the_named_collectors_run_beside_wall_time() -> None:
+    """`--metrics` chooses."""
+    Noted.notes.clear()
+    kept: list[Record] = []
+    with _trial({"noted": Noted}, Clock(), kept, plan=Plan(metrics="other")):
+        pass
+
+    assert Noted.notes == []
+    assert "wall_time_s" in kept[0].readings
+
+
+class _Gauge(Base):
+    name = "gauge"
+    metrics = (Metric("rss_mib", "MiB", "memory", curve=True),)
+
+    def probes(self) -> tuple[Probe, ...]:
+        return (Probe("rss_mib", "rss"),)
+
+
+class _Lost:
+    def start(self, *_: object, **__: object) -> Any:
+        return self
+
+    def end(self) -> None:
+        raise SamplerLost("it is told once, by stop")
+
+    def stop(self) -> Any:
+        raise SamplerLost("the sampler process ended")
+
+
+def test_a_lost_sampler_costs_the_curves_only() -> None:
+    """Counters are kept; the user is told once."""
+    kept: list[Record] = []
+    said: list[str] = []
+    with _trial({"gauge": _Gauge}, Clock(), kept, warn=said.append, sampling=_Lost):
+        pass
+
+    assert said == ["s: the sampler process ended; this trial's curves are lost, its counters are kept"]
+    assert kept[0].missing["samples"] == "the sampler process ended"
+    assert kept[0].readings["wall_time_s"] > 0
+
+
+def test_a_warm_up_is_thrown_away_unless_it_fails() -> None:
+    """A failing warm-up is the end of the cell: it leaves a row."""
+    kept: list[Record] = []
+    with _trial({}, Clock(), kept, step=Step(1, warmup=True)):
+        pass
+    assert kept == []
+
+    with pytest.raises(ValueError, match="no"), _trial({}, Clock(), kept, step=Step(1, warmup=True)):
+        raise ValueError("no")
+    assert [(r.state, r.trial) for r in kept] == [("failed", 7)]
+
+
+def test_options_win_over_the_value() -> None:
+    """The line says more than the code."""
+    kept: list[Record] = []
+    with _trial({}, Clock(), kept, options={"loss": lambda _: 1.0}) as trial:
+        trial.value = {"loss": 2.0, "accuracy": 0.5}
+
+    assert kept[0].reported == {"loss": 1.0, "accuracy": 0.5}
+
+
+def test_an_exception_that_cannot_say_itself_is_named() -> None:
+    """A broken `__str__` of the user's must not cost the row."""
+
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise TypeError
+
+    kept: list[Record] = []
+    with pytest.raises(MuteError), _trial({}, Clock(), kept):
+        raise MuteError
+
+    assert kept[0].error == "MuteError: <its text could not be made: TypeError>"

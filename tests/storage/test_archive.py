@@ -1,0 +1,258 @@
+"""What is asked of memory and of the store together: the same frames, whatever the source."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import e2e_magic as e2e
+from e2e_magic.measuring.plan import PlanError
+from e2e_magic.record import Environment, Run
+from e2e_magic.session import Session
+from e2e_magic.storage import Store
+from tests.store_contract import record
+
+NOW = datetime.now(UTC)
+OLD = Run("0ld000", "yesterday", NOW - timedelta(days=1), "", Environment(host="there"))
+OLDER = Run("0lder0", "last year", NOW - timedelta(days=400))
+
+
+@pytest.fixture
+def stored(session: Session, tmp_path: Path) -> Session:
+    """Give a session whose store holds two runs of other kernels."""
+    path = tmp_path / "e2ebench.db"
+    with Store(str(path)) as store:
+        store.append([record(n, run=OLD.id, started_at=OLD.started_at) for n in (1, 2)], [OLD])
+        store.append(record(1, run=OLDER.id, stage="old stage", started_at=OLDER.started_at), [OLDER])
+    session.set_store(path)
+    return session
+
+
+def measure(*stages: str) -> None:
+    """Measure a short block with a log, entries and a matrix per stage."""
+    for stage in stages:
+        with e2e.measure(stage, interval=0.001) as trial:
+            e2e.log(loss=0.5)
+            sum(range(300_000))
+            trial.report(num_entries=10, confusion_matrix=[[3, 1], [0, 4]])
+
+
+@pytest.mark.parametrize("frame", ["results", "samples", "epochs", "confusions", "trials", "runs"])
+def test_the_store_gives_the_same_frame_as_memory(session: Session, tmp_path: Path, frame: str) -> None:
+    """Columns, kinds, units and values: read back by another session, they are equal."""
+    session.set_store(tmp_path / "e2ebench.db")
+    measure("train", "infer", "train")
+    here = session.frame(frame)
+    session.close()
+
+    other = Session()
+    other.set_store(tmp_path / "e2ebench.db")
+    there = other.frame(frame, all=True)
+    other.close()
+
+    pd.testing.assert_frame_equal(there, here)
+    assert there.attrs["units"] == here.attrs["units"]
+    if frame != "trials":
+        assert len(there) > 0
+
+
+def test_memory_answers_for_this_kernel(stored: Session) -> None:
+    """Without options, and for a run of its own, only what this kernel measured counts."""
+    measure("train")
+
+    assert len(e2e.results()) == 1
+    assert len(e2e.results(run=stored.run.id)) == 1
+    assert list(e2e.runs()["id"]) == [stored.run.id]
+
+
+def test_a_stage_is_that_of_the_whole_store(stored: Session) -> None:
+    """With this kernel's own trials of it after those of other kernels."""
+    measure("train")
+
+    assert e2e.results(stage="train")["run"].tolist() == [OLD.name, OLD.name, stored.run.name]
+    assert list(e2e.runs(stage="train")["id"]) == [OLD.id, stored.run.id]
+
+
+def test_a_store_that_cannot_be_read_hides_nothing_of_this_kernel(stored: Session, tmp_path: Path) -> None:
+    """What is here is shown, with one warning; what only the store could know is an error."""
+    measure("train")
+    stored.close()
+    (tmp_path / "e2ebench.db").write_bytes(b"no database, but long enough to be looked at" * 100)
+
+    with pytest.warns(e2e.MeasurementWarning, match=r"; these rows are of this kernel only$") as caught:
+        assert len(e2e.results(stage="train")) == 1
+    assert caught[0].filename == __file__
+    with pytest.raises(e2e.StoreError):
+        e2e.results(all=True)
+
+
+def test_all_is_the_store_and_this_kernel(stored: Session) -> None:
+    """Each trial once, with the names of all runs."""
+    measure("train")
+    stored.keeper.unsaved.append(record(9, run=stored.run.id))  # could not be written yet
+    stored.records.append(record(9, run=stored.run.id))
+
+    found = e2e.results(all=True)
+
+    name = stored.run.name
+    assert sorted(found["run"]) == sorted(["yesterday", "yesterday", "last year", name, name])
+    assert list(e2e.runs(all=True)["run"]) == ["last year", "yesterday", name]
+    assert list(e2e.runs(all=True)["trials"]) == [1, 2, 2]
+    assert len(e2e.results(all=True, stage="old stage")) == 1
+    assert len(stored.select(all=True)) == 5
+
+
+def test_what_this_kernel_does_not_have_is_looked_for_in_the_store(stored: Session) -> None:
+    """A run by name or id, a stage, a time."""
+    measure("train")
+
+    assert list(e2e.results(run="yesterday")["trial"]) == [1, 2]
+    assert list(e2e.results(run=OLDER.id)["run"]) == ["last year"]
+    assert list(e2e.samples(run="yesterday")["metric"].unique()) == ["rss_mib", "package_power_w"]
+    assert list(e2e.results(stage="old stage")["run"]) == ["last year"]
+    assert sorted(e2e.results(since="7d")["run"]) == sorted(["yesterday", "yesterday", stored.run.name])
+    assert list(e2e.runs(since="7d")["run"]) == ["yesterday", stored.run.name]
+    assert list(e2e.runs(run="last year")["trials"]) == [1]
+    assert list(e2e.runs(stage="old stage")["run"]) == ["last year"]
+    assert len(e2e.results(since=NOW + timedelta(hours=1))) == 0
+    assert len(e2e.pipeline(run="yesterday")) == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (
+            {"run": "yesterdy"},
+            "run: there is no run 'yesterdy' (did you mean yesterday?); this kernel has mine; "
+            "the store {path} has last year, yesterday",
+        ),
+        (
+            {"stage": "trian", "all": True},
+            "stage: there is no stage 'trian' (did you mean train?); measured are train, old stage",
+        ),
+        (
+            {"stage": "old stage", "run": "yesterday"},
+            "stage: there is no stage 'old stage'; measured are train",
+        ),
+    ],
+)
+def test_what_is_nowhere_is_said(stored: Session, asked: dict[str, Any], sentence: str) -> None:
+    """With what there is, here and in the store, and the nearest of it."""
+    e2e.run("mine")
+    measure("train")
+    assert stored.store is not None
+
+    with pytest.raises(PlanError) as caught:
+        e2e.results(**asked)
+
+    assert str(caught.value) == sentence.format(path=stored.store.address)
+
+
+def test_what_was_finished_before_is_known(stored: Session) -> None:
+    """Complete trials of a stage and its code, in memory or not, once each and without curves."""
+    stored.keep(record(3, run=stored.run.id))
+    stored.keep(record(4, run=stored.run.id, state="failed"))
+    stored.keep(record(5, run=stored.run.id, source="other code"))
+
+    found = stored.finished("train", "model.fit(X)")
+
+    assert [(r.run, r.trial) for r in found] == [(OLD.id, 1), (OLD.id, 2), (stored.run.id, 3)]
+    assert stored.finished("train", None) == []
+
+
+def test_a_run_gets_another_name_here_and_there(stored: Session) -> None:
+    """By name or id; the one of this kernel in memory too."""
+    measure("train")
+    stored.archive.rename("yesterday", "baseline")
+    stored.archive.rename(stored.run.id, "mine")
+
+    assert stored.run.name == "mine"
+    assert [run.name for run in stored.known_runs(all=True)] == ["last year", "baseline", "mine"]
+    measure("train")
+    assert stored.store is not None
+    assert stored.store.names() == {OLDER.id: "last year", OLD.id: "baseline", stored.run.id: "mine"}
+
+
+def test_a_name_that_several_runs_have_needs_an_id(stored: Session) -> None:
+    """Which is meant isn't guessed."""
+    stored.archive.rename("last year", "yesterday")
+
+    with pytest.raises(PlanError) as caught:
+        stored.archive.delete("yesterday")
+
+    assert str(caught.value) == (
+        "run: 2 runs are named 'yesterday'; say which by its id: "
+        f"0lder0 ({OLDER.started_at:%Y-%m-%d %H:%M}), 0ld000 ({OLD.started_at:%Y-%m-%d %H:%M})"
+    )
+    assert stored.archive.delete("0ld000") == 2
+    assert [run.id for run in stored.known_runs(all=True)] == [OLDER.id]
+
+
+def test_the_current_run_is_not_deleted(stored: Session) -> None:
+    """Its next trials would have no run; an earlier one of this kernel goes, with what waits."""
+    first = stored.start_run("first")
+    measure("train")
+
+    with pytest.raises(PlanError) as caught:
+        stored.archive.delete("first")
+    assert str(caught.value) == (
+        "runs: first is the run that this kernel is in; start another with %e2e run NAME, then delete it"
+    )
+
+    stored.start_run("second")
+    assert stored.archive.delete("first") == 1
+    assert stored.records == []
+    assert first.id not in stored.names(all=True)
+
+
+def test_what_is_imported_is_stored(stored: Session) -> None:
+    """Taking runs in from elsewhere writes them, once."""
+    run = Run("1mport", "imported", NOW)
+    stored.adopt([run], [record(n, run=run.id) for n in range(1, 4)])
+    stored.adopt([run], [record(n, run=run.id) for n in range(1, 4)])
+
+    assert stored.store is not None
+    assert stored.store.counts()[run.id] == {"complete": 3}
+    assert run in stored.store.runs()
+
+
+def test_packages_that_a_run_imports_are_stored(stored: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run's row is brought up to date with its trials."""
+    import sys
+    import types
+
+    measure("train")
+    fresh = types.ModuleType("brandnew")
+    fresh.__version__ = "1.2"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "brandnew", fresh)
+    measure("train")
+
+    assert stored.store is not None
+    assert stored.store.runs()[-1].environment.packages["brandnew"] == "1.2"
+    assert "brandnew 1.2" in e2e.runs()["packages"].iloc[0]
+
+
+def test_a_store_that_fails_costs_no_value(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One warning for all trials; the values and the frames are there."""
+    monkeypatch.setenv("E2E_MAGIC_STORE", str(tmp_path / "absent" / "x.db"))
+
+    @e2e.measure("train", repeat=3)
+    def work() -> int:
+        return 42
+
+    with pytest.warns(e2e.MeasurementWarning) as caught:
+        assert work() == 42
+
+    assert [str(w.message) for w in caught] == [
+        f"the store {tmp_path / 'absent' / 'x.db'} can't be opened: the file can't be opened or made there; "
+        "check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH. "
+        "Meanwhile trials are kept in memory; they are written as soon as it works"
+    ]
+    assert len(session.frame("results")) == 3
+    monkeypatch.setenv("E2E_MAGIC_STORE", ":memory:")

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.sweeping.plan import Engine, SweepPlan
+from e2e_magic.sweeping.space import Space, uniform
+
+SPACE = Space.of({"lr": [0.1, 0.01], "b": [1, 2, 3]})
+
+
+def plan(**changes: Any) -> SweepPlan:
+    """Return a plan of six combinations, changed."""
+    return SweepPlan(**{"plan": Plan(), "space": SPACE, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"space": Space()}, "parameters: a sweep needs at least one, NAME=VALUES such as lr=0.1,0.01"),
+        (
+            {"search": "gird"},
+            "search: expected one of grid, random, tpe, got 'gird' (did you mean grid?)",
+        ),
+        ({"trials": 0}, "trials: expected a whole number of at least 1, got 0"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
+        ({"seed": 1.5}, "seed: expected a whole number of at least 0, got 1.5"),
+        ({"budget": 0}, "budget: expected seconds above 0, got 0"),
+        ({"budget": "10"}, "budget: expected seconds above 0, got '10'"),
+        ({"target": " "}, "target: expected a metric such as loss, accuracy or wall_time_s, got ' '"),
+        (
+            {"engine": "local:0"},
+            "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
+            "as ray, got 'local:0'",
+        ),
+        (
+            {"engine": "kernal"},
+            "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
+            "as ray, got 'kernal' (did you mean kernel?)",
+        ),
+        (
+            {"engine": "dask://host"},
+            "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
+            "as ray, got 'dask://host'",
+        ),
+        (
+            {"space": Space.of({"x": uniform(0, 1)})},
+            "x: a grid needs a list of values, got uniform(0, 1); try --search random, or values such as "
+            "linspace(0, 1, 5)",
+        ),
+    ],
+)
+def test_a_sweep_plan_checks_itself(changes: dict[str, Any], sentence: str) -> None:
+    """What is wrong is said before anything runs: the parameter, what came, what is allowed."""
+    with pytest.raises(PlanError) as caught:
+        plan(**changes)
+
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "workers"),
+    [
+        ("kernel", "kernel", None),
+        ("local:3", "local", 3),
+        ("local", "local", None),
+        ("loky:2", "local", 2),
+        ("dask://127.0.0.1:8786", "dask", None),
+        ("threading:2", "joblib", 2),
+        ("ray", "joblib", None),
+        ("spark", "joblib", None),
+    ],
+)
+def test_engines_are_read(text: str, kind: str, workers: int | None) -> None:
+    """The four forms of an engine."""
+    engine = Engine.parse(text)
+
+    assert (kind, workers) == (engine.kind, engine.workers)
+    assert engine.address == "tcp://127.0.0.1:8786" or kind != "dask"
+
+
+@pytest.mark.parametrize(
+    ("changes", "combinations", "total", "described"),
+    [
+        ({}, 6, 6, "6 combinations"),
+        ({"plan": Plan(repeat=3)}, 6, 18, "6 combinations x 3 repeats"),
+        ({"trials": 4}, 4, 4, "4 combinations"),
+        ({"trials": 40}, 6, 6, "6 combinations"),
+        ({"search": "random", "trials": 40}, 6, 6, "6 combinations, random search"),
+        (
+            {"search": "random", "space": Space.of({"x": uniform(0, 1)})},
+            20,
+            20,
+            "20 combinations, random search (--trials 20 when left out)",
+        ),
+        ({"search": "tpe", "trials": 9}, 9, 9, "9 combinations, tpe search"),
+    ],
+)
+def test_the_number_of_trials_is_known_before(
+    changes: dict[str, Any], combinations: int, total: int, described: str
+) -> None:
+    """A panel can say how many trials there will be."""
+    made = plan(**changes)
+
+    assert (combinations, total, described) == (made.combinations, made.total, made.described())
