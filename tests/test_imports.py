@@ -137,7 +137,7 @@ def test_a_public_name_survives_the_import_of_every_module() -> None:
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="psutil serves where there is no /proc")
 def test_the_sampler_process_needs_the_standard_library_only() -> None:
     """Started without site-packages, the sampler loads its own files and Python's, nothing else."""
-    main = str(PACKAGE / "sampler" / "__main__.py")
+    main = str(PACKAGE / "measuring" / "sampler" / "__main__.py")
     script = f"import json, runpy, sys; runpy.run_path({main!r}); print(json.dumps(list(sys.modules)))"
     answer = subprocess.run(
         [sys.executable, "-I", "-S", "-E", "-c", script],
@@ -175,7 +175,7 @@ def test_the_version_is_the_distributions() -> None:
 def test_type_checkers_and_the_interpreter_see_the_same_names() -> None:
     """What the package promises to type checkers comes from the module in which it really lives."""
     text = Path(e2e_magic.__file__).read_text("utf-8")
-    promised = re.findall(r"^    from (e2e_magic\.\w+) import (?:\(([^)]*)\)|(.*))$", text, re.MULTILINE)
+    promised = re.findall(r"^    from (e2e_magic\.[\w.]+) import (?:\(([^)]*)\)|(.*))$", text, re.MULTILINE)
     pairs = [
         (home, name)
         for home, several, one in promised

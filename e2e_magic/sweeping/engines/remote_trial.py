@@ -151,9 +151,9 @@ def _announce_to_dask(topic: str, turn: Turn) -> None:
 
 def _below(error: Exception) -> Exception:
     """Leave our own frames out of the traceback that the user sees."""
-    here = os.path.dirname(os.path.dirname(__file__))  # noqa: PTH120 - compared as text with a frame's file
+    ours = __name__.partition(".")[0]
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(here):
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).partition(".")[0] == ours:
         trace = trace.tb_next
     return error.with_traceback(trace) if trace is not None else error
 

@@ -181,5 +181,5 @@ print(json.dumps([timeline is first, charts.learning is learning, callable(chart
 
 def test_unknown_name() -> None:
     """A name that is no chart is an AttributeError, as of any module."""
-    with pytest.raises(AttributeError, match=r"^module 'e2e_magic\.charts' has no attribute 'pie'$"):
+    with pytest.raises(AttributeError, match=r"^module 'e2e_magic\.views\.charts' has no attribute 'pie'$"):
         charts.pie  # noqa: B018
