@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import index
 from typing import Any, Generic, TypeVar
 
-from e2e_magic.measuring import events
 from e2e_magic.integrations.batches import length
+from e2e_magic.measuring import events
 
 _Batch = TypeVar("_Batch")
 

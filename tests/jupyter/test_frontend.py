@@ -8,7 +8,6 @@ import pytest
 
 from e2e_magic.jupyter.frontend import shows_widgets
 
-
 # As a page names its requests; fixed, so that every test process collects the same tests.
 PAGE = uuid.UUID("bd7669af-10f8-461a-bd38-0cbd20851c87")
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 from operator import index
 from typing import Any
 
-from e2e_magic.measuring import calls
 from e2e_magic.api.serving import loads
 from e2e_magic.api.serving.outcome import Latencies, summary
 from e2e_magic.api.serving.slices import batches_of, entries_of
 from e2e_magic.derived.statistics import needed
+from e2e_magic.measuring import calls
 from e2e_magic.measuring.arraylikes import describe
 from e2e_magic.measuring.calls import Call, Clock, Load
 from e2e_magic.measuring.joules import Joules

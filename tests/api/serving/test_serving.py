@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import e2e_magic as e2e
 from e2e_magic.api import serving
-from e2e_magic.measuring import calls, joules
 from e2e_magic.api.serving import loads
 from e2e_magic.api.serving.slices import MOST_BATCHES, batches_of
+from e2e_magic.measuring import calls, joules
 from e2e_magic.measuring.calls import Clock
 from e2e_magic.measuring.collectors.base import Base, Unavailable
 from e2e_magic.measuring.plan import PlanError
