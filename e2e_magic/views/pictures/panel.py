@@ -1,0 +1,215 @@
+"""A panel: axes with round ticks, and curves, bands, a target and marks in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from e2e_magic.text import quantity
+from e2e_magic.views.pictures import svg
+from e2e_magic.views.pictures.svg import Picture, Scale
+
+WIDTH_PX = 330
+HEIGHT_PX = 138
+_TOP_PX = 24
+_FOOT_PX = 22
+_RIGHT_PX = 12
+# Columns of pixels that a curve may fill: more points can't be told apart.
+COLUMNS = 240
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """One line: parallel sequences of places and values; NaN leaves a gap."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str = svg.BLUE
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The area between two values at each place: a spread of several curves."""
+
+    x: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    colour: str = svg.BLUE
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """What one picture shows.
+
+    Attributes
+    ----------
+    title, unit : str
+        Of what goes up.
+    x_label, x_unit : str
+        Of what goes to the right.
+    curves : sequence of Curve
+    bands : sequence of Band
+    target : float, optional
+        A dashed line across.
+    reached : (x, y), optional
+        Where the target was first met.
+    peak : bool
+        Whether the largest value is marked.
+    from_zero : bool
+        Whether the axis begins at 0.
+    """
+
+    title: str
+    unit: str
+    curves: Sequence[Curve]
+    x_label: str = "time"
+    x_unit: str = "s"
+    bands: Sequence[Band] = field(default_factory=tuple)
+    target: float | None = None
+    reached: tuple[float, float] | None = None
+    peak: bool = False
+    from_zero: bool = False
+
+
+def thin(x: Sequence[float], y: Sequence[float], columns: int = COLUMNS) -> list[tuple[float, float]]:
+    """Return the points of a curve, at most the smallest and largest of each column; NaN left out.
+
+    So a spike of one sample stays in sight.
+    """
+    points = [(a, b) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
+    if len(points) <= 2 * columns:
+        return points
+    low, high = points[0][0], points[-1][0]
+    width = (high - low) / columns or 1.0
+    kept: list[tuple[float, float]] = []
+    column: list[tuple[float, float]] = []
+    edge = low + width
+    for point in points:
+        if column and point[0] > edge:
+            kept += _extremes(column)
+            column = []
+            edge = max(edge + width, point[0])
+        column.append(point)
+    return kept + _extremes(column)
+
+
+def _extremes(column: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    least, most = min(column, key=lambda p: p[1]), max(column, key=lambda p: p[1])
+    return [least] if least == most else sorted((least, most))
+
+
+def draw(panel: Panel, *, width: int = WIDTH_PX, height: int = HEIGHT_PX) -> Picture | None:
+    """Return the picture of a panel; None where it has no number."""
+    lines = [(curve, points) for curve in panel.curves if (points := thin(curve.x, curve.y))]
+    if not lines:
+        return None
+    left_right, low_high = _ranges(panel, [point for _, points in lines for point in points])
+    low, high = low_high
+    levels = svg.ticks(low, high, 3)
+    names = svg.tick_texts(levels)
+    left = 8 + svg.CHARACTER_PX * max(map(len, names), default=1)
+    across = Scale(*left_right, left, width - _RIGHT_PX)
+    up = Scale(low, high, height - _FOOT_PX, _TOP_PX)
+    body = [svg.text(0, 12, f"{panel.title} ({panel.unit})" if panel.unit else panel.title, fill=svg.INK)]
+    body += [svg.line(left, up(level), width - _RIGHT_PX, up(level), opacity=0.25) for level in levels]
+    body += [
+        svg.text(left - 5, up(level) + 4, name, anchor="end")
+        for level, name in zip(levels, names, strict=True)
+    ]
+    body += _foot(panel, across, height)
+    for band in panel.bands:
+        there = [(across(x), up(y)) for x, y in zip(band.x, band.high, strict=True)]
+        back = [(across(x), up(y)) for x, y in zip(band.x, band.low, strict=True)]
+        body.append(svg.polygon([*there, *reversed(back)], fill=band.colour, opacity=0.2))
+    if panel.target is not None:
+        body.append(svg.line(left, up(panel.target), width - _RIGHT_PX, up(panel.target), dashed=True))
+    for curve, points in reversed(lines):  # the first one on top
+        placed = [(across(x), up(y)) for x, y in points]
+        body.append(svg.polyline(placed, stroke=curve.colour))
+        if len(placed) <= 12:
+            body += [svg.dot(x, y, fill=curve.colour, radius=2.2) for x, y in placed]
+    if panel.peak:
+        x, y = max(lines[0][1], key=lambda p: p[1])
+        body.append(svg.dot(across(x), up(y), fill=lines[0][0].colour))
+    if panel.reached is not None:
+        x, y = panel.reached
+        body.append(svg.dot(across(x), up(y), fill=svg.RED, radius=3.5))
+    body += _legend([curve for curve, _ in lines], width)
+    return Picture(width, height, "".join(body), described(panel))
+
+
+def _ranges(
+    panel: Panel, points: Sequence[tuple[float, float]]
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    for band in panel.bands:
+        ys += [*band.low, *band.high]
+    if panel.target is not None:
+        ys.append(panel.target)
+    low, high = min(ys), max(ys)
+    if panel.from_zero:
+        low = min(low, 0.0)
+    # At least a tenth of the value is in view, lest noise looks like a leap.
+    span = max(high - low, 0.1 * max(abs(high), abs(low)), 1e-9)
+    pad = 0.06 * span
+    middle = (high + low) / 2
+    if high - low < span and not panel.from_zero:
+        low, high = middle - span / 2, middle + span / 2
+    left, right = (0.0 if panel.x_unit == "s" else min(xs)), max(xs)
+    if right <= left:
+        left, right = left - 0.5, left + 0.5
+    return (left, right), (low if panel.from_zero else low - pad, max(high, low + span) + pad)
+
+
+def _foot(panel: Panel, across: Scale, height: int) -> list[str]:
+    base = height - _FOOT_PX
+    places = svg.ticks(across.low, across.high, 4)
+    if panel.x_unit != "s":
+        places = [place for place in places if place == round(place)]
+    names = svg.tick_texts(places)
+    drawn = [svg.line(across.start, base, across.stop, base, opacity=0.7)]
+    label = f"{panel.x_label} ({panel.x_unit})" if panel.x_unit else panel.x_label
+    room = across.stop - svg.CHARACTER_PX * len(label) - 8
+    for place, name in zip(places, names, strict=True):
+        if across(place) + svg.CHARACTER_PX * len(name) / 2 <= room or place == places[0]:
+            drawn.append(svg.text(across(place), base + 14, name, anchor="middle"))
+    return [*drawn, svg.text(across.stop, base + 14, label, anchor="end")]
+
+
+def _legend(curves: Sequence[Curve], width: int) -> list[str]:
+    if len(curves) < 2:
+        return []
+    drawn: list[str] = []
+    right = float(width - _RIGHT_PX)
+    for curve in reversed(curves):
+        drawn.append(svg.text(right, 12, curve.name, anchor="end"))
+        right -= svg.CHARACTER_PX * len(curve.name) + 5
+        drawn.append(svg.line(right - 12, 8, right, 8, stroke=curve.colour, width=2))
+        right -= 24
+    return drawn
+
+
+def described(panel: Panel) -> str:
+    """Return what a panel shows, in a sentence: range and end of each curve, the target, where it was met."""
+    sentences = []
+    for curve in panel.curves:
+        ys = [y for y in curve.y if math.isfinite(y)]
+        if ys:
+            least, most, last = (quantity(value, panel.unit) for value in (min(ys), max(ys), ys[-1]))
+            name = f"{panel.title}, {curve.name}" if len(panel.curves) > 1 else panel.title
+            sentences.append(f"{name}: smallest {least}, largest {most}, last {last}")
+    xs = [x for curve in panel.curves for x in curve.x if math.isfinite(x)]
+    if xs and sentences:
+        begin, end = quantity(min(xs), panel.x_unit), quantity(max(xs), panel.x_unit)
+        sentences[-1] += f", over {panel.x_label} {begin} to {end}"
+    if panel.target is not None:
+        goal = quantity(panel.target, panel.unit)
+        where = (
+            "not reached"
+            if panel.reached is None
+            else (f"first reached at {panel.x_label} {quantity(panel.reached[0], panel.x_unit)}")
+        )
+        sentences.append(f"target {goal} {where}")
+    return "; ".join(sentences)
