@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from e2e_magic.record import Record, Run
+    from e2e_magic.views.charts.style import Panels
     from e2e_magic.views.comparison import Comparison
-    from e2e_magic.views.result import Panels
 
     When = str | date | timedelta
 
@@ -203,8 +203,7 @@ def curves(
         For a run, a stage or a logged name that there is not, with the nearest word.
     """
     from e2e_magic.views import charts, frames
-    from e2e_magic.views.charts.style import figure
-    from e2e_magic.views.result import Panels
+    from e2e_magic.views.charts.style import Panels, figure
 
     records, labels = logged(runs, stage=stage, all=all)
     found = frames.epochs(records, labels)

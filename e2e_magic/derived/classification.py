@@ -3,21 +3,19 @@
 The definitions are scikit-learn's (``precision_recall_fscore_support`` with ``zero_division=0``,
 ``balanced_accuracy_score``, ``matthews_corrcoef``), and the tests hold them against it. They are
 computed from the matrix: the labels are not stored, and scikit-learn takes 4 ms a matrix (its cells as
-sample weights) after 2.4 s of import, which a frame of 10,000 trials can't bear. The area under the
+sample weights) after 2.4 s of import, which a frame of 10,000 trials can't bear; and a card imports only the
+standard library into the process that was measured. The area under the
 ROC curve needs the scores: scikit-learn computes it when they are there (``e2e_magic.measuring.labels``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import mul
 
 from e2e_magic.record import Metric, Record
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 METRICS = (
     Metric("precision", "", "quality", "higher", "macro average over the classes"),
@@ -76,33 +74,24 @@ def report(confusion: Sequence[Sequence[float]], classes: Sequence[object] | Non
     classes : sequence of k labels, optional
         0 to k - 1 when left out.
     """
-    import numpy as np
-
-    matrix = np.asarray(confusion, dtype=float)
-    precision, recall, f1, support = _per_class(matrix)
-    # Micro and macro averages are over the classes that occur, true or predicted, as sklearn's are
-    # over the labels that it sees.
-    occurs = (support + matrix.sum(axis=0)) > 0
-    total = matrix.sum()
+    labels = range(len(confusion)) if classes is None else classes
+    support, predicted, hits = _margins(confusion)
+    total = sum(support)
     if not total:
-        rows = tuple(Row(label, math.nan, math.nan, math.nan, 0.0) for label in _named(classes, len(matrix)))
-        none = tuple(
-            Row(label, math.nan, math.nan, math.nan, 0.0) for label in ("micro", "macro", "weighted")
-        )
-        return Report(rows, none, math.nan, math.nan, math.nan)
-    accuracy = float(np.trace(matrix) / total)
+        names = (*labels, "micro", "macro", "weighted")
+        empty = [Row(label, math.nan, math.nan, math.nan, 0.0) for label in names]
+        return Report(tuple(empty[:-3]), tuple(empty[-3:]), math.nan, math.nan, math.nan)
     rows = tuple(
-        Row(label, float(p), float(r), float(f), float(s))
-        for label, p, r, f, s in zip(
-            _named(classes, len(matrix)), precision, recall, f1, support, strict=True
-        )
+        Row(label, _share(hit, guessed), _share(hit, true), _share(2 * hit, true + guessed), float(true))
+        for label, true, guessed, hit in zip(labels, support, predicted, hits, strict=True)
     )
+    accuracy = sum(hits) / total
     micro = Row("micro", accuracy, accuracy, accuracy, float(total))
-    macro = _average("macro", (precision, recall, f1), occurs, None, total)
-    weighted = _average("weighted", (precision, recall, f1), occurs, support, total)
-    present = support > 0
-    balanced = float(recall[present].mean())
-    return Report(rows, (micro, macro, weighted), accuracy, balanced, _mcc(matrix))
+    # Averages are over the classes that occur, true or predicted, as sklearn's are over the labels it sees.
+    occurs = [float(true + guessed > 0) for true, guessed in zip(support, predicted, strict=True)]
+    averages = (micro, _average("macro", rows, occurs, total), _average("weighted", rows, support, total))
+    recalls = [row.recall for row in rows if row.support > 0]
+    return Report(rows, averages, accuracy, sum(recalls) / len(recalls), _mcc(support, predicted, sum(hits)))
 
 
 def classification(record: Record) -> dict[str, float | int]:
@@ -110,18 +99,15 @@ def classification(record: Record) -> dict[str, float | int]:
     confusion = record.reported.get("confusion")
     if not confusion or not any(map(any, confusion)):
         return {}
-    import numpy as np
-
-    matrix = np.asarray(confusion, dtype=float)
-    precision, recall, f1, support = _per_class(matrix)
-    macro = _average("macro", (precision, recall, f1), support + matrix.sum(axis=0) > 0, None, 0.0)
+    whole = report(confusion)
+    _, macro, _ = whole.averages
     numbers: dict[str, float | int] = {
-        "accuracy": float(matrix.trace() / support.sum()),
+        "accuracy": whole.accuracy,
         "precision": macro.precision,
         "recall": macro.recall,
         "f1": macro.f1,
-        "balanced_accuracy": float(recall[support > 0].mean()),
-        "mcc": _mcc(matrix),
+        "balanced_accuracy": whole.balanced_accuracy,
+        "mcc": whole.mcc,
         **record.reported.get("scores", {}),
     }
     if len(confusion) == 2:
@@ -132,50 +118,38 @@ def classification(record: Record) -> dict[str, float | int]:
 
 def of_whole_table(confusion: Sequence[Sequence[float]]) -> dict[str, float]:
     """Return the two numbers that need every count of a two-class table; none where nothing was counted."""
-    found = report(confusion)
-    if math.isnan(found.accuracy):
+    whole = report(confusion)
+    if math.isnan(whole.accuracy):
         return {}
-    return {"balanced_accuracy": found.balanced_accuracy, "mcc": found.mcc}
-
-
-def _named(classes: Sequence[object] | None, size: int) -> Sequence[object]:
-    return range(size) if classes is None else classes
+    return {"balanced_accuracy": whole.balanced_accuracy, "mcc": whole.mcc}
 
 
 def _count(value: float) -> float | int:
     return int(value) if float(value).is_integer() else value
 
 
-def _per_class(matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    import numpy as np
-
-    hits = np.diag(matrix)
-    support, predicted = matrix.sum(axis=1), matrix.sum(axis=0)
-
-    def share(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[Any]:
-        shares: NDArray[Any] = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
-        return shares
-
-    return share(hits, predicted), share(hits, support), share(2 * hits, support + predicted), support
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
 
 
-def _average(
-    label: str,
-    columns: tuple[NDArray[Any], NDArray[Any], NDArray[Any]],
-    occurs: NDArray[Any],
-    weights: NDArray[Any] | None,
-    total: float,
-) -> Row:
-    weights = occurs.astype(float) if weights is None else weights
-    precision, recall, f1 = (float(column @ weights / weights.sum()) for column in columns)
-    return Row(label, precision, recall, f1, float(total))
+def _margins(confusion: Sequence[Sequence[float]]) -> tuple[list[float], list[float], list[float]]:
+    """Return the sums of the rows, the sums of the columns, and the diagonal."""
+    columns = zip(*confusion, strict=True)
+    diagonal = [row[n] for n, row in enumerate(confusion)]
+    return [sum(row) for row in confusion], [sum(column) for column in columns], diagonal
 
 
-def _mcc(matrix: NDArray[Any]) -> float:
+def _average(label: str, rows: Sequence[Row], weights: Sequence[float], total: float) -> Row:
+    def mean(values: Iterable[float]) -> float:
+        return sum(value * weight for value, weight in zip(values, weights, strict=True)) / sum(weights)
+
+    precision, recall = mean(row.precision for row in rows), mean(row.recall for row in rows)
+    return Row(label, precision, recall, mean(row.f1 for row in rows), float(total))
+
+
+def _mcc(true: Sequence[float], predicted: Sequence[float], hits: float) -> float:
     """Return Matthews' correlation coefficient for k classes (Gorodkin, 2004); 0 where undefined."""
-    import numpy as np
-
-    true, predicted, total = matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
-    covariance = np.trace(matrix) * total - true @ predicted
-    spread = (total**2 - predicted @ predicted) * (total**2 - true @ true)
-    return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0
+    total = sum(true)
+    covariance = hits * total - sum(map(mul, true, predicted))
+    spread = (total**2 - sum(map(mul, predicted, predicted))) * (total**2 - sum(map(mul, true, true)))
+    return covariance / math.sqrt(spread) if spread > 0 else 0.0

@@ -94,32 +94,18 @@ def of_one(name: str, value: Any) -> dict[str, Any]:
 
 
 _READ = ("loss", "accuracy", "target_accuracy")
-# numpy takes some 5 µs a call, however short the curve; shorter ones are quicker without it, and a frame
-# of 10,000 trials asks for a hundred thousand of them.
-_SHORT = 200
 _NONE = array("d")
 
 
 def _best(curve: Sequence[float], *, lowest: bool) -> float:
     """Return the lowest or the highest number of a curve; NaN where there is none."""
-    if len(curve) <= _SHORT:
-        numbers = curve if math.isfinite(sum(curve)) else [value for value in curve if value == value]
-        if not numbers:
-            return math.nan
-        return min(numbers) if lowest else max(numbers)
-    import numpy as np
-
-    return float((np.fmin if lowest else np.fmax).reduce(np.asarray(curve, dtype=float)))
+    numbers = curve if math.isfinite(sum(curve)) else [value for value in curve if value == value]
+    return (min if lowest else max)(numbers, default=math.nan)
 
 
 def _first_at(curve: Sequence[float], target: float) -> int | None:
     """Return where a raw curve first reaches a target; None where it never does."""
-    if len(curve) <= _SHORT:
-        return next((n for n, value in enumerate(curve) if value >= target), None)
-    import numpy as np
-
-    reached = np.flatnonzero(np.asarray(curve, dtype=float) >= target)
-    return int(reached[0]) if len(reached) else None
+    return next((n for n, value in enumerate(curve) if value >= target), None)
 
 
 def _logged(record: Record, *names: str) -> tuple[str | None, array[float]]:
@@ -142,14 +128,12 @@ def _last(record: Record, name: str | None, column: Sequence[float]) -> float:
     """
     if not math.isnan(column[-1]):
         return float(column[-1])
-    import numpy as np
-
-    known = np.flatnonzero(~np.isnan(np.asarray(column, dtype=float)))
-    if not len(known):
+    numbers = [n for n, value in enumerate(column) if value == value]
+    if not numbers:
         return math.nan
-    last = int(known[-1])
+    last = numbers[-1]
     others = [values for key, values in record.events.values.items() if key != name]
-    diverged = len(known) == last + 1 and all(
+    diverged = len(numbers) == last + 1 and all(
         math.isnan(values[last]) == math.isnan(values[-1]) for values in others
     )
     return math.nan if diverged else float(column[last])
@@ -158,13 +142,7 @@ def _last(record: Record, name: str | None, column: Sequence[float]) -> float:
 def _epochs(record: Record) -> int:
     """Count the epochs of a log: the different ones, for an epoch may take several calls."""
     epoch = record.events.epoch
-    if len(epoch) <= _SHORT:
-        different = len({number for number in epoch if number == number})
-    else:
-        import numpy as np
-
-        numbers = np.asarray(epoch, dtype=float)
-        different = len(np.unique(numbers[~np.isnan(numbers)]))
+    different = len({number for number in epoch if number == number})
     # Thinned, and each call an epoch: those that were dropped were epochs too.
     return different + (record.events.dropped if different == len(epoch) else 0)
 

@@ -88,9 +88,11 @@ def percentile(values: Sequence[float], q: float) -> float:
     least = needed(q)
     if len(values) < least:
         raise ValueError(f"p{q:g} needs at least {least} values, got {len(values)}: measure longer")
-    import numpy as np
-
-    return float(np.percentile(np.asarray(values, dtype=float), q))
+    ordered = sorted(values)
+    place = (len(ordered) - 1) * q / 100
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
 def stable(values: Sequence[float]) -> str | None:

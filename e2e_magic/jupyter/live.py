@@ -1,7 +1,7 @@
 """The live card: from 2 s on it shows that a cell is being measured; the final card replaces it.
 
 It must not disturb what it measures: a thread that sleeps nearly always, twice a second asks the
-sampler process for the curve and sends a small SVG made by joining strings (0.3 ms), no chart library.
+sampler process for the curves and sends small pictures of our own, without a chart library.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextvars
 import os
 import sys
 import time
-from collections.abc import Sequence
 from html import escape
 from threading import Event, Thread
 from typing import Any, Self
@@ -18,22 +17,13 @@ from typing import Any, Self
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.measuring.trial import Trial
-from e2e_magic.record import Series
 from e2e_magic.text import quantity
+from e2e_magic.views import markup
+from e2e_magic.views.pictures.trial import samples
 
 SHOWN_AFTER_S = 2.0
 UPDATE_EVERY_S = 0.5
-_POINTS = 160
-# The curves worth watching, with words; the first four that a machine has are shown.
-_WATCHED = (
-    ("cpu_percent_now", "CPU", "%"),
-    ("rss_mib", "memory", "MiB"),
-    ("package_power_w", "power", "W"),
-    ("psys_power_w", "platform power", "W"),
-    ("gpu_percent_now", "GPU", "%"),
-    ("gpu_power_w", "GPU power", "W"),
-)
-_MOST_CURVES = 4
+_MOST_PICTURES = 4
 
 
 class LiveCard:
@@ -107,26 +97,20 @@ class LiveCard:
         self._publisher.publish(data=data, metadata={}, transient=transient, update=update)
 
     def _html(self, trial: Trial) -> str:
-        seconds, samples = trial.peek()
-        curves = [
-            _curve(words, unit, samples.series[name])
-            for name, words, unit in _WATCHED
-            if len(samples.series.get(name, ())) > 1
-        ][:_MOST_CURVES]
+        seconds, recorded = trial.peek()
         events = trial.events.peek()
         logged = [
             f"{escape(key)} <b>{quantity(column[-1])}</b>" for key, column in list(events.values.items())[:4]
         ]
-        said = f"epoch <b>{events.epoch[-1]:g}</b> · {' · '.join(logged)}" if logged else ""
-        return (
-            '<div class="e2e-live" style="border:1px dashed rgba(128,128,128,.5);border-radius:6px;'
-            "padding:.6em .9em;margin:.3em 0;max-width:720px;box-sizing:border-box;"
-            "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.4;"
-            'color:inherit"><div style="overflow-wrap:anywhere"><b>'
-            f"{escape(trial.plan.stage[:120])}</b> running for <b>{quantity(seconds, 's')}</b>"
-            f"{self._progress()}</div>{said}"
-            '<div style="display:flex;flex-wrap:wrap;gap:.4em 1.6em;margin-top:.3em">'
-            f"{''.join(curves)}</div></div>"
+        curves = [picture.html() for picture in samples(recorded.series, least=2)[:_MOST_PICTURES]]
+        return markup.block(
+            markup.heading(
+                trial.plan.stage[:120], f" running for <b>{quantity(seconds, 's')}</b>{self._progress()}"
+            )
+            + (f"epoch <b>{events.epoch[-1]:g}</b> · {' · '.join(logged)}" if logged else "")
+            + markup.flow(curves),
+            name="e2e-live",
+            running=True,
         )
 
     def _progress(self) -> str:
@@ -186,23 +170,3 @@ class ProgressLine:
             sys.stderr.write(f"\r{text:<{self._width}}" + ("" if text else "\r"))
             sys.stderr.flush()
         self._width = len(text)
-
-
-def _curve(words: str, unit: str, series: Series) -> str:
-    values = _thinned(series.value)
-    low, high = min(values), max(values)
-    span = (high - low) or 1.0
-    step = 240 / max(len(values) - 1, 1)
-    points = " ".join(f"{n * step:.1f},{38 - 34 * (v - low) / span:.1f}" for n, v in enumerate(values))
-    return (
-        f'<div><span style="opacity:.72;font-size:.88em">{words}</span> <b>{quantity(values[-1], unit)}</b> '
-        f'<span style="opacity:.72;font-size:.88em">peak {quantity(high, unit)}</span><br>'
-        f'<svg width="240" height="40" viewBox="0 0 240 40" role="img" aria-label="{words} over time">'
-        f'<polyline points="{points}" fill="none" stroke="#3B8EC2" stroke-width="1.5"/></svg></div>'
-    )
-
-
-def _thinned(values: Sequence[float]) -> list[float]:
-    """Keep the largest of each stretch, so that a short peak stays in sight."""
-    width = max(1, -(-len(values) // _POINTS))
-    return [max(values[n : n + width]) for n in range(0, len(values), width)]

@@ -19,6 +19,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from e2e_magic.sweeping.schedule import Progress, Turn, worded
 from e2e_magic.sweeping.sweep import Sweep
 from e2e_magic.text import digits, quantity, shorten
+from e2e_magic.views import markup
 
 SHOWN_AFTER_S = 0.5
 UPDATE_EVERY_S = 0.5
@@ -167,8 +168,7 @@ class LiveProgress(SweepProgress):
     def update(self) -> None:
         progress = self._sweep.progress
         page = (
-            '<div class="e2e-sweep" style="font-family:var(--jp-ui-font-family,system-ui,sans-serif);'
-            'font-size:13px;color:inherit"><progress '
+            f'<div class="e2e-sweep" style="{markup.FONT}"><progress '
             f'value="{progress.done + progress.skipped}" max="{progress.total}" '
             'style="vertical-align:middle;width:14em"></progress> '
             f"{escape(said(progress, self._sweep.plan.plan.stage))}</div>"

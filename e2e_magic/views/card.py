@@ -1,13 +1,11 @@
 """The card of a measured cell: what it cost and what it gained, as HTML and as plain text.
 
-It is static and made offline: inline styles (which survive notebook sanitizers), greys that hold on
-white and on black, a PNG inside the page. It reads records, not frames, so that a short cell's card
-loads neither pandas nor matplotlib.
+It is static and made offline. It reads records, not frames, and its pictures are SVG of our own, so that a
+card leaves nothing but this package in the process that was measured.
 """
 
 from __future__ import annotations
 
-import base64
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -18,9 +16,9 @@ from typing import Any
 from e2e_magic.derived import derive, provenance
 from e2e_magic.record import Record
 from e2e_magic.text import digits, quantity, signed
+from e2e_magic.views import markup
+from e2e_magic.views.pictures.trial import pictures
 
-# A chart of one or two points says nothing that the numbers don't.
-LEAST_SAMPLES_FOR_CHART = 3
 LONGEST_TEXT = 300
 # Of a note, in the narrow window too: what fits into about one line.
 LONGEST_LINE = 120
@@ -29,8 +27,6 @@ LEAST_SECONDS_FOR_SHARE = 0.001
 TEXT_WIDTH = 100
 
 _WHOLE: Any = {"break_long_words": False, "break_on_hyphens": False}
-_LINE = "rgba(128,128,128,.35)"
-_FAINT = "opacity:.72"
 _BADGES = {"failed": "#D55E00", "interrupted": "#A97B00"}
 _COSTS = (
     ("package_energy_j", "CPU energy", "J"),
@@ -59,8 +55,7 @@ class Figure:
 def html(
     records: Sequence[Record],
     *,
-    images: Sequence[bytes] = (),
-    extra_notes: Sequence[str] = (),
+    images: Sequence[str] | None = None,
     folded: bool = True,
 ) -> str:
     """Return the card of one measured cell (its repeats) as an HTML block.
@@ -69,41 +64,36 @@ def html(
     ----------
     records : sequence of Record
         The repeats, in order; the last one is shown, with the spread of all.
-    images : sequence of bytes
-        PNGs of the charts at two device pixels per CSS pixel.
-    extra_notes : sequence of str
-        Said below the numbers, beside what `notes` finds.
+    images : sequence of str, optional
+        HTML images to show; the cell's own pictures when left out.
     folded : bool
         Whether a long note shows its first clause only, until it is clicked; not on paper.
     """
     last = records[-1]
-    tiles = "".join(_tile(figure) for figure in figures(records))
+    remarks = notes(records)
+    if images is None:
+        try:
+            images = [picture.html() for picture in pictures(records)]
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            images = []  # what can't be drawn must not cost the numbers
+            remarks.append(f"the pictures could not be drawn ({type(error).__name__}: {error})")
     badge = _BADGES.get(last.state)
     state = (
         f'<span style="color:{badge};font-weight:600;margin-left:.6em">{escape(last.state)}</span>'
         if badge
         else ""
     )
-    error = (
+    error_html = (
         f'<div style="margin-top:.4em;overflow-wrap:anywhere">{escape(_short(last.error))}</div>'
         if last.error
         else ""
     )
-    pictures = "".join(picture(png) for png in images)
-    if pictures:  # side by side where there is room, else below each other: never too small to read
-        pictures = (
-            '<div style="display:flex;flex-wrap:wrap;align-items:flex-start;gap:.5em;margin-top:.5em">'
-            f"{pictures}</div>"
-        )
-    notes_html = "".join(_note(note, folded=folded) for note in [*notes(records), *extra_notes])
-    return (
-        f'<div class="e2e-card" style="border:1px solid {_LINE};border-radius:6px;padding:.6em .9em;'
-        "margin:.3em 0;max-width:720px;box-sizing:border-box;font-family:var(--jp-ui-font-family,system-ui,"
-        'sans-serif);font-size:13px;line-height:1.4;color:inherit">'
-        f'<div style="overflow-wrap:anywhere"><span style="font-weight:600;font-size:1.1em">'
-        f"{escape(_short(last.stage))}</span>{state}</div>"
-        f'<div style="display:flex;flex-wrap:wrap;gap:.35em 1.6em;margin-top:.35em">{tiles}</div>'
-        f"{error}{pictures}{notes_html}</div>"
+    return markup.block(
+        markup.heading(_short(last.stage), state)
+        + markup.flow((_tile(figure) for figure in figures(records)), ".35em 1.6em")
+        + error_html
+        + markup.flow(images)
+        + "".join(_note(remark, folded=folded) for remark in remarks)
     )
 
 
@@ -292,35 +282,22 @@ def _number(row: Mapping[str, Any], name: str) -> float:
 
 def _tile(figure: Figure) -> str:
     detail = (
-        f' <span style="{_FAINT};font-size:.88em">{escape(figure.detail)}</span>' if figure.detail else ""
+        f' <span style="{markup.FAINT};font-size:.88em">{escape(figure.detail)}</span>'
+        if figure.detail
+        else ""
     )
     return (
-        f'<div><div style="{_FAINT};font-size:.85em">{escape(figure.label)}</div>'
+        f'<div><div style="{markup.FAINT};font-size:.85em">{escape(figure.label)}</div>'
         f'<div style="font-variant-numeric:tabular-nums"><b>{escape(figure.text)}</b>{detail}</div></div>'
     )
 
 
 def _note(note: str, *, folded: bool) -> str:
     """Return a note as one line; what a long one goes on to say (mostly what to do) opens by a click."""
-    style = f"{_FAINT};font-size:.88em;margin-top:.35em;overflow-wrap:anywhere"
     head, semicolon, rest = note.partition("; ")
     if not folded or len(note) <= LONGEST_LINE or not semicolon:
-        return f'<div style="{style}">{escape(note)}</div>'
-    return (
-        f'<details style="{style}"><summary style="cursor:pointer">{escape(head)}</summary>'
-        f'<div style="margin-left:1.1em">{escape(rest)}</div></details>'
-    )
-
-
-def picture(png: bytes) -> str:
-    """Return a PNG at two device pixels per CSS pixel as an HTML image, never wider than its place."""
-    data = base64.b64encode(png).decode()
-    # The header of a PNG holds its width in pixels at bytes 16 to 19; two of them are one CSS pixel.
-    width = int.from_bytes(png[16:20], "big") // 2
-    return (
-        f'<img alt="chart of this cell" src="data:image/png;base64,{data}" '
-        f'style="width:{width}px;max-width:100%;height:auto;background:transparent">'
-    )
+        return markup.note(note)
+    return markup.folded_note(head, rest)
 
 
 def _short(value: str) -> str:

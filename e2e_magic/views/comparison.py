@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -128,8 +127,6 @@ class Comparison:
             raise PlanError(
                 f"plot: there is no chart {kind!r}{nearest(str(kind), PLOTS)}; allowed are {', '.join(PLOTS)}"
             )
-        if ax is None:
-            drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
         return drawn
 
     def check(self, fail_over: float | str) -> None:
@@ -188,7 +185,9 @@ class Comparison:
         head, *lines = repr(self).splitlines()
         listed = "".join(f"<li>{escape(line.strip())}</li>" for line in lines)
         try:
-            chart = _picture(self.plot(kind)) if len(self.frame) else ""
+            from e2e_magic.views.charts.style import image
+
+            chart = image(self.plot(kind)) if len(self.frame) else ""
         except Exception as error:  # a chart that can't be drawn must not cost the words
             chart = escape(f"the chart could not be drawn ({type(error).__name__}: {error})")
         table = ""
@@ -310,10 +309,3 @@ def _metrics(results: pd.DataFrame, value: str | Sequence[str] | None) -> list[s
     for name in names:
         _known("metric", name, known, filled(results, known))
     return names
-
-
-def _picture(axes: Axes) -> str:
-    from e2e_magic.views import card
-    from e2e_magic.views.charts.style import png
-
-    return card.picture(png(axes.figure))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record, Run
 from e2e_magic.views import writers
-from e2e_magic.views.result import Result
+from e2e_magic.views.pictures.trial import pictures
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,10 +110,10 @@ def _bundle(run: Run, records: Sequence[Record]) -> Bundle:
     columns = [name for name in made.columns if name not in left_out]
     rows = made[columns].astype(object).where(made[columns].notna(), None).to_dict("records")
     numbers = [{str(name): value for name, value in row.items() if value is not None} for row in rows]
-    return Bundle(run, list(zip(records, numbers, strict=True)), _files(made, records, names))
+    return Bundle(run, list(zip(records, numbers, strict=True)), _files(made, records))
 
 
-def _files(results: pd.DataFrame, records: Sequence[Record], names: Mapping[str, str]) -> dict[str, bytes]:
+def _files(results: pd.DataFrame, records: Sequence[Record]) -> dict[str, bytes]:
     """Return the artifacts of a run: its results frame and its charts."""
     import io
 
@@ -125,6 +125,6 @@ def _files(results: pd.DataFrame, records: Sequence[Record], names: Mapping[str,
     last = {record.stage: record for record in records}
     for n, (stage, record) in enumerate(list(last.items())[-MOST_STAGES:], 1):
         word = "".join(char if char.isascii() and char.isalnum() else "_" for char in stage)[:40]
-        for m, picture in enumerate(Result([record], names).images(), 1):
-            files[f"stage_{n}_{word}_{m}.png"] = picture
+        for m, picture in enumerate(pictures([record]), 1):
+            files[f"stage_{n}_{word}_{m}.svg"] = picture.svg().encode()
     return files

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from e2e_magic.measuring.plan import PlanError, nearest
 from e2e_magic.record import Record
@@ -13,17 +12,8 @@ from e2e_magic.views import card
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 PLOTS = ("samples", "loss", "accuracy", "confusion", "latency", "energy")
-# CSS pixels of one chart on the card: two stand side by side, or one below the other in a narrow window.
-CHART_WIDTH_PX = 330
-CURVE_HEIGHT_PX = 150
-LEGEND_HEIGHT_PX = 45
-# A tail of fewer calls is no tail: p95 needs as many.
-LEAST_CALLS_FOR_CHART = 20
-# IO below this is not worth a panel of its own.
-LEAST_MOVED_MIB = 1.0
 _NONE_YET = "no trial has finished yet: read the result after the measured code"
 
 
@@ -131,6 +121,8 @@ class Result:
         from e2e_magic.views import charts
 
         if kind == "samples":
+            from e2e_magic.views.charts.style import Panels
+
             return Panels(charts.timeline(self.samples))
         if kind in ("loss", "accuracy"):
             drawn = charts.learning(self.epochs, y=kind, x=x, target=self._target(kind), ax=ax)
@@ -146,10 +138,6 @@ class Result:
             raise PlanError(
                 f"plot: there is no chart {kind!r}{nearest(kind, PLOTS)}; allowed are {', '.join(PLOTS)}"
             )
-        if ax is None:
-            # The figure is none of pyplot's, so that nothing stays open; a notebook asks the value
-            # itself for its picture.
-            drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
         return drawn
 
     def _target(self, kind: str) -> float | None:
@@ -157,77 +145,8 @@ class Result:
             self.records[-1].reported.get("target_accuracy") if kind == "accuracy" and self.records else None
         )
 
-    def images(self) -> list[bytes]:
-        """Draw what there is to show: nothing for a short cell, so that nothing heavy is loaded."""
-        last = self.records[-1]
-        drawn: list[Figure] = []
-        curves = [y for y in ("loss", "accuracy") if _is_curve(last, y)]
-        if curves:
-            drawn.append(self._draw_learning(curves))
-        if last.reported.get("confusion"):
-            drawn.append(self._draw_confusion())
-        if last.reported.get("latency", {}).get("calls", 0) >= LEAST_CALLS_FOR_CHART:
-            drawn.append(self._draw_calls())
-        if max((len(series) for series in last.series.values()), default=0) >= card.LEAST_SAMPLES_FOR_CHART:
-            drawn = [*self._draw_timeline(alone=not drawn), *drawn]
-        if not drawn:
-            return []
-        from e2e_magic.views.charts.style import png
-
-        return [png(figure) for figure in drawn]
-
-    def _draw_timeline(self, *, alone: bool) -> list[Figure]:
-        """Draw the samples: where nothing else is on the card a picture per panel, side by side."""
-        from e2e_magic.views import charts, frames
-        from e2e_magic.views.charts.timeline import panels
-
-        last = self.records[-1]
-        moved = max(float(last.readings.get(name, 0.0)) for name in ("read_mib", "write_mib"))
-        samples = frames.samples([last], self._names)
-        if moved < LEAST_MOVED_MIB:
-            samples = samples[~samples["metric"].isin(["read_mib_now", "write_mib_now"])]
-        if alone:
-            parts = [samples[samples["metric"].isin(list(panel.names))] for panel in panels(samples)]
-            return [_figure_of(charts.timeline(part, width_px=CHART_WIDTH_PX)) for part in parts or [samples]]
-        # GPUs have four panels more: below each other they would be taller than a screen.
-        columns = 2 if samples["metric"].str.startswith("gpu_").any() else 1
-        return [_figure_of(charts.timeline(samples, width_px=columns * CHART_WIDTH_PX))]
-
-    def _draw_learning(self, curves: Sequence[str]) -> Figure:
-        from e2e_magic.views import charts, frames
-        from e2e_magic.views.charts.style import figure
-
-        # A target is named above the curves, which so small a chart leaves no room for beside them.
-        heights = [CURVE_HEIGHT_PX + (LEGEND_HEIGHT_PX if self._target(y) is not None else 0) for y in curves]
-        drawn = figure(CHART_WIDTH_PX, sum(heights))
-        # The card shows the last repeat: a legend of all would hide so small a chart.
-        epochs = frames.epochs(self.records[-1:], self._names)
-        panels = drawn.subplots(len(curves), 1, squeeze=False, height_ratios=heights)[:, 0]
-        for axes, y in zip(panels, curves, strict=True):
-            charts.learning(epochs, y=y, target=self._target(y), ax=axes)
-        return drawn
-
-    def _draw_confusion(self) -> Figure:
-        from e2e_magic.views import charts, frames
-
-        return _figure_of(charts.confusion(frames.confusions(self.records[-1:], self._names)))
-
-    def _draw_calls(self) -> Figure:
-        from e2e_magic.views import charts, frames
-        from e2e_magic.views.charts.style import figure
-
-        axes = figure(CHART_WIDTH_PX, CURVE_HEIGHT_PX * 1.3).add_subplot()
-        return _figure_of(charts.call_times(frames.call_times(self.records[-1:], self._names), ax=axes))
-
     def _repr_html_(self) -> str | None:
-        if self._brief or not self.records:
-            return None
-        try:
-            images = self.images()
-        except Exception as error:  # a chart that can't be drawn must not cost the numbers
-            note = f"the chart could not be drawn ({type(error).__name__}: {error})"
-            return card.html(self.records, extra_notes=[note])
-        return card.html(self.records, images=images)
+        return None if self._brief or not self.records else card.html(self.records)
 
     def __repr__(self) -> str:
         if not self.records:
@@ -235,28 +154,3 @@ class Result:
         if self._brief:
             return card.line(self.records)
         return card.text(self.records)
-
-
-class Panels(list["Axes"]):
-    """The axes of one figure, which show it as the last value of a cell."""
-
-    def _repr_html_(self) -> str:
-        return _picture(self[0]) if self else ""
-
-
-def _picture(axes: Axes) -> str:
-    from e2e_magic.views.charts.style import png
-
-    return card.picture(png(_figure_of(axes)))
-
-
-def _figure_of(axes: Any) -> Figure:
-    first = axes if hasattr(axes, "figure") else next(iter(axes))
-    figure: Figure = first.figure
-    return figure
-
-
-def _is_curve(record: Record, name: str) -> bool:
-    listed = record.reported.get(name)
-    logged = {name, f"val_{name}"} & set(record.events.values)  # boosting logs the validation's only
-    return (bool(logged) and len(record.events) > 1) or (isinstance(listed, list) and len(listed) > 1)

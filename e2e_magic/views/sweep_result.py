@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from e2e_magic.record import Record
@@ -11,7 +10,7 @@ from e2e_magic.sweeping.schedule import Progress, worded
 from e2e_magic.sweeping.space import Space
 from e2e_magic.sweeping.sweep import Sweep
 from e2e_magic.text import quantity
-from e2e_magic.views.result import Result, _figure_of, _picture
+from e2e_magic.views.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,10 +127,7 @@ class SweepResult(Result):
             x, y, options = None, x, {"kind": "curves", **options}
         frame = frames.results(self.records)
         frame.attrs["metric"] = self._sweep.schedule.goal.name
-        drawn = charts.influence(frame, x=x, y=y, ax=ax, epochs=epochs, **options)
-        if ax is None:
-            drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
-        return drawn
+        return charts.influence(frame, x=x, y=y, ax=ax, epochs=epochs, **options)
 
     def _repr_html_(self) -> str | None:
         if self._brief or not self.records:
@@ -139,12 +135,12 @@ class SweepResult(Result):
         from e2e_magic.views.sweep_summary import html
 
         notes = []
-        image = b""
+        image = ""
         try:
             if self.progress.best is not None:
-                from e2e_magic.views.charts.style import png
+                from e2e_magic.views.charts.style import image as image_of
 
-                image = png(_figure_of(self.plot()))
+                image = image_of(self.plot())
         except Exception as error:  # a chart that can't be drawn must not cost the numbers
             notes.append(f"the chart could not be drawn ({type(error).__name__}: {error})")
         return html(self.summary, self._headline(), image=image, notes=[*notes, *self._notes()])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import html as pages
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from e2e_magic.derived.statistics import mad, median
 from e2e_magic.text import digits, quantity
-from e2e_magic.views import card
+from e2e_magic.views import markup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,26 +76,15 @@ def text(table: pd.DataFrame) -> str:
     return "\n".join(lines + _more(table))
 
 
-def html(table: pd.DataFrame, headline: str, *, image: bytes = b"", notes: Sequence[str] = ()) -> str:
-    """Return headline, table and chart as an HTML block that needs nothing from elsewhere."""
+def html(table: pd.DataFrame, headline: str, *, image: str = "", notes: Sequence[str] = ()) -> str:
+    """Return headline, table and chart (an HTML image) as an HTML block that needs nothing from elsewhere."""
     heads, rows = _cells(table)
-    cell = 'style="text-align:right;padding:.15em .7em;white-space:nowrap"'
-    head = "".join(f"<th {cell}>{pages.escape(name)}</th>" for name in heads)
-    body = "".join(
-        f"<tr>{''.join(f'<td {cell}>{pages.escape(value)}</td>' for value in row)}</tr>" for row in rows
-    )
-    said = "".join(
-        f'<div style="opacity:.72;font-size:.88em;margin-top:.35em">{pages.escape(note)}</div>'
-        for note in [*_more(table), *notes]
-    )
-    return (
-        '<div class="e2e-card e2e-sweep-card" style="border:1px solid rgba(128,128,128,.35);'
-        "border-radius:6px;padding:.6em .9em;margin:.3em 0;max-width:720px;box-sizing:border-box;"
-        "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.4;"
-        f'color:inherit"><div style="font-weight:600;overflow-wrap:anywhere">{pages.escape(headline)}</div>'
-        '<div style="overflow-x:auto;margin-top:.4em"><table style="border-collapse:collapse;color:inherit">'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-        f"{card.picture(image) if image else ''}{said}</div>"
+    return markup.block(
+        markup.heading(headline)
+        + markup.table(heads, ([markup.cell(text) for text in row] for row in rows))
+        + image
+        + "".join(markup.note(note) for note in [*_more(table), *notes]),
+        name="e2e-card e2e-sweep-card",
     )
 
 

@@ -153,7 +153,7 @@ def test_the_results_frame_and_charts_are_artifacts(mlflow: Any) -> None:
     logged = exporting.to_mlflow([RUN], [trial(1)])
 
     names = {found.path for found in mlflow.MlflowClient().list_artifacts(logged.runs[0])}
-    assert {"results.csv", "pipeline.png", "stage_1_train_1.png"} <= names
+    assert {"results.csv", "pipeline.png", "stage_1_train_1.svg"} <= names
     folder = mlflow.artifacts.download_artifacts(run_id=logged.runs[0])
     assert Path(folder, "results.csv").read_text().startswith("run,stage,sweep,trial")
     assert Path(folder, "pipeline.png").read_bytes()[:4] == b"\x89PNG"

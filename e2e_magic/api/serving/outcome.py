@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import partial
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from e2e_magic.derived.statistics import needed, percentile
 from e2e_magic.measuring.calls import Load
 from e2e_magic.text import digits, quantity
+from e2e_magic.views import markup
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +32,6 @@ _SHOWN = {  # column: its head and its unit for people
     "energy_per_entry_j": ("energy per entry", "J"),
     "rate_per_s": ("rate", "calls/s"),
 }
-_LINE = "rgba(128,128,128,.35)"
 
 
 class Latencies:
@@ -90,10 +88,7 @@ class Latencies:
         """
         from e2e_magic.views import charts
 
-        drawn = charts.latency(self.frame, ax=ax)
-        if ax is None:  # as in result.py: the figure is none of pyplot's
-            drawn._repr_html_ = partial(_picture, drawn)  # type: ignore[attr-defined]
-        return drawn
+        return charts.latency(self.frame, ax=ax)
 
     def reasons(self) -> list[str]:
         """Return in a sentence each why numbers are missing, and the notes."""
@@ -129,24 +124,20 @@ class Latencies:
         return "\n".join([f"latency, {self.scenario}", *lines, *(f"  {text}" for text in self.reasons())])
 
     def _repr_html_(self) -> str:
-        notes, image = self.reasons(), ""
+        notes, chart = self.reasons(), ""
         if self._rows:
             try:
-                image = _picture(self.plot())
+                from e2e_magic.views.charts.style import image
+
+                chart = image(self.plot())
             except Exception as error:  # a chart that can't be drawn must not cost the numbers
                 notes.append(f"the chart could not be drawn ({type(error).__name__}: {error})")
-        head, *rows = self._table()
-        table = "".join(
-            f"<tr>{''.join(_tag(tag, cell) for cell in row)}</tr>"
-            for tag, row in [("th", head), *(("td", row) for row in rows)]
-        )
-        said = "".join(f'<div style="opacity:.72;font-size:.88em">{escape(note)}</div>' for note in notes)
-        return (
-            f'<div class="e2e-card" style="border:1px solid {_LINE};border-radius:6px;padding:.6em .9em;'
-            "margin:.3em 0;max-width:760px;overflow-x:auto;box-sizing:border-box;font-size:13px;"
-            'line-height:1.4;color:inherit;font-family:var(--jp-ui-font-family,system-ui,sans-serif)">'
-            f'<div style="font-weight:600">latency, {escape(self.scenario.replace("_", " "))}</div>'
-            f'<table style="border-collapse:collapse;margin:.4em 0">{table}</table>{image}{said}</div>'
+        heads, *rows = self._table()
+        return markup.block(
+            markup.heading(f"latency, {self.scenario.replace('_', ' ')}")
+            + markup.table(heads, ([markup.cell(text) for text in row] for row in rows))
+            + chart
+            + "".join(markup.note(note) for note in notes)
         )
 
 
@@ -192,15 +183,3 @@ def summary(load: Load, batch_size: int) -> tuple[dict[str, float], dict[str, st
 
 def _cell(name: str, value: float) -> str:
     return f"{value:,}" if isinstance(value, int) else quantity(value, _SHOWN[name][1])
-
-
-def _tag(name: str, text: str) -> str:
-    style = f"padding:.15em .7em;text-align:right;border-bottom:1px solid {_LINE};background:transparent"
-    return f'<{name} style="{style}">{escape(text)}</{name}>'
-
-
-def _picture(axes: Any) -> str:
-    from e2e_magic.views import card
-    from e2e_magic.views.charts.style import png
-
-    return card.picture(png(axes.figure))

@@ -5,7 +5,6 @@ It is replaced as the sweep grows, and what stands there last is what the saved 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -13,12 +12,10 @@ from typing import Any
 from e2e_magic.jupyter.panel.ledger import Entry, Ledger
 from e2e_magic.sweeping.space import Axis
 from e2e_magic.text import digits, quantity, unit_of, words
+from e2e_magic.views import markup
 
 BEST = 10
 EARLY = 3
-_FONT = "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.4"
-_CELL = "padding:2px 10px 2px 0;text-align:right;white-space:nowrap;background:none"
-_FAINT = "opacity:.72"
 
 
 def page(stage: str, ledger: Ledger, axes: Sequence[Axis], total: int) -> dict[str, str]:
@@ -39,9 +36,8 @@ def page(stage: str, ledger: Ledger, axes: Sequence[Axis], total: int) -> dict[s
     with ledger.held():  # trials may come meanwhile: what is said and the table are of one instant
         said, rows, text = summary(stage, ledger, total), table(ledger), plain(stage, ledger, total)
     html = (
-        f'<div class="e2e-sweep" style="{_FONT}"><div style="margin:.3em 0">{escape(said)}</div>'
-        f'<div style="display:flex;flex-wrap:wrap;gap:.4em 1em">{pictures}</div>'
-        f'<div style="overflow-x:auto;max-width:100%">{rows}</div></div>'
+        f'<div class="e2e-sweep" style="{markup.FONT}"><div style="margin:.3em 0">{escape(said)}</div>'
+        f"{markup.flow([pictures])}{rows}</div>"
     )
     return {"text/html": html, "text/plain": text}
 
@@ -68,13 +64,8 @@ def table(ledger: Ledger) -> str:
     for entry in shown:
         texts = [str(entry.record.trial), *(_value(entry.record.params.get(name)) for name in names)]
         texts += [_number(entry, name) for name in columns]
-        rows.append("".join(f'<td style="{_CELL}">{escape(text)}</td>' for text in texts) + _state(entry))
-    heads = "".join(f'<th style="{_CELL};font-weight:600">{escape(text)}</th>' for text in head)
-    return (
-        '<table class="e2e-table" style="border-collapse:collapse;font-size:12px;margin:.3em 0;'
-        f'font-variant-numeric:tabular-nums"><thead><tr>{heads}</tr></thead><tbody>'
-        f"{''.join(f'<tr>{row}</tr>' for row in rows)}</tbody></table>{_below(ledger, len(shown))}"
-    )
+        rows.append([*(markup.cell(text) for text in texts), _state(entry)])
+    return markup.table(head, rows, name="e2e-table") + _below(ledger, len(shown))
 
 
 def plain(stage: str, ledger: Ledger, total: int) -> str:
@@ -101,24 +92,14 @@ def load_charts() -> None:
 
 def _pictures(ledger: Ledger, axes: Sequence[Axis]) -> list[str]:
     from e2e_magic.jupyter.panel import charts
-    from e2e_magic.views.charts.style import png, size_px
+    from e2e_magic.views.charts.style import image
 
-    found = []
-    for name, figure in (
-        ("target by parameter", charts.by_parameter(ledger, axes)),
-        ("best so far", charts.over_trials(ledger)),
-    ):
-        if figure is None:
-            continue
-        data = base64.b64encode(png(figure)).decode()
-        width, height = size_px(figure)
-        # Both sizes are said, so that the page keeps its height while a new picture comes.
-        found.append(
-            f'<img class="e2e-chart" alt="{name}" src="data:image/png;base64,{data}" width="{width}" '
-            f'height="{height}" style="width:{width}px;height:{height}px;max-width:none;'
-            'background:transparent">'
-        )
-    return found
+    named = {
+        "target by parameter": charts.by_parameter(ledger, axes),
+        "best so far": charts.over_trials(ledger),
+    }
+    # They keep their height, so that the page does while a new picture comes.
+    return [image(figure, name, shrinks=False) for name, figure in named.items() if figure is not None]
 
 
 def _shown(ledger: Ledger) -> list[Entry]:
@@ -137,9 +118,8 @@ def _columns(ledger: Ledger) -> list[str]:
 def _below(ledger: Ledger, shown: int) -> str:
     rest = len(ledger) - shown
     more = f"; {rest:,} more in %e2e trials" if rest > 0 else ""
-    return (
-        f'<div style="{_FAINT};font-size:12px"><span class="e2e-rows">{len(ledger):,}</span> rows{more}</div>'
-    )
+    count = f'<span class="e2e-rows">{len(ledger):,}</span>'
+    return f'<div style="{markup.FAINT};font-size:12px">{count} rows{more}</div>'
 
 
 def _title(metric: str) -> str:
@@ -169,7 +149,8 @@ def _state(entry: Entry) -> str:
     error = entry.record.error or ""
     short = error if len(error) <= 60 else f"{error[:59]}…"
     detail = (
-        f' <span style="{_FAINT}">{escape(short)}</span>' if error and entry.record.state == "failed" else ""
+        f' <span style="{markup.FAINT}">{escape(short)}</span>'
+        if error and entry.record.state == "failed"
+        else ""
     )
-    style = f"{_CELL};text-align:left"
-    return f'<td title="{escape(error)}" style="{style}">{escape(entry.record.state)}{detail}</td>'
+    return markup.cell(entry.record.state, left=True, more=detail, title=error)

@@ -1,28 +1,26 @@
-"""Charts of the frames: each takes a tidy DataFrame and gives matplotlib Axes.
+"""Charts of the frames, drawn by matplotlib and seaborn: each takes a tidy DataFrame and gives Axes.
 
-Nothing here touches pyplot, rcParams or the frame that it draws. matplotlib is imported when the
-first chart is drawn, not when this package is.
+In come frames, and axes to draw on where the caller has some; out go Axes on a figure unknown to pyplot.
+Neither rcParams nor the frame are changed. matplotlib comes in with the first chart, not with this package.
 """
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from e2e_magic.views.charts.call_times import call_times
-    from e2e_magic.views.charts.comparison import comparison
-    from e2e_magic.views.charts.confusion import confusion
+    from e2e_magic.views.charts.call_distribution import call_times
+    from e2e_magic.views.charts.comparison_bars import comparison
+    from e2e_magic.views.charts.confusion_matrix import confusion
+    from e2e_magic.views.charts.cost_and_gain import gain
     from e2e_magic.views.charts.energy import energy_against_accuracy
-    from e2e_magic.views.charts.gain import gain
-    from e2e_magic.views.charts.influence import influence
-    from e2e_magic.views.charts.latency import latency
-    from e2e_magic.views.charts.learning import learning
-    from e2e_magic.views.charts.pareto import pareto
-    from e2e_magic.views.charts.pipeline import pipeline
-    from e2e_magic.views.charts.timeline import timeline
+    from e2e_magic.views.charts.influence_of import influence
+    from e2e_magic.views.charts.latencies import latency
+    from e2e_magic.views.charts.learning_curves import learning
+    from e2e_magic.views.charts.pareto_front import pareto
+    from e2e_magic.views.charts.pipeline_bars import pipeline
+    from e2e_magic.views.charts.timelines import timeline
 
 __all__ = [
     "call_times",
@@ -38,27 +36,27 @@ __all__ = [
     "timeline",
 ]
 
-# A chart whose file bears a shorter name.
-_HOMES = {"energy_against_accuracy": "energy"}
-
-
-class _Charts(ModuleType):
-    # Each chart lives in a file of its own name. The import system sets that file as an attribute
-    # here once it is loaded, by whichever way; the name must go on meaning the function.
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in __all__ and isinstance(value, ModuleType):
-            value = getattr(value, name)
-        super().__setattr__(name, value)
+# No file bears the name of its function: imported, it would take the function's place.
+_HOMES = {
+    "call_times": "call_distribution",
+    "comparison": "comparison_bars",
+    "confusion": "confusion_matrix",
+    "energy_against_accuracy": "energy",
+    "gain": "cost_and_gain",
+    "influence": "influence_of",
+    "latency": "latencies",
+    "learning": "learning_curves",
+    "pareto": "pareto_front",
+    "pipeline": "pipeline_bars",
+    "timeline": "timelines",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(import_module(f"{__name__}.{_HOMES.get(name, name)}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-sys.modules[__name__].__class__ = _Charts

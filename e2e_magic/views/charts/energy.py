@@ -77,7 +77,7 @@ def energy_against_accuracy(frame: pd.DataFrame, *, ax: Axes | None = None) -> A
     ax : Axes, optional
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
-    ax = ax or style.figure(460, 300).add_subplot()
+    ax = ax or style.axes(460, 300)
     found = costs(frame)
     if not found:
         known = "accuracy" in frame.columns and not np.isnan(finite(frame["accuracy"])).all()

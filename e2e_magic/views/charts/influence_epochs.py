@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from e2e_magic.measuring.plan import nearest
 from e2e_magic.views.charts import style
 from e2e_magic.views.charts.lines import finite
+from e2e_magic.views.charts.scales import PREFIX, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from e2e_magic.views.charts.influence import Scale
 
 EPOCH = "epoch"
 _KEYS = ["run", "stage", "trial"]
-_PREFIX = "param_"
 _NAMED = 6  # settings that a legend names; more are told apart by a scale of colours
 _USUAL = ("loss", "accuracy")
 
@@ -40,8 +40,6 @@ def over_epochs(frame: pd.DataFrame, epochs: pd.DataFrame | None, y: str | None)
     ValueError
         Without epochs, or for a quantity that was not logged.
     """
-    from e2e_magic.measuring.plan import nearest
-
     if epochs is None:
         raise ValueError("epochs: curves need what was logged per epoch: hand over epochs=result.epochs")
     logged = [str(name) for name in epochs.columns if name not in (*_KEYS, EPOCH, "t_s")]
@@ -54,11 +52,11 @@ def over_epochs(frame: pd.DataFrame, epochs: pd.DataFrame | None, y: str | None)
         )
     if y not in logged or not len(frame):
         nothing = frame.iloc[:0].copy()
-        nothing[_PREFIX + EPOCH] = nothing[y] = np.empty(0)
+        nothing[PREFIX + EPOCH] = nothing[y] = np.empty(0)
         return nothing, y
-    params = [name for name in frame.columns if str(name).startswith(_PREFIX)]
+    params = [name for name in frame.columns if str(name).startswith(PREFIX)]
     left = frame[[name for name in (*_KEYS, "state", *params) if name in frame]].astype({"stage": object})
-    right = epochs[[*_KEYS, EPOCH, y]].astype({"stage": object}).rename(columns={EPOCH: _PREFIX + EPOCH})
+    right = epochs[[*_KEYS, EPOCH, y]].astype({"stage": object}).rename(columns={EPOCH: PREFIX + EPOCH})
     joined = left.astype({"run": object}).merge(right.astype({"run": object}), on=_KEYS, how="inner")
     joined.attrs = {"metric": y, "units": dict(epochs.attrs.get("units", {}))}
     return joined, y
@@ -84,11 +82,11 @@ def draw_curves(
         The metric with its unit.
     ax : Axes or None
     """
-    ax = ax or style.figure(640, 340).add_subplot()
-    at, value = finite(frame[_PREFIX + EPOCH]), finite(frame[metric])
+    ax = ax or style.axes(640, 340)
+    at, value = finite(frame[PREFIX + EPOCH]), finite(frame[metric])
     places = np.empty((len(scales), len(frame)))
     for n, one in enumerate(scales):
-        places[n] = one.at(frame[_PREFIX + one.name].tolist())
+        places[n] = one.at(frame[PREFIX + one.name].tolist())
     good = np.isfinite(at) & np.isfinite(value) & np.isfinite(places).all(axis=0)
     at, value, places = at[good], value[good], places[:, good]
     settings = sorted({tuple(column) for column in places.T})
@@ -134,11 +132,9 @@ def _said(setting: tuple[float, ...], scales: list[Scale]) -> str:
 def _colours(settings: list[tuple[float, ...]], scales: list[Scale], *, by_scale: bool) -> list[Any]:
     if not by_scale:
         return [style.PALETTE[n % len(style.PALETTE)] for n in range(len(settings))]
-    from e2e_magic.views.charts.planes import RAMP
-
     share = _share(scales[0].places)
     where = dict(zip(scales[0].places.tolist(), share.tolist(), strict=True))
-    return [RAMP(where[setting[0]]) for setting in settings]
+    return [style.RAMP(where[setting[0]]) for setting in settings]
 
 
 def _share(places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -151,9 +147,7 @@ def _scale_of_colours(ax: Axes, of: Scale) -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    from e2e_magic.views.charts.planes import RAMP
-
-    mapped = ScalarMappable(Normalize(float(of.places.min()), float(of.places.max())), RAMP)
+    mapped = ScalarMappable(Normalize(float(of.places.min()), float(of.places.max())), style.RAMP)
     bar: Any = ax.figure.colorbar(mapped, ax=ax, pad=0.02)
     bar.outline.set_visible(False)
     step = -(-len(of.values) // 8)

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.collections import LineCollection
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.influence import Scale
-from e2e_magic.views.charts.planes import RAMP, lower_wins
+from e2e_magic.views.charts.planes import lower_wins
+from e2e_magic.views.charts.scales import Scale
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +27,7 @@ def draw_parallel(
     ax: Axes | None,
 ) -> Axes:
     """Draw an axis per parameter and one for the metric; the best setting is drawn thick."""
-    ax = ax or style.figure(max(560, 130 * (len(scales) + 1)), 360).add_subplot()
+    ax = ax or style.axes(max(560, 130 * (len(scales) + 1)), 360)
     keys = np.column_stack(places)
     spots, group = np.unique(keys, axis=0, return_inverse=True)
     group = group.ravel()
@@ -37,7 +37,7 @@ def draw_parallel(
     lines = np.stack([np.column_stack([np.arange(len(heights)), row]) for row in np.column_stack(heights)])
     lower = lower_wins(metric)
     order = np.argsort(-medians if lower else medians, kind="stable")  # the best on top
-    shade = RAMP(heights[-1][order])
+    shade = style.RAMP(heights[-1][order])
     shade[:, 3] = 0.8 if len(lines) <= 60 else 0.35
     ax.add_collection(LineCollection(list(lines[order]), colors=shade, linewidths=1.2))
     best = lines[order[-1]]

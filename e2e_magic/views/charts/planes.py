@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap
 
 from e2e_magic.derived.pareto import better_of
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.influence import Scale, name_places
-from e2e_magic.views.charts.learning import lower_is_better
+from e2e_magic.views.charts.learning_curves import lower_is_better
+from e2e_magic.views.charts.scales import Scale, name_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
 MAP = "cividis"  # its lightness rises evenly, and it looks alike to the colour-blind
-# For lines and points, whose ground may be white or black: its ends have 3:1 on both.
-RAMP = LinearSegmentedColormap.from_list("e2e", [style.BLUE, "#8A8A8A", style.PALETTE[4]])
 _MOST_TOLD = 64  # cells whose number fits in them
 
 
@@ -50,7 +47,7 @@ def draw_heat(
     ax: Axes | None,
 ) -> Axes:
     """Draw cells of equal size, named by their values; the best is framed."""
-    ax = ax or style.figure(600, 360).add_subplot()
+    ax = ax or style.axes(600, 360)
     sparse = min(len(one.values) for one in scales) > 6 and len(values) < 0.5 * np.prod(
         [len(o.values) for o in scales]
     )
@@ -88,7 +85,9 @@ def draw_heat(
 def _points(
     scales: list[Scale], places: list[NDArray[np.float64]], values: NDArray[np.float64], label: str, ax: Axes
 ) -> Axes:
-    image = ax.scatter(places[0], places[1], c=values, cmap=RAMP, s=36, edgecolors=style.INK, linewidths=0.6)
+    image = ax.scatter(
+        places[0], places[1], c=values, cmap=style.RAMP, s=36, edgecolors=style.INK, linewidths=0.6
+    )
     style.dress(ax, x=style.label(scales[0].name), y=style.label(scales[1].name), grid="both")
     name_places(ax, "x", scales[0])
     name_places(ax, "y", scales[1])
@@ -123,7 +122,7 @@ def draw_surface(
     few = [one.name for one in scales if len(one.values) < 2]
     if few:
         raise ValueError(f"kind: a surface needs two values at least of {few[0]}: take kind='line'")
-    axes: Any = ax if ax is not None else style.figure(600, 420, fitted=False).add_subplot(projection="3d")
+    axes: Any = ax if ax is not None else style.axes(600, 420, fitted=False, solid=True)
     if not hasattr(axes, "plot_surface"):
         raise ValueError("ax: a surface needs 3-D axes, as figure.add_subplot(projection='3d') makes them")
     cells = table(scales, places, values)

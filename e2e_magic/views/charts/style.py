@@ -8,31 +8,35 @@ live card draws in a thread beside the user's own plots.
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from e2e_magic.text import number, percent, shorten, unit_of, units, words
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.text import Text
 
 # One import serves a chart: the words and numbers are at hand here too.
 __all__ = [
-    "BLUE", "DASHED", "DASHES", "INK", "LABEL_PX", "PALETTE", "RED", "TICK_PX", "dress", "figure", "label",
+    "BLUE", "DASHED", "DASHES", "INK", "LABEL_PX", "PALETTE", "RAMP", "RED", "TICK_PX",
+    "Panels", "axes", "dress", "figure", "image", "label",
     "legend", "literal", "name_ticks", "number", "percent", "plain", "plain_ticks", "png", "say", "shorten",
     "size_px", "svg", "unit_of", "units", "words", "write",
 ]  # fmt: skip
@@ -42,6 +46,8 @@ __all__ = [
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A97B00", "#8C6BB1")
 BLUE, RED = PALETTE[:2]
 INK = "#767676"
+# For lines and points, whose ground may be white or black: its ends have 3:1 on both.
+RAMP = LinearSegmentedColormap.from_list("e2e", [BLUE, "#8A8A8A", PALETTE[4]])
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
 DASHED = (0, (4, 2))
 
@@ -118,6 +124,72 @@ def figure(width_px: float, height_px: float, *, fitted: bool = True) -> Figure:
     made.set_layout_engine("constrained" if fitted else "none")
     FigureCanvasAgg(made)
     return made
+
+
+class _Shown:
+    """Axes that show the picture of their whole figure as the last value of a notebook's cell."""
+
+    def _repr_html_(self) -> str:
+        return image(self)
+
+
+class _FlatAxes(_Shown, Axes):
+    pass
+
+
+def axes(width_px: float, height_px: float, *, fitted: bool = True, solid: bool = False) -> Any:
+    """Make axes on a figure of their own (see `figure`), which a notebook shows as a picture.
+
+    Parameters
+    ----------
+    width_px, height_px, fitted
+        Of the figure.
+    solid : bool
+        Whether they are 3-D.
+    """
+    if not solid:
+        return figure(width_px, height_px, fitted=fitted).add_subplot(axes_class=_FlatAxes)
+    from mpl_toolkits.mplot3d import Axes3D
+
+    class SolidAxes(_Shown, Axes3D):  # type: ignore[misc]
+        pass
+
+    return figure(width_px, height_px, fitted=fitted).add_subplot(axes_class=SolidAxes)
+
+
+class Panels(list[Any]):
+    """The axes of one figure, which a notebook shows as one picture."""
+
+    def _repr_html_(self) -> str:
+        return image(self[0]) if self else ""
+
+
+def image(
+    drawn: Any, alt: str = "chart", *, shrinks: bool = True, reduce: Callable[[bytes], bytes] = bytes
+) -> str:
+    """Return the figure of some axes as an HTML image with a PNG inside.
+
+    Parameters
+    ----------
+    drawn : Figure, Axes or sequence of Axes
+        A sequence stands for the figure of its first.
+    alt : str
+        What it shows, for who can't see it.
+    shrinks : bool
+        Whether it becomes smaller in a narrow place. Where its words could not be read then, it keeps its
+        size and what surrounds it scrolls.
+    reduce : callable
+        Takes the PNG and returns a smaller one.
+    """
+    first = drawn if hasattr(drawn, "savefig") or hasattr(drawn, "figure") else next(iter(drawn))
+    whole: Figure = first if hasattr(first, "savefig") else first.get_figure(root=True)
+    data = base64.b64encode(reduce(png(whole))).decode()
+    width, height = size_px(whole)
+    room = "max-width:100%;height:auto" if shrinks else f"max-width:none;height:{height}px"
+    return (
+        f'<img class="e2e-chart" alt="{escape(alt)}" src="data:image/png;base64,{data}" width="{width}" '
+        f'style="width:{width}px;{room};background:transparent">'
+    )
 
 
 def size_px(drawn: Figure) -> tuple[int, int]:

@@ -6,8 +6,7 @@ import io
 import time
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
-
-from e2e_magic.views.card import picture
+from typing import Any
 
 # The page stays below 5 MB: texts and tables take what the pictures leave.
 MOST_PICTURE_BYTES = 3_000_000
@@ -62,28 +61,27 @@ class Pictures:
         self.left_out = 0
         self.failed: list[str] = []
 
-    def take(self, draw: Callable[[], Sequence[bytes]]) -> list[bytes]:
-        """Return the PNGs that `draw` makes, fewer bytes each; none where there is no room."""
+    def take(self, draw: Callable[[], Sequence[str]]) -> list[str]:
+        """Return the HTML images that `draw` makes; none where there is no room."""
         if self.drawn >= MOST_PICTURES or self.bytes >= MOST_PICTURE_BYTES or self.seconds >= MOST_SECONDS:
             self.left_out += 1
             return []
         began = self._clock()
         try:
-            made = [smaller(png) for png in draw()]
-        except Exception as error:  # a chart that can't be drawn must not cost the report
+            images = draw()
+        except Exception as error:
             self.failed.append(f"a chart could not be drawn ({type(error).__name__}: {error})")
             return []
         finally:
             self.seconds += self._clock() - began
         kept = []
-        for png in made:
-            size = len(png) * 4 // 3
-            if self.bytes + size > MOST_PICTURE_BYTES:
+        for image in images:
+            if self.bytes + len(image) > MOST_PICTURE_BYTES:
                 self.left_out += 1
                 continue
             self.drawn += 1
-            self.bytes += size
-            kept.append(png)
+            self.bytes += len(image)
+            kept.append(image)
         return kept
 
 
@@ -98,9 +96,11 @@ def smaller(png: bytes) -> bytes:
     return min(out.getvalue(), png, key=len)
 
 
-def figure(png: bytes, words: str) -> str:
-    """Return a chart with what it shows in words, for those who don't see it."""
-    return f"<figure style='margin:.6em 0'>{picture(png).replace('chart of this cell', said(words))}</figure>"
+def figure(axes: Any, words: str) -> str:
+    """Return the figure of some axes with what it shows in words, for those who don't see it."""
+    from e2e_magic.views.charts.style import image
+
+    return f"<figure style='margin:.6em 0'>{image(axes, words, reduce=smaller)}</figure>"
 
 
 def said(value: object, longest: int = LONGEST_CELL) -> str:

@@ -10,9 +10,9 @@ from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record, Run
 from e2e_magic.text import digits, quantity
 from e2e_magic.views import card
+from e2e_magic.views.pictures import trial
 from e2e_magic.views.report import page
 from e2e_magic.views.report.page import Pictures, said
-from e2e_magic.views.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,22 +79,30 @@ def overview(records: Sequence[Record], names: Mapping[str, str], pictures: Pict
     """Return a run's pipeline: its bottleneck in words, the chart, a row per stage."""
     from e2e_magic.views import charts, frames
     from e2e_magic.views.charts.energy import costs
-    from e2e_magic.views.charts.style import png
 
     stages = frames.pipeline(records, names)
     results = frames.results(records, names)
-    drawn = pictures.take(lambda: [png(_figure(charts.pipeline(results)))])
     traded = costs(results)
     if sum(len(group.energy_j) for group in traded) > 1:  # one point says what the numbers say
-        against = pictures.take(lambda: [png(_figure(charts.energy_against_accuracy(results)))])
+        against = pictures.take(
+            lambda: [
+                page.figure(
+                    charts.energy_against_accuracy(results),
+                    "what accuracy costs in energy, a point per trial",
+                )
+            ]
+        )
     else:
         against = []
     shown = stages.drop(columns=["run", "bottleneck"])
     sentence = str(stages.attrs["summary"])
+    drawn = pictures.take(
+        lambda: [page.figure(charts.pipeline(results), f"the stages side by side: {sentence}")]
+    )
     return (
         f"<p>{said(sentence, 1000)}</p>"
-        + "".join(page.figure(chart, f"the stages side by side: {sentence}") for chart in drawn)
-        + "".join(page.figure(chart, "what accuracy costs in energy, a point per trial") for chart in against)
+        + "".join(drawn)
+        + "".join(against)
         + _table(shown.head(MOST_ROWS), ("stage", "state"))
         + _cut(len(shown), "stages")
     )
@@ -106,7 +114,7 @@ def stage(records: Sequence[Record], names: Mapping[str, str], pictures: Picture
     parts = []
     if single:
         last = _last_execution(single)
-        parts.append(card.html(last, images=pictures.take(Result(last, names).images), folded=False))
+        parts.append(_card(last, pictures))
         if len(single) > 1:
             parts.append(_trials(single, names))
     sweeps: dict[str, list[Record]] = {}
@@ -138,20 +146,20 @@ def _trials(records: Sequence[Record], names: Mapping[str, str]) -> str:
 def _sweep(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
     """Return a sweep: the influence of its parameters, its trials best first, the best one's card."""
     from e2e_magic.views import frames
-    from e2e_magic.views.charts.style import png
 
     ranked = frames.trials(records, names)
     by = str(ranked.attrs["metric"])
-    charts = pictures.take(lambda: [png(_figure(axes)) for axes in _influence(ranked)])
+    charts = pictures.take(
+        lambda: [page.figure(axes, f"influence of the parameters on {by}") for axes in _influence(ranked)]
+    )
     best = {record.trial: record for record in records}[int(ranked["trial"].iloc[0])]
-    images = pictures.take(Result([best], names).images)
     return (
         f"<p>{len(records)} trials, best {said(by)} first.</p>"
-        + "".join(page.figure(chart, f"influence of the parameters on {by}") for chart in charts)
+        + "".join(charts)
         + _table(_chosen(ranked.head(MOST_ROWS)), _TEXTS)
         + _cut(len(ranked), "trials")
         + "<p class='faint'>The best trial:</p>"
-        + card.html([best], images=images, folded=False)
+        + _card([best], pictures)
     )
 
 
@@ -167,14 +175,14 @@ def _influence(ranked: pd.DataFrame) -> list[Any]:
     return [charts.influence(ranked)] if swept else []
 
 
-def _figure(axes: Any) -> Any:
-    return (axes if hasattr(axes, "figure") else next(iter(axes))).figure
+def _card(records: Sequence[Record], pictures: Pictures) -> str:
+    images = pictures.take(lambda: [picture.html() for picture in trial.pictures(records)])
+    return card.html(records, images=images, folded=False)
 
 
 def comparison(records: Sequence[Record], names: Mapping[str, str], pictures: Pictures) -> str:
     """Return runs side by side: in words, the chart, a row per stage and metric; empty where none match."""
     from e2e_magic.views import frames
-    from e2e_magic.views.charts.style import png
     from e2e_magic.views.comparison import compare
 
     where: dict[str, set[str]] = {}
@@ -189,16 +197,23 @@ def comparison(records: Sequence[Record], names: Mapping[str, str], pictures: Pi
         return page.note(str(why))
     if not len(found.frame):
         return ""
-    drawn = pictures.take(lambda: [png(_figure(found.plot()))])
-    curves = pictures.take(lambda: [png(_figure(found.plot(y))) for y in _curves(found.epochs)])
-    paid = pictures.take(lambda: [png(_figure(found.plot("cost", y=y))) for y in _gains(found)])
+    drawn = pictures.take(lambda: [page.figure(found.plot(), "the runs side by side, stage by stage")])
+    curves = pictures.take(
+        lambda: [
+            page.figure(found.plot(y), "the runs' curves from a common zero") for y in _curves(found.epochs)
+        ]
+    )
+    paid = pictures.take(
+        lambda: [
+            page.figure(found.plot("cost", y=y), "what each run costs, and what it gains for that")
+            for y in _gains(found)
+        ]
+    )
     lines = [*found.sentences(), *found.notes]
     listed = "".join(f"<li>{said(line, 600)}</li>" for line in lines[:MOST_ROWS])
     return (
         f"<p>Compared with {said(found.baseline)}:</p><ul>{listed}</ul>"
-        + "".join(page.figure(chart, "the runs side by side, stage by stage") for chart in drawn)
-        + "".join(page.figure(chart, "the runs' curves from a common zero") for chart in curves)
-        + "".join(page.figure(chart, "what each run costs, and what it gains for that") for chart in paid)
+        + "".join([*drawn, *curves, *paid])
         + _ratios(found.frame)
     )
 
@@ -216,7 +231,7 @@ def _ratios(frame: pd.DataFrame) -> str:
 
 def _gains(found: Comparison) -> list[str]:
     """Return the one gain to draw against wall time; none where fewer than two runs have it."""
-    from e2e_magic.views.charts.gain import GAINS, points
+    from e2e_magic.views.charts.cost_and_gain import GAINS, points
 
     return [y for y in GAINS if len(points(found.results, "wall_time_s", y)) > 1][:1]
 

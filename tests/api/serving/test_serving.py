@@ -546,7 +546,7 @@ def test_the_card_and_the_chart(clock: Simulated, monkeypatch: pytest.MonkeyPatc
     ax = found.plot()
 
     assert [text.get_text() for text in ax.texts] == ["batch 1", "batch 8"]
-    assert ax._repr_html_().startswith('<img alt="')  # type: ignore[attr-defined]
+    assert ax._repr_html_().startswith('<img class="e2e-chart" alt="')  # type: ignore[attr-defined]
     html = found._repr_html_()
     assert ">800 entries/s</td>" in html
     assert "data:image/png;base64," in html

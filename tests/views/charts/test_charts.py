@@ -169,10 +169,10 @@ def test_names_are_functions() -> None:
     """A chart's name means the function, in whichever way its file was imported first."""
     code = """
 import json
-from e2e_magic.views.charts.timeline import timeline as first
+from e2e_magic.views.charts.timelines import timeline as first
 from e2e_magic.views import charts
 from e2e_magic.views.charts import timeline, learning
-import e2e_magic.views.charts.learning
+import e2e_magic.views.charts.learning_curves
 print(json.dumps([timeline is first, charts.learning is learning, callable(charts.learning)]))
 """
 

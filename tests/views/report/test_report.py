@@ -64,7 +64,10 @@ def read(text: str) -> Tags:
     tags.feed(text)
     assert tags.open == []
     assert "script" not in tags.seen
-    assert all(address.startswith(("#", "data:image/png;base64,")) for address in tags.addresses)
+    assert all(
+        address.startswith(("#", "data:image/png;base64,", "data:image/svg+xml;base64,"))
+        for address in tags.addresses
+    )
     anchors = [address[1:] for address in tags.addresses if address.startswith("#")]
     assert all(f'id="{anchor}"' in text for anchor in anchors)
     return tags
@@ -96,7 +99,7 @@ def test_the_page_shows_environment_pipeline_cards_curves_and_matrix() -> None:
     full = trial(
         1,
         "validate",
-        reported={"confusion": [[9, 1], [2, 8]], "classes": ["cat", "dog"], "loss": [2.0, 1.0]},
+        reported={"confusion": [[9, 1], [2, 8]], "classes": ["cat", "dog"], "loss": [2.0, 1.5, 1.0]},
     )
     text = html_report.render([RUN], [trial(1), trial(2), full])
     seen = words(text)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2e_magic.views.charts.latency import latency
+from e2e_magic.views.charts.latencies import latency
 
 
 def test_points_by_batch_size(latencies: pd.DataFrame) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.confusion import confusion, matrix
+from e2e_magic.views.charts.confusion_matrix import confusion, matrix
 
 Make = Callable[..., pd.DataFrame]
 

@@ -9,9 +9,9 @@ from matplotlib.lines import Line2D
 
 from e2e_magic.derived.pareto import unbeaten
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.influence import PREFIX, Scale
 from e2e_magic.views.charts.lines import finite
 from e2e_magic.views.charts.planes import lower_wins
+from e2e_magic.views.charts.scales import PREFIX, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def pareto(frame: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) -> Ax
     ax : Axes, optional
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
-    ax = ax or style.figure(760, 360).add_subplot()
+    ax = ax or style.axes(760, 360)
     if "unbeaten" not in frame:
         frame = _marked(frame, x, y)
     across, up = finite(frame[x]), finite(frame[y])

@@ -11,8 +11,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.comparison import comparison
-from e2e_magic.views.charts.gain import gain, points
+from e2e_magic.views.charts.comparison_bars import comparison
+from e2e_magic.views.charts.cost_and_gain import gain, points
 
 Make = Callable[..., pd.DataFrame]
 

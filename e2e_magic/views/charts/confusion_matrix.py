@@ -13,7 +13,6 @@ from e2e_magic.views.charts.lines import finite
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 EMPTY = "no confusion matrix: hand back 'confusion_matrix', or use --confusion or --y-true and --y-pred"
@@ -103,7 +102,7 @@ def confusion(
         )
     table = matrix(confusions)
     if ax is None:
-        ax = _figure(table).add_subplot()
+        ax = style.axes(*_size(table))
     if table is None:
         return style.say(ax, EMPTY)
     n = len(table.classes)
@@ -146,13 +145,13 @@ def _confused(table: Matrix) -> str:
     return f"most often wrong: {', '.join(told)}" if told else ""
 
 
-def _figure(table: Matrix | None) -> Figure:
+def _size(table: Matrix | None) -> tuple[float, float]:
     if table is None:
-        return style.figure(640, 130)
+        return 640, 130
     n = len(table.classes)
     names = max(len(style.shorten(str(name), 20)) for name in table.classes) * 6.0
     side = 560 if n > ANNOTATED else max(min(n * 46, 400 + 10 * n), 150)
-    return style.figure(side + names + 60 + (70 if n > ANNOTATED else 0), side + min(names, 90) + 60)
+    return side + names + 60 + (70 if n > ANNOTATED else 0), side + min(names, 90) + 60
 
 
 def _cells(ax: Axes, values: NDArray[np.float64], n: int):  # type: ignore[no-untyped-def]

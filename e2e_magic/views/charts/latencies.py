@@ -79,7 +79,7 @@ def latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
     found = scenarios(frame)
-    ax = ax or style.figure(640, 320).add_subplot()
+    ax = ax or style.axes(640, 320)
     if not found:
         why = "no latency: throughput, p50 and mean are missing in every row"
         return style.say(ax, EMPTY if frame.empty else why)

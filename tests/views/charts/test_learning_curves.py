@@ -11,7 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.learning import learning, lower_is_better
+from e2e_magic.views.charts.learning_curves import learning, lower_is_better
 
 Make = Callable[..., pd.DataFrame]
 

@@ -126,7 +126,7 @@ def learning(
             f"x must be 'epoch' or 't_s', got {x!r}: take 'epoch' for a curve over epochs, "
             "'t_s' for one over seconds"
         )
-    ax = ax or style.figure(640, 300).add_subplot()
+    ax = ax or style.axes(640, 300)
     own, twin = curves(epochs, y, x), curves(epochs, f"val_{y}", x)
     if not own and not twin:
         if x == "t_s" and (curves(epochs, y, "epoch") or curves(epochs, f"val_{y}", "epoch")):

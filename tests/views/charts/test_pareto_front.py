@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.pareto import pareto
+from e2e_magic.views.charts.pareto_front import pareto
 
 
 def settings(walls: list[float], accuracies: list[float], **columns: Any) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2e_magic.views.charts.call_times import EMPTY, call_times
+from e2e_magic.views.charts.call_distribution import EMPTY, call_times
 
 
 def _frame(calls: int, *trials: int, slow: float = 0.5) -> pd.DataFrame:

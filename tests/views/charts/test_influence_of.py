@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.collections import LineCollection
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.influence import influence, scale
+from e2e_magic.views.charts.influence_of import influence, scale
 
 
 def trials(

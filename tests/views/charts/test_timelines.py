@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2e_magic.views.charts.timeline import EMPTY, MISSING, timeline
+from e2e_magic.views.charts.timelines import EMPTY, MISSING, timeline
 
 Make = Callable[..., pd.DataFrame]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from e2e_magic.measuring.plan import nearest
 from e2e_magic.views.charts import style
+from e2e_magic.views.charts.influence_epochs import EPOCH, draw_curves, over_epochs
 from e2e_magic.views.charts.lines import finite
+from e2e_magic.views.charts.parallel import draw_parallel
+from e2e_magic.views.charts.planes import draw_heat, draw_surface
+from e2e_magic.views.charts.scales import PREFIX, Scale, name_places, scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,71 +23,6 @@ if TYPE_CHECKING:
 Kind = Literal["line", "heatmap", "surface", "parallel", "curves"]
 KINDS: tuple[Kind, ...] = ("line", "heatmap", "surface", "parallel", "curves")
 EMPTY = "no trials of a sweep: %%e2esweep STAGE NAME=VALUES makes some"
-PREFIX = "param_"
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Where the values of a parameter lie on an axis.
-
-    Attributes
-    ----------
-    name : str
-    values : list
-        The distinct values, numbers in order, others by first appearance.
-    places : array of float
-        Where each of them lies: its logarithm or itself, or for words 0, 1, 2 ..
-    log, words : bool
-    """
-
-    name: str
-    values: list[Any]
-    places: NDArray[np.float64]
-    log: bool = False
-    words: bool = False
-
-    def at(self, cells: Sequence[Any]) -> NDArray[np.float64]:
-        """Return the places of cells, NaN for one that is missing."""
-        where = {_key(value): place for value, place in zip(self.values, self.places, strict=True)}
-        return np.array([where.get(_key(cell), np.nan) for cell in cells], dtype=float)
-
-    def spell(self, value: Any) -> str:
-        """Return a value as its tick says it."""
-        return style.literal(value) if self.words else style.number(float(value))
-
-
-def _key(value: Any) -> Any:
-    return float(value) if _is_number(value) else repr(value)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
-def scale(name: str, cells: Sequence[Any]) -> Scale:
-    """Sort out the values of a parameter; the axis is logarithmic where they are spaced so.
-
-    Numbers that span a factor of 8 and lie more evenly by their ratios than by their differences, as
-    ``geomspace`` and ``16, 32, 64, 128`` do, are.
-    """
-    found: dict[Any, Any] = {}
-    for cell in cells:
-        if not _missing(cell):
-            found.setdefault(_key(cell), cell)
-    values = list(found.values())
-    if not values or not all(_is_number(value) and np.isfinite(float(value)) for value in values):
-        return Scale(name, values, np.arange(len(values), dtype=float), words=True)
-    values.sort(key=float)
-    numbers = np.array([float(value) for value in values])
-    log = False
-    if len(numbers) > 2 and numbers[0] > 0 and numbers[-1] >= 8 * numbers[0]:
-        steps, ratios = np.diff(numbers), np.diff(np.log(numbers))
-        log = bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
-    return Scale(name, values, np.log10(numbers) if log else numbers, log=log)
-
-
-def _missing(cell: object) -> bool:
-    return cell is None or type(cell).__name__ == "NAType" or (isinstance(cell, float) and cell != cell)
 
 
 def influence(
@@ -126,21 +64,17 @@ def influence(
         For a parameter, metric or kind that there is not, or that doesn't fit the number of parameters.
     """
     if kind is not None and kind not in KINDS:
-        from e2e_magic.measuring.plan import nearest
-
         raise ValueError(
             f"kind: there is no {kind!r}{nearest(str(kind), KINDS)}; allowed are {', '.join(KINDS)}"
         )
     x = [x] if isinstance(x, str) else x
     if _wants_epochs(frame, x, kind, epochs):
-        from e2e_magic.views.charts.influence_epochs import EPOCH, over_epochs
-
         params, _ = chosen(frame, x if x is None else [name for name in x if name != EPOCH], None)
         if x is None:
             params = [name for name in params if len(scale(name, frame[PREFIX + name].tolist()).values) > 1]
         frame, y = over_epochs(frame, epochs, y)
         if not len(frame):
-            ax = ax or style.figure(560, 300).add_subplot()
+            ax = ax or style.axes(560, 300)
             return style.say(ax, f"no {style.words(y)} per epoch: call log({y}=...) in the cell")
         x = params if kind == "curves" else [EPOCH, *params] if x is None else x
     params, y = chosen(frame, x, y)
@@ -150,7 +84,7 @@ def influence(
     if x is None and sum(len(one.values) > 1 for one in scales):
         scales = [one for one in scales if len(one.values) > 1]
     if y is None or not (scales or kind == "curves") or not np.isfinite(values).any():
-        ax = ax or style.figure(560, 300).add_subplot()
+        ax = ax or style.axes(560, 300)
         return style.say(ax, EMPTY if not params or not len(frame) else f"no {style.words(y or 'metric')}: "
                          "no complete trial has a number")  # fmt: skip
     needed = {"line": 1, "heatmap": 2, "surface": 2}.get(kind or "", 0)
@@ -161,27 +95,21 @@ def influence(
         )
     label = style.label(y, style.unit_of(y, style.units(frame)))
     if kind == "curves":
-        from e2e_magic.views.charts.influence_epochs import draw_curves
-
         return draw_curves(scales, some, y, label, ax)
     places = [one.at(some[PREFIX + one.name].tolist()) for one in scales]
     good = np.isfinite(values) & np.all([np.isfinite(place) for place in places], axis=0)
     if not good.any():
         if x is None:  # sweeps over different parameters: those of most trials
             return influence(frame, x=_together(places, scales), y=y, kind=kind, epochs=epochs, ax=ax)
-        ax = ax or style.figure(560, 300).add_subplot()
+        ax = ax or style.axes(560, 300)
         return style.say(ax, f"no trial has {', '.join(params)} and {style.words(y)} at once")
     values, places = values[good], [place[good] for place in places]
     if not len(values):  # of several sweeps, each over parameters of its own
-        ax = ax or style.figure(560, 300).add_subplot()
+        ax = ax or style.axes(560, 300)
         return style.say(ax, f"no trial has all of {', '.join(one.name for one in scales)}: name some with x")
     if kind == "parallel" or (kind is None and len(scales) > 2):
-        from e2e_magic.views.charts.parallel import draw_parallel
-
         return draw_parallel(scales, places, values, y, label, ax)
     if len(scales) == 2:
-        from e2e_magic.views.charts.planes import draw_heat, draw_surface
-
         draw = draw_surface if kind == "surface" else draw_heat
         return draw(scales, places, values, y, label, ax)
     return _line(scales[0], places[0], values, label, ax)
@@ -209,8 +137,6 @@ def _wants_epochs(
 
 def chosen(frame: pd.DataFrame, x: str | Sequence[str] | None, y: str | None) -> tuple[list[str], str | None]:
     """Return the parameters and the metric to draw; what isn't there is an error with the nearest word."""
-    from e2e_magic.measuring.plan import nearest
-
     known = [str(name).removeprefix(PREFIX) for name in frame.columns if str(name).startswith(PREFIX)]
     known = [name for name in known if frame[PREFIX + name].notna().any()]
     names = known if x is None else [x] if isinstance(x, str) else list(x)
@@ -228,42 +154,6 @@ def chosen(frame: pd.DataFrame, x: str | Sequence[str] | None, y: str | None) ->
     return names, y
 
 
-def name_places(ax: Axes, side: Literal["x", "y"], of: Scale, most: int = 9) -> None:
-    """Put the values of a parameter on an axis that shows their places: all, or as many as there is room."""
-    axis = ax.xaxis if side == "x" else ax.yaxis
-    axis.set_minor_locator(NullLocator())
-    if of.words or len(of.values) <= most:
-        shown = [
-            n
-            for n in range(len(of.values))
-            if len(of.values) <= 2 * most or n % (len(of.values) // most) == 0
-        ]
-        if not of.words:
-            shown = _apart(of.places, shown)
-        style.name_ticks(
-            axis, [of.places[n] for n in shown], [of.spell(of.values[n]) for n in shown], most=16
-        )
-        if side == "x":
-            style.slant_names(ax)
-    elif of.log:
-        low, high = int(np.floor(of.places[0])), int(np.ceil(of.places[-1]))
-        step = max(1, (high - low) // most)
-        axis.set_major_locator(FixedLocator(list(range(low, high + 1, step))))
-        axis.set_major_formatter(FuncFormatter(lambda place, _: style.number(10.0**place)))
-    else:
-        style.plain_ticks(axis, most - 2)
-
-
-def _apart(places: NDArray[np.float64], shown: list[int]) -> list[int]:
-    """Leave out ticks whose numbers would touch: 16 and 32 before 1024 on a linear axis."""
-    room = (places[-1] - places[0]) * 0.05
-    kept: list[int] = []
-    for n in reversed(shown):
-        if not kept or places[kept[-1]] - places[n] >= room:
-            kept.append(n)
-    return kept[::-1]
-
-
 def _laid_out(of: Scale) -> bool:
     """Tell whether someone chose the values, as in a ladder or evenly; none drawn at random are so round."""
     steps = np.diff(of.places)
@@ -275,7 +165,7 @@ def _laid_out(of: Scale) -> bool:
 def _line(
     of: Scale, places: NDArray[np.float64], values: NDArray[np.float64], label: str, ax: Axes | None
 ) -> Axes:
-    ax = ax or style.figure(560, 320).add_subplot()
+    ax = ax or style.axes(560, 320)
     groups = [values[places == place] for place in of.places]
     at = np.array([place for place, some in zip(of.places, groups, strict=True) if len(some)])
     groups = [some for some in groups if len(some)]

@@ -75,7 +75,7 @@ def gain(
     ax : Axes, optional
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
-    ax = ax or style.figure(560, 340).add_subplot()
+    ax = ax or style.axes(560, 340)
     if y is None:
         y = next((name for name in GAINS if name in results and results[name].notna().any()), GAINS[0])
     found = points(results, x, y)

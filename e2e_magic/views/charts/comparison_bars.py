@@ -75,12 +75,10 @@ def comparison(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """
     found = bars(frame)
     if not found:
-        ax = ax or style.figure(640, 120).add_subplot()
+        ax = ax or style.axes(640, 120)
         few = not frame.empty
         return style.say(ax, "no ratio: too few values, or none above 0, in every row" if few else EMPTY)
-    if ax is None:
-        made = style.figure(700, len(found) * _ROW_PX + _HEAD_PX + _FOOT_PX)
-        ax = made.add_subplot()
+    ax = ax or style.axes(700, len(found) * _ROW_PX + _HEAD_PX + _FOOT_PX)
     places = np.arange(len(found))
     ratio = np.array([bar.ratio for bar in found])
     colours = [

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.pipeline import pipeline, stages
+from e2e_magic.views.charts.pipeline_bars import pipeline, stages
 
 Make = Callable[..., pd.DataFrame]
 

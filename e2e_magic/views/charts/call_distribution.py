@@ -73,7 +73,7 @@ def call_times(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
     found = taken_apart(frame)
-    ax = ax or style.figure(640, 300).add_subplot()
+    ax = ax or style.axes(640, 300)
     if not found:
         return style.say(ax, EMPTY)
     middle = max(float(np.median(one.latency_s)) for one in found)
