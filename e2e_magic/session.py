@@ -14,13 +14,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from e2e_magic.derived import CURVES, derive
 from e2e_magic.measuring import environment
 from e2e_magic.measuring.collectors.base import registered
 from e2e_magic.measuring.plan import Plan, PlanError, nearest, run_settings
 from e2e_magic.measuring.trial import Identity, Trial, warn_user
 from e2e_magic.record import Record, Run
-from e2e_magic.storage import Keeper, StoreError
-from e2e_magic.storage.archive import Archive, Series
+from e2e_magic.storage.reader import Reader, Series
+from e2e_magic.storage.selection import HERE, Selection
+from e2e_magic.storage.writer import Writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from e2e_magic.measuring.idle import IdlePower
     from e2e_magic.storage import Store
 
+# A run without a name is called by so many digits of its id.
+_SHORT = 8
 FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics", "pipeline")
 
 
@@ -41,8 +45,8 @@ class Session:
         self._lock = threading.RLock()
         # The notebook's name where the kernel tells it to its user's code, not to the environment.
         self.notebook: Callable[[], str] = str
-        self.keeper = Keeper(self._run_now)
-        self.archive = Archive(self.runs, self.records, self.keeper)
+        self.writer = Writer(self._run_now)
+        self.reader = Reader(self.runs, self.records, self.writer)
         self._modules = 0
 
     @property
@@ -63,10 +67,11 @@ class Session:
         if name is not None and not (isinstance(name, str) and name.strip()):
             raise PlanError(f"run: expected a name, such as baseline or lightgbm, got {name!r}")
         settings = run_settings(carbon=carbon, estimate_power=estimate_power)
-        key = os.urandom(3).hex()
+        key = os.urandom(8).hex()
         place = environment.capture(self.notebook())
-        run = Run(key, name or key, datetime.now(UTC), description, place, settings)
-        self.runs.append(run)
+        run = Run(key, name or key[:_SHORT], datetime.now(UTC), description, place, settings)
+        with self._lock:
+            self.runs.append(run)
         return run
 
     def settle(self, plan: Plan) -> Plan:
@@ -77,20 +82,19 @@ class Session:
 
     def carried(self, run: str) -> dict[str, Any]:
         """Return what the trials of a run (its id) carry raw: its idle power, its grams of CO2 per kWh."""
-        settings = next((r.settings for r in self.runs if r.id == run), {})
+        settings = self._settings(run)
         return {name: settings[name] for name in ("baseline_power", "carbon_g_per_kwh") if name in settings}
 
     def measure_baseline(self, seconds: float = 10.0) -> IdlePower:
         """Measure the idle machine's power: the trials of the current run carry it from now on."""
         from e2e_magic.measuring import idle
 
-        run = self.run
-        found = idle.measure_idle(seconds, registered())
-        if found.watts:
-            place = self.runs.index(run)
-            settings = {**run.settings, "baseline_power": found.plain()}
-            self.runs[place] = replace(run, settings=settings)
-        return found
+        key = self.run.id
+        power = idle.measure_idle(seconds, registered())
+        if power.watts:
+            with self._lock:
+                self._change(key, settings={**self._settings(key), "baseline_power": power.plain()})
+        return power
 
     def trials(
         self,
@@ -110,8 +114,6 @@ class Session:
         def keep_both(record: Record) -> None:
             self.keep(record, warn)
             if "binary" in record.reported:  # a card says it too, but there may be none
-                from e2e_magic.derived import derive
-
                 for problem in derive(record).problems:
                     (warn or warn_user)(f"{plan.stage}: {problem}")
             if keep is not None:
@@ -133,7 +135,7 @@ class Session:
     def keep(self, record: Record, warn: Callable[[str], None] | None = None) -> None:
         """Take in a finished record, at once, and write it to the store; `warn` hears where that fails."""
         self.records.append(record)
-        self.keeper.keep([record], warn)
+        self.writer.keep([record], warn)
 
     def identify(self, stage: str, sweep: str, params: Mapping[str, Any], source: str | None) -> Identity:
         """Give the next trial of a sweep its number in the current run and say whose it is."""
@@ -152,15 +154,46 @@ class Session:
         A trial that is here already (same run, stage and number) stays as it is, so that importing twice
         doesn't double. The current run stays the current one.
         """
-        current = self.run
-        held = {run.id for run in self.runs}
-        place = self.runs.index(current)
-        self.runs[place:place] = [run for run in runs if run.id not in held]
-        known = {(record.run, record.stage, record.trial) for record in self.records}
-        new = [r for r in records if (r.run, r.stage, r.trial) not in known]
-        self.records.extend(new)
-        self.keeper.keep(new)
+        current = self.run.id
+        with self._lock:
+            ids = {run.id for run in self.runs}
+            place = self._place(current)
+            self.runs[place:place] = [run for run in runs if run.id not in ids]
+            here = {(record.run, record.stage, record.trial) for record in self.records}
+            new = [r for r in records if (r.run, r.stage, r.trial) not in here]
+            self.records.extend(new)
+        self.writer.keep(new)
         return new
+
+    def rename(self, run: str, name: str) -> Run:
+        """Give a run (name or id) another name, here and in the store, and return it."""
+        if not isinstance(name, str) or not name.strip():
+            raise PlanError(f"runs: expected a new name, such as baseline, got {name!r}")
+        renamed = replace(self.reader.find(run), name=name)
+        store = self.writer.reading()
+        if store is not None and renamed.id in store.names():
+            store.rename_run(renamed.id, name)
+        with self._lock:
+            self._change(renamed.id, name=name)
+        return renamed
+
+    def delete(self, run: str) -> int:
+        """Delete a run (name or id) with its trials, here and in the store; return how many those were."""
+        key = self.reader.find(run).id
+        if self.runs and key == self.runs[-1].id:
+            raise PlanError(
+                f"runs: {run} is the run that this kernel is in; start another with %e2e run NAME, "
+                "then delete it"
+            )
+        store = self.writer.reading()
+        count = sum(record.run == key for record in self.records)
+        if store is not None and key in store.names():
+            count = max(count, store.delete_run(key))
+        self.writer.drop(key)
+        with self._lock:
+            self.records[:] = [record for record in self.records if record.run != key]
+            self.runs[:] = [each for each in self.runs if each.id != key]
+        return count
 
     @property
     def store(self) -> Store | None:
@@ -171,7 +204,7 @@ class Session:
         StoreError
             If it can't be opened.
         """
-        return self.keeper.store
+        return self.writer.store
 
     def set_store(self, url: str | Path) -> None:
         """Keep trials there from now on: a path, a URL of SQLAlchemy, ``:memory:`` for nowhere.
@@ -181,52 +214,46 @@ class Session:
         StoreError
             If it can't be opened; the store stays the one that it was.
         """
-        self.keeper.set_address(str(url))
+        self.writer.set_address(str(url))
 
     def close(self) -> None:
         """Write what waits and close the store; a later trial opens it again."""
-        self.keeper.close()
+        self.writer.close()
 
-    def names(self, *, all: bool = False) -> dict[str, str]:  # noqa: A002 - the user's word
-        """Return the runs' names by id: this kernel's, or with all of the store."""
-        return self.archive.names(everything=all)
+    def names(self, selection: Selection = HERE) -> dict[str, str]:
+        """Return the names by id of this kernel's runs, or with `everything` of all runs of the store."""
+        return self.reader.names(selection)
 
-    def known_runs(self, *, all: bool = False) -> list[Run]:  # noqa: A002 - the user's word
-        """Return the runs in the order of their start: this kernel's, or with all of the store."""
+    def runs_of(self, selection: Selection = HERE) -> list[Run]:
+        """Return the selected runs in the order of their start, this kernel's with what they imported."""
         if self.runs:
             self._run_now(self.runs[-1].id)
-        return self.archive.runs(everything=all)
+        return self.reader.runs(self.reader.resolve(selection))
 
     def finished(self, stage: str, source: str | None) -> list[Record]:
         """Return the complete trials of a stage with this code, here and in the store, without curves."""
-        return self.archive.finished(stage, source)
+        return self.reader.finished(stage, source)
 
-    def select(
-        self,
-        run: str | None = None,
-        stage: str | None = None,
-        *,
-        all: bool = False,  # noqa: A002 - the user's word
-        since: object = None,
-        series: Series = True,
-    ) -> list[Record]:
-        """Return the records of this kernel, or of the whole store: see `Archive.select`."""
-        return self.archive.select(run, stage, everything=all, since=since, series=series)
+    def select(self, selection: Selection = HERE, *, series: Series = True) -> list[Record]:
+        """Return the selected records; `series` says which sampled curves are read from the store."""
+        return list(self.reader.records(self.reader.resolve(selection), series))
 
-    def frame(
-        self,
-        name: str,
-        *,
-        run: str | None = None,
-        stage: str | None = None,
-        all: bool = False,  # noqa: A002 - the user's word
-        since: object = None,
-    ) -> pd.DataFrame:
+    def runs_and_records(self, selection: Selection = HERE) -> tuple[list[Run], list[Record]]:
+        """Return records with everything that they have, and the runs that they may be of: for a report."""
+        records = self.select(selection)
+        mine = {run.id for run in self.runs}
+        return self.runs_of(Selection(everything=any(r.run not in mine for r in records))), records
+
+    def frame(self, name: str, selection: Selection = HERE) -> pd.DataFrame:
         """Return one of `FRAMES` as a tidy DataFrame, units in ``attrs["units"]``.
 
-        ``all`` and ``since`` read the store, and so does a run or a stage that this kernel doesn't have.
+        Raises
+        ------
+        PlanError
+            If there is no such frame, run or stage.
+        StoreError
+            If the store is needed and can't be read.
         """
-        from e2e_magic import derived
         from e2e_magic.views import frames
 
         if name not in FRAMES:
@@ -237,95 +264,71 @@ class Session:
             from e2e_magic.views.catalog import catalog
 
             return frames.metrics(catalog(self.runs[-1].settings if self.runs else {}))
+        selection = self.reader.resolve(selection)
         if name == "runs":
-            if self.runs:
-                self._run_now(self.runs[-1].id)
-            stored = all or self.archive.is_elsewhere(run, stage, since)
-            chosen = self.archive.runs(run, everything=stored, since=since)
-            if stage is not None:
-                trials = self.archive.stream(run, stage, everything=stored, since=since, series=False)
-                measured = {record.run for record in trials}
-                chosen = [each for each in chosen if each.id in measured]
-            return frames.runs(chosen, counts=self.archive.counts(everything=stored, since=since))
+            return self._runs_frame(selection)
         if name == "results":
-            found = self.archive.blocks(run, stage, everything=all, since=since)
-            return frames.results(found, self.names(all=all or self.archive.is_elsewhere(run, stage, since)))
-        series: Series = True if name == "samples" else derived.CURVES
-        records = self.archive.stream(run, stage, everything=all, since=since, series=series)
-        names = self.names(all=all or self.archive.is_elsewhere(run, stage, since))
-        build: Callable[..., pd.DataFrame] = getattr(frames, name)
+            return frames.results(self.reader.blocks(selection), self.names(selection))
+        records = self.reader.records(selection, True if name == "samples" else CURVES)
+        names = self.names(selection)
         if name == "trials":
-            return build(records, names)
-        held = list(records)
+            return frames.trials(records, names)
         if name == "pipeline":
-            current = run or self.run.id
-            if all and run is None and not any(r.run == current for r in held):
-                current = held[-1].run if held else current  # outside a kernel: the newest of the store
-            return frames.pipeline([r for r in held if run is not None or r.run == current], names)
-        return build(held, names)
+            return frames.pipeline(self._of_one_run(list(records), selection), names)
+        build: Callable[..., pd.DataFrame] = getattr(frames, name)
+        return build(list(records), names)
 
-    def asked(
-        self,
-        name: str,
-        *,
-        run: str | None = None,
-        stage: str | None = None,
-        all: bool = False,  # noqa: A002 - the user's word
-        since: object = None,
-    ) -> pd.DataFrame:
-        """Return a frame for who asks for it: any of the four options reads the whole store.
+    def _runs_frame(self, selection: Selection) -> pd.DataFrame:
+        from e2e_magic.views import frames
 
-        A store that can't be read doesn't hide what this kernel has of a run or stage: one warning says so.
-        """
-        if all or since is not None or (run is None and stage is None):
-            return self.frame(name, run=run, stage=stage, all=all, since=since)
-        try:
-            return self.frame(name, run=run, stage=stage, all=True)
-        except StoreError as error:
-            found = self.frame(name, run=run, stage=stage)
-            warn_user(f"{error}; these rows are of this kernel only")
-            return found
+        runs = self.runs_of(selection)
+        if selection.stage is not None:
+            measured = {record.run for record in self.reader.records(selection, series=False)}
+            runs = [run for run in runs if run.id in measured]
+        return frames.runs(runs, counts=self.reader.counts(selection))
 
-    def _run_now(self, key: str) -> Run | None:
-        """Return a run of this kernel by its id; the current one with what was imported since it started."""
-        place, run = next(((n, r) for n, r in enumerate(self.runs) if r.id == key), (0, None))
-        if run is not None and place == len(self.runs) - 1 and len(sys.modules) != self._modules:
-            self._modules = len(sys.modules)
-            versions = {**run.environment.packages, **environment.packages()}
-            if versions != run.environment.packages:
-                run = replace(run, environment=replace(run.environment, packages=versions))
-                self.runs[place] = run
-        return run
+    def _of_one_run(self, records: list[Record], selection: Selection) -> list[Record]:
+        """Return the records of the run that is named, else of the current one."""
+        if selection.run is not None or not records:
+            return records
+        ids = {record.run for record in records}
+        current = self.runs[-1].id if self.runs else None
+        if selection.everything and current not in ids:
+            current = records[-1].run  # outside a kernel: the newest of the store
+        return [record for record in records if record.run == current]
 
-    def export(
-        self,
-        path: str | Path,
-        frame: str = "results",
-        *,
-        run: str | None = None,
-        stage: str | None = None,
-        all: bool = False,  # noqa: A002 - the user's word
-        since: object = None,
-    ) -> Path:
+    def export(self, path: str | Path, frame: str = "results", selection: Selection = HERE) -> Path:
         """Write one frame, or its chart, in the form that the suffix names; whole or not at all."""
         from e2e_magic.views import exporting
 
-        return exporting.to_file(
-            lambda name: self.frame(name, run=run, stage=stage, all=all, since=since), frame, path
-        )
+        return exporting.to_file(lambda name: self.frame(name, selection), frame, path)
 
-    def chosen(
-        self,
-        run: str | None = None,
-        stage: str | None = None,
-        *,
-        all: bool = False,  # noqa: A002 - the user's word
-        since: object = None,
-    ) -> tuple[list[Run], list[Record]]:
-        """Return records with everything that they have, and the runs that they may be of: for a report."""
-        records = self.select(run, stage, all=all, since=since)
-        mine = {r.id for r in self.runs}
-        return self.known_runs(all=any(record.run not in mine for record in records)), records
+    def _run_now(self, key: str) -> Run | None:
+        """Return a run of this kernel by its id; the current one with what was imported since it started."""
+        with self._lock:
+            place = self._place(key)
+            if place == len(self.runs):
+                return None
+            if place == len(self.runs) - 1 and len(sys.modules) != self._modules:
+                self._modules = len(sys.modules)
+                machine = self.runs[place].environment
+                versions = {**machine.packages, **environment.packages()}
+                if versions != machine.packages:
+                    self._change(key, environment=replace(machine, packages=versions))
+            return self.runs[place]
+
+    def _settings(self, key: str) -> Mapping[str, Any]:
+        return next((run.settings for run in self.runs if run.id == key), {})
+
+    def _place(self, key: str) -> int:
+        """Return where a run (its id) stands; the number of runs if it isn't there. The lock is held."""
+        return next((n for n, run in enumerate(self.runs) if run.id == key), len(self.runs))
+
+    def _change(self, key: str, **changes: Any) -> None:
+        """Change a run (its id), where it is of this kernel. The lock is held."""
+        place = self._place(key)
+        if place < len(self.runs):
+            self.runs[place] = replace(self.runs[place], **changes)
 
 
 _session: Session | None = None

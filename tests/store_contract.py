@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from e2e_magic.record import STATES, Environment, Events, Record, Run, Series
-from e2e_magic.storage import Store, StoreError, queries, rows
+from e2e_magic.storage import HERE, Selection, Store, StoreError, queries, rows
 from tests import strategies
 from tests.test_record import same
 
@@ -131,7 +131,7 @@ class StoreContract:
         def round_trip(found: Record) -> None:
             one = replace(found, run=f"r{next(count)}")
             store.append(one)
-            [back] = store.records(run=one.run)
+            [back] = store.records(Selection(one.run))
             assert alike(one, back)
 
         round_trip()
@@ -168,9 +168,9 @@ class StoreContract:
         store.append(hostile, [run])
         store.append(record())
 
-        [back] = store.records(stage=text)
+        [back] = store.records(Selection(stage=text))
         assert alike(hostile, back)
-        assert store.records(run=text, source=text)[0].stage == text
+        assert store.records(Selection(text), source=text)[0].stage == text
         assert run in store.runs()
         assert store.names()[text] == text
         assert store.counts()[text] == {"complete": 1}
@@ -218,20 +218,18 @@ class StoreContract:
             [first, second],
         )
 
-        def trials(**wanted: Any) -> list[int]:
-            return [r.trial for r in store.records(**wanted)]
+        def trials(selection: Selection = HERE, **more: Any) -> list[int]:
+            return [r.trial for r in store.records(selection, **more)]
 
-        assert trials(run="aa") == [1, 2]
-        assert trials(run="base") == [1, 2, 3, 4]
-        assert trials(run="nobody") == []
-        assert trials(stage="infer") == [2]
-        assert trials(since=START + timedelta(minutes=3)) == [3, 4]
+        assert trials(Selection("aa")) == [1, 2]
+        assert trials(Selection("base")) == [1, 2, 3, 4]
+        assert trials(Selection("nobody")) == []
+        assert trials(Selection(stage="infer")) == [2]
+        assert trials(Selection(since=START + timedelta(minutes=3))) == [3, 4]
         assert trials(states=("complete",)) == [1, 3]
         assert trials(source="model.fit(X)") == [1, 2]
-        assert trials(
-            run="base", stage="train", states=("complete",), since=START + timedelta(minutes=2)
-        ) == [3]
-        assert store.records(run="bb")[1].source is None
+        assert trials(Selection("base", "train", START + timedelta(minutes=2)), states=("complete",)) == [3]
+        assert store.records(Selection("bb"))[1].source is None
         assert store.stages() == ["infer", "train"]
         assert store.stages("bb") == ["train"]
 
@@ -350,7 +348,7 @@ class StoreContract:
             try:
                 for n in range(1, 11):
                     store.append(record(n, stage=f"s{who}"))
-                    assert len(store.records(stage=f"s{who}", series=False)) == n
+                    assert len(store.records(Selection(stage=f"s{who}"), series=False)) == n
             except BaseException as error:
                 problems.append(error)
 

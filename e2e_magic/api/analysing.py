@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from e2e_magic.measuring.plan import PlanError, nearest
 from e2e_magic.session import Session, current
+from e2e_magic.storage import Selection
 from e2e_magic.text import legible
 
 if TYPE_CHECKING:
@@ -64,63 +65,58 @@ def compare(
     RegressionError
         See `fail_over`.
     """
-    from e2e_magic.views.comparison import share_of
-
-    share = None if fail_over is None else share_of(fail_over)
-    session = current()
-    named = [*runs, *([baseline] if baseline is not None else [])]
-    here = session.names()
-    # A run that this kernel doesn't have can only be in the store.
-    kept = any(name not in here and name not in here.values() for name in named)
-    if (all or kept) and baseline is not None and not runs:  # this kernel against a baseline that was kept
-        runs = tuple(dict.fromkeys(session.frame("results")["run"].astype(object)))
-    made = compared(
-        session, runs, stage=stage, metric=metric, baseline=baseline, all=all or kept, own_first=not all
+    return compare_in(
+        current(), runs, stage=stage, metric=metric, baseline=baseline, fail_over=fail_over, everything=all
     )
-    if share is not None:
-        made.check(share if share <= 1 else f"{100 * share}%")
-    return made
 
 
-def compared(
+def compare_in(
     session: Session,
     runs: Sequence[str] = (),
     *,
     stage: str | Sequence[str] | None = None,
     metric: str | Sequence[str] | None = None,
     baseline: str | None = None,
-    all: bool = False,  # noqa: A002 - as the line's --all
-    own_first: bool = False,
+    fail_over: float | str | None = None,
+    everything: bool = False,
 ) -> Comparison:
-    """Compare runs of a session; see `compare`.
+    """Compare runs of a session; parameters as of `compare`, `everything` is its `all`.
 
     Runs that share a name are taken together, and a note says so; one that is named by its id stands
-    alone, and so do all where there is but one name. With `own_first` the name of a run of this kernel
+    alone, and so do all where there is but one name. Without `everything` the name of a run of this kernel
     doesn't mean older ones in the store, of which a guard against regressions would count the trials too.
     """
     from e2e_magic import derived
     from e2e_magic.views import frames
     from e2e_magic.views.comparison import compare as beside
+    from e2e_magic.views.comparison import share_of
 
-    asked = [*runs, *([baseline] if baseline is not None else [])]
-    mine = session.names() if own_first else {}
-    known = [
+    if fail_over is not None:
+        share_of(fail_over)  # what is wrong with it is said before anything is read
+    named = [*runs, *([baseline] if baseline is not None else [])]
+    own = session.names()
+    selection = session.reader.including(Selection(everything=everything), *named)
+    if selection.everything and baseline is not None and not runs:  # this kernel against the store's baseline
+        runs = tuple(dict.fromkeys(own[run] for run in session.reader.counts()))
+    if everything:
+        own = {}
+    candidates = [
         run
-        for run in session.known_runs(all=all)
-        if run.id in mine or run.id in asked or run.name not in mine.values()
+        for run in session.runs_of(selection)
+        if run.id in own or run.id in named or run.name not in own.values()
     ]
-    counted = session.archive.counts(everything=all)
-    for name in asked:
-        meant = [run.id for run in known if name in (run.id, run.name)]
+    counted = session.reader.counts(selection)
+    for name in named:
+        meant = [run.id for run in candidates if name in (run.id, run.name)]
         if meant and counted.keys().isdisjoint(meant):
             raise PlanError(f"compare: the run {legible(name)} has no trial yet; measure a cell in it first")
-    labels = _labels(known, asked, counted)
+    labels = _labels(candidates, named, counted)
 
     def records() -> Iterable[Record]:
-        found = session.archive.stream(everything=all, series=derived.CURVES)
-        return (record for record in found if record.run in labels)
+        stream = session.reader.records(selection, derived.CURVES)
+        return (record for record in stream if record.run in labels)
 
-    made = beside(
+    comparison = beside(
         frames.results(records(), labels),
         lambda: frames.epochs(list(_apart(records(), labels)), labels),
         [labels.get(run, run) for run in runs],
@@ -128,25 +124,27 @@ def compared(
         metric=metric,
         baseline=baseline if baseline is None else labels.get(baseline, baseline),
     )
-    for name in (made.baseline, *made.runs):
-        ids = [run.id for run in known if labels[run.id] == name and run.id in counted]
+    for name in (comparison.baseline, *comparison.runs):
+        ids = [run.id for run in candidates if labels[run.id] == name and run.id in counted]
         if len(ids) > 1:
-            made.notes += (
+            comparison.notes += (
                 f"{len(ids)} runs are named {legible(name)} and are taken together: {_listed(ids)}",
             )
-    return made
+    if fail_over is not None:
+        comparison.check(fail_over)
+    return comparison
 
 
-def _labels(runs: Sequence[Run], asked: Sequence[str], counted: Collection[str]) -> dict[str, str]:
-    """Return what each run (its id) is called; one that was asked for by its id has a name of its own.
+def _labels(runs: Sequence[Run], named: Sequence[str], counted: Collection[str]) -> dict[str, str]:
+    """Return what each run (its id) is called; one that is named by its id has a name of its own.
 
-    So has each where none was asked for and all that have trials (`counted`) share one name: there would
+    So has each where none is named and all that have trials (`counted`) share one name: there would
     be nothing to compare.
     """
     shared = Counter(run.name for run in runs)
-    alike = not asked and len({run.name for run in runs if run.id in counted}) == 1
+    alike = not named and len({run.name for run in runs if run.id in counted}) == 1
     return {
-        run.id: f"{run.name} ({run.id})" if shared[run.name] > 1 and (alike or run.id in asked) else run.name
+        run.id: f"{run.name} ({run.id})" if shared[run.name] > 1 and (alike or run.id in named) else run.name
         for run in runs
     }
 
@@ -202,69 +200,82 @@ def curves(
     PlanError
         For a run, a stage or a logged name that there is not, with the nearest word.
     """
-    from e2e_magic.views import charts, frames
-    from e2e_magic.views.charts.style import Panels, figure
-
-    records, labels = logged(runs, stage=stage, all=all)
-    found = frames.epochs(records, labels)
-    have = [name for name in found.columns[5:] if found[name].notna().any()]  # behind run .. t_s
-    names = [y] if isinstance(y, str) else list(y or ())
-    for name in names:
-        if name not in have and f"val_{name}" not in have:
-            raise _no_such("logged name", name, have, "log some: e2e.log(loss=..) once per epoch")
-    named = bool(names)
-    names = names or [name for name in ("loss", "accuracy") if {name, f"val_{name}"} & set(have)] or have[:1]
-    asked = {record.reported.get("target_accuracy") for record in records} - {None}
-    drawn = figure(640, 300 * max(len(names), 1))
-    panels = Panels(drawn.subplots(max(len(names), 1), 1, squeeze=False)[:, 0])
-    for axes, name in zip(panels, names or ["loss"], strict=True):
-        given = target if named or name == "accuracy" else None  # of loss it would be another number
-        if given is None and name == "accuracy" and len(asked) == 1:
-            given = next(iter(asked))
-        charts.learning(found, y=name, x=x, target=given, ax=axes)
-    return panels
+    records, labels = logged(current(), runs, stage=stage, everything=all)
+    return draw_curves(records, labels, y=y, x=x, target=target)
 
 
 def logged(
-    runs: Sequence[str],
-    *,
-    stage: str | None = None,
-    all: bool = False,  # noqa: A002 - as the line's --all
+    session: Session, runs: Sequence[str] = (), *, stage: str | None = None, everything: bool = False
 ) -> tuple[list[Record], dict[str, str]]:
-    """Return the trials that logged anything, and what their runs are called; see `curves`."""
-    session = current()
-    everything = all or any(run not in {*session.names(), *session.names().values()} for run in runs)
-    known = session.known_runs(all=everything)
+    """Return the trials that logged anything, and what their runs are called; see `curves`.
+
+    They stand in the order in which the runs were named.
+    """
+    selection = session.reader.including(Selection(everything=everything), *runs)
+    candidates = session.runs_of(selection)
     for name in runs:
-        if not any(name in (run.id, run.name) for run in known):
-            raise _no_such("run", name, [run.name for run in known], "measure a cell first")
-    wanted = [run for run in known if not runs or run.id in runs or run.name in runs]
+        if not any(name in (run.id, run.name) for run in candidates):
+            raise _no_such("run", name, [run.name for run in candidates], "measure a cell first")
+    wanted = [run for run in candidates if not runs or run.id in runs or run.name in runs]
     shared = Counter(run.name for run in wanted)
     labels = {run.id: f"{run.name} ({run.id})" if shared[run.name] > 1 else run.name for run in wanted}
-    found = [
+    records = [
         record
-        for record in session.archive.stream(everything=everything, series=False)
-        if record.run in labels
-        and (
-            len(record.events) or any(isinstance(record.reported.get(y), list) for y in ("loss", "accuracy"))
-        )
+        for record in session.reader.records(selection, series=False)
+        if record.run in labels and _has_curves(record)
     ]
-    if stage is not None and stage not in {record.stage for record in found}:
-        stages = dict.fromkeys(record.stage for record in found)
-        raise _no_such("stage with curves", stage, list(stages), "log some: e2e.log(loss=..) once per epoch")
-    # In the order in which the runs were named.
+    stages = list(dict.fromkeys(record.stage for record in records))
+    if stage is not None and stage not in stages:
+        raise _no_such("stage with curves", stage, stages, "log some: e2e.log(loss=..) once per epoch")
     order = {name: n for n, name in enumerate(runs)}
     places = {run.id: min(order.get(run.name, len(order)), order.get(run.id, len(order))) for run in wanted}
-    found.sort(key=lambda record: places[record.run])
-    return [record for record in found if stage in (None, record.stage)], labels
+    records.sort(key=lambda record: places[record.run])
+    return [record for record in records if stage in (None, record.stage)], labels
+
+
+def _has_curves(record: Record) -> bool:
+    return len(record.events) > 0 or any(
+        isinstance(record.reported.get(y), list) for y in ("loss", "accuracy")
+    )
+
+
+def draw_curves(
+    records: Sequence[Record],
+    labels: Mapping[str, str],
+    *,
+    y: str | Sequence[str] | None = None,
+    x: Literal["epoch", "t_s"] = "epoch",
+    target: float | None = None,
+) -> Panels:
+    """Draw what `logged` returns; parameters as of `curves`."""
+    from e2e_magic.views import charts, frames
+    from e2e_magic.views.charts.style import Panels, figure
+
+    epochs = frames.epochs(records, labels)
+    filled = [name for name in epochs.columns[5:] if epochs[name].notna().any()]  # behind run .. t_s
+    names = [y] if isinstance(y, str) else list(y or ())
+    for name in names:
+        if name not in filled and f"val_{name}" not in filled:
+            raise _no_such("logged name", name, filled, "log some: e2e.log(loss=..) once per epoch")
+    named = bool(names)
+    names = names or [y for y in ("loss", "accuracy") if {y, f"val_{y}"} & set(filled)] or filled[:1]
+    targets = {record.reported.get("target_accuracy") for record in records} - {None}
+    picture = figure(640, 300 * max(len(names), 1))
+    panels = Panels(picture.subplots(max(len(names), 1), 1, squeeze=False)[:, 0])
+    for axes, name in zip(panels, names or ["loss"], strict=True):
+        line = target if named or name == "accuracy" else None  # of loss it would be another number
+        if line is None and name == "accuracy" and len(targets) == 1:
+            line = next(iter(targets))
+        charts.learning(epochs, y=name, x=x, target=line, ax=axes)
+    return panels
 
 
 def _no_such(what: str, name: str, known: Sequence[str], otherwise: str) -> PlanError:
-    told = ", ".join(legible(one) for one in dict.fromkeys(known))
+    allowed = ", ".join(legible(one) for one in dict.fromkeys(known))
+    absent = f"curves: there is no {what} {legible(name)!r}"
     return PlanError(
-        f"curves: there is no {what} {legible(name)!r}{nearest(name, known)}; "
-        f"there are {told}" if told else f"curves: there is no {what} {legible(name)!r} yet: {otherwise}"
-    )  # fmt: skip
+        f"{absent}{nearest(name, known)}; there are {allowed}" if allowed else f"{absent} yet: {otherwise}"
+    )
 
 
 def _listed(ids: Sequence[str]) -> str:
@@ -285,17 +296,10 @@ def influence(
 
     Parameters
     ----------
-    stage : str, optional
-        Only the sweeps of this stage.
     x, y : str or sequence of str, optional
         Only these parameters and metrics.
-    run : str, optional
-        Only the sweeps of this run (name or id); one that this kernel doesn't have is looked for in the
-        store.
-    all : bool
-        All that the store holds, with what this kernel has measured.
-    since : str, date, datetime or timedelta, optional
-        All of the store that started then or later; see `results`.
+    stage, run, all, since
+        Which sweeps: as of `results`.
 
     Returns
     -------
@@ -305,7 +309,7 @@ def influence(
     """
     from e2e_magic.views import frames
 
-    trials = current().frame("trials", stage=stage, run=run, all=all, since=since)
+    trials = current().frame("trials", Selection.of(run=run, stage=stage, all=all, since=since))
     return frames.influence(trials, x=x, y=y)
 
 
@@ -324,15 +328,8 @@ def pareto(
     ----------
     x, y : str
         Metrics, such as ``"package_energy_j"`` and ``"accuracy"``.
-    stage : str, optional
-        Only the sweeps of this stage.
-    run : str, optional
-        Only the sweeps of this run (name or id); one that this kernel doesn't have is looked for in the
-        store.
-    all : bool
-        All that the store holds, with what this kernel has measured.
-    since : str, date, datetime or timedelta, optional
-        All of the store that started then or later; see `results`.
+    stage, run, all, since
+        Which sweeps: as of `results`.
 
     Returns
     -------
@@ -342,5 +339,5 @@ def pareto(
     """
     from e2e_magic.views import frames
 
-    trials = current().frame("trials", stage=stage, run=run, all=all, since=since)
+    trials = current().frame("trials", Selection.of(run=run, stage=stage, all=all, since=since))
     return frames.pareto(trials, x, y)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from e2e_magic import __version__
 from e2e_magic.measuring.plan import PlanError, nearest, split_names
 from e2e_magic.session import FRAMES, Session
-from e2e_magic.storage import StoreError
+from e2e_magic.storage import Selection, StoreError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,32 +155,40 @@ def _opened(address: str) -> Iterator[Session]:
         session.close()
 
 
+def _selection(options: argparse.Namespace) -> Selection:
+    """Return what the options select, of the whole store."""
+    chosen = vars(options)
+    return Selection.of(
+        run=chosen.get("run"), stage=chosen.get("stage"), all=True, since=chosen.get("since")
+    )  # fmt: skip
+
+
 def _runs(options: argparse.Namespace) -> int:
     with _opened(options.store) as session:
-        _say(_table(session.frame("runs", all=True, since=options.since)))
+        _say(_table(session.frame("runs", _selection(options))))
     return FINE
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from e2e_magic.api.analysing import compared
+    from e2e_magic.api.analysing import compare_in
     from e2e_magic.views.comparison import RegressionError, share_of
 
     if options.fail_over is not None:
         share_of(options.fail_over)  # what is wrong with it is said before anything is read
     with _opened(options.store) as session:
-        found = compared(
+        comparison = compare_in(
             session,
             options.run,
             stage=options.stage,
             metric=split_names(options.metric) if options.metric else None,
             baseline=options.baseline,
-            all=True,
+            everything=True,
         )
-        _say(repr(found))
+        _say(repr(comparison))
     if options.fail_over is None:
         return FINE
     try:
-        found.check(options.fail_over)
+        comparison.check(options.fail_over)
     except RegressionError as worse:
         return _complain(str(worse), FAILED)
     return FINE
@@ -190,20 +198,20 @@ def _report(options: argparse.Namespace) -> int:
     from e2e_magic.views import report as html_report
 
     with _opened(options.store) as session:
-        chosen = session.chosen(options.run, all=True, since=options.since)
-        _say(f"report written to {html_report.write(options.path, *chosen)}")
+        runs, records = session.runs_and_records(_selection(options))
+        _say(f"report written to {html_report.write(options.path, runs, records)}")
     return FINE
 
 
 def _export(options: argparse.Namespace) -> int:
     from e2e_magic.views import exporting
 
-    some = {"run": options.run, "stage": options.stage, "all": True, "since": options.since}
     with _opened(options.store) as session:
         if options.path == "mlflow":
-            _say(str(exporting.to_mlflow(*session.chosen(**some))))
+            _say(str(exporting.to_mlflow(*session.runs_and_records(_selection(options)))))
         else:
-            _say(f"{options.frame} written to {session.export(options.path, options.frame, **some)}")
+            path = session.export(options.path, options.frame, _selection(options))
+            _say(f"{options.frame} written to {path}")
     return FINE
 
 

@@ -181,8 +181,8 @@ class NotebookRun:
 
     def _report_from_store(self, began: datetime) -> None:
         from e2e_magic.session import Session
-        from e2e_magic.storage import Store
-        from e2e_magic.storage.keeper import DEFAULT, ENVIRONMENT, placed
+        from e2e_magic.storage import Selection, Store
+        from e2e_magic.storage.writer import DEFAULT, ENVIRONMENT, placed
         from e2e_magic.views import report as html_report
 
         # The kernel began in the notebook's folder.
@@ -193,7 +193,7 @@ class NotebookRun:
         session = Session()
         session.set_store(address)
         try:
-            html_report.write(self.report, *session.chosen(all=True, since=began))
+            html_report.write(self.report, *session.runs_and_records(Selection(since=began, everything=True)))
         finally:
             session.close()
 

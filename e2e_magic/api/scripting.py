@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from e2e_magic.session import current
+from e2e_magic.storage import Selection
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
@@ -31,12 +32,13 @@ def results(
     Parameters
     ----------
     run, stage : str, optional
-        Only the trials of this run (name or id) or stage, of this kernel and of all that the store holds.
+        Only the trials of this run (name or id), of this stage. A run that this kernel doesn't have is read
+        from the store, and a warning says so.
     all : bool
-        All that the store holds, with what this kernel has measured.
+        All that the store holds, with what this kernel has measured; otherwise this kernel's trials.
     since : str, date, datetime or timedelta, optional
-        All of the store that started then or later: ``"2026-08-01"``, ``"2026-08-01T09:30"``, or
-        how long ago, ``"7d"``, ``"24h"``, ``"30m"``.
+        Only those that started then or later: ``"2026-08-01"``, ``"2026-08-01T09:30"``, or how long ago,
+        ``"7d"``, ``"24h"``, ``"30m"``.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def results(
     StoreError
         If the store can't be read.
     """
-    return current().asked("results", run=run, stage=stage, all=all, since=since)
+    return current().frame("results", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def samples(
@@ -56,7 +58,7 @@ def samples(
     since: When | None = None,
 ) -> pd.DataFrame:
     """Return the sampled curves, tidy: ``run stage trial metric t_s value``; parameters as of `results`."""
-    return current().asked("samples", run=run, stage=stage, all=all, since=since)
+    return current().frame("samples", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def epochs(
@@ -70,7 +72,7 @@ def epochs(
 
     Parameters as of `results`.
     """
-    return current().asked("epochs", run=run, stage=stage, all=all, since=since)
+    return current().frame("epochs", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def trials(
@@ -81,7 +83,7 @@ def trials(
     since: When | None = None,
 ) -> pd.DataFrame:
     """Return the results of sweeps, best first; parameters as of `results`."""
-    return current().asked("trials", run=run, stage=stage, all=all, since=since)
+    return current().frame("trials", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def confusions(
@@ -95,7 +97,7 @@ def confusions(
 
     Parameters as of `results`.
     """
-    return current().asked("confusions", run=run, stage=stage, all=all, since=since)
+    return current().frame("confusions", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def runs(
@@ -109,7 +111,7 @@ def runs(
 
     Parameters as of `results`; with `stage` the runs in which that stage was measured.
     """
-    return current().asked("runs", run=run, stage=stage, all=all, since=since)
+    return current().frame("runs", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def metrics() -> pd.DataFrame:
@@ -122,7 +124,7 @@ def metrics() -> pd.DataFrame:
 
 def pipeline(*, run: str | None = None) -> pd.DataFrame:
     """Return the stages of a run side by side; ``attrs["summary"]`` names the bottleneck in words."""
-    return current().frame("pipeline", run=run)
+    return current().frame("pipeline", Selection(run))
 
 
 def run(
@@ -184,7 +186,7 @@ def export(
     run: str | None = None,
     stage: str | None = None,
     all: bool = False,  # noqa: A002 - the user's word
-    since: object = None,
+    since: When | None = None,
 ) -> Path | Logged:
     """Write a frame or its chart to a file, or log everything to MLflow.
 
@@ -197,12 +199,8 @@ def export(
     frame : str
         ``results`` (default), ``samples``, ``epochs``, ``trials``, ``confusions``, ``runs``,
         ``metrics`` or ``pipeline``.
-    run, stage : str, optional
-        Only the trials of this run (name or id) or stage.
-    all : bool
-        Every run of the store.
-    since : str, date, datetime or timedelta, optional
-        Only trials that started then or later, from the whole store.
+    run, stage, all, since
+        Which trials: as of `results`.
 
     Returns
     -------
@@ -211,11 +209,12 @@ def export(
         logged, and where.
     """
     session = current()
+    selection = Selection.of(run=run, stage=stage, all=all, since=since)
     if str(path) == "mlflow":
         from e2e_magic.views import exporting
 
-        return exporting.to_mlflow(*session.chosen(run, stage, all=all, since=since))
-    return session.export(path, frame, run=run, stage=stage, all=all, since=since)
+        return exporting.to_mlflow(*session.runs_and_records(selection))
+    return session.export(path, frame, selection)
 
 
 def import_umlaut(path: str | Path) -> pd.DataFrame:
@@ -250,7 +249,7 @@ def report(
     *,
     run: str | None = None,
     all: bool = False,  # noqa: A002 - the user's word
-    since: object = None,
+    since: When | None = None,
 ) -> Path:
     """Write a report: one self-contained page of HTML, for the screen and for paper.
 
@@ -258,12 +257,8 @@ def report(
     ----------
     path : str or Path
         Ends with ``.html``.
-    run : str, optional
-        Only this run (name or id).
-    all : bool
-        Every run of the store.
-    since : str, date, datetime or timedelta, optional
-        Only trials that started then or later, from the whole store.
+    run, all, since
+        Which trials: as of `results`.
 
     Returns
     -------
@@ -272,4 +267,5 @@ def report(
     """
     from e2e_magic.views import report as html_report
 
-    return html_report.write(path, *current().chosen(run, all=all, since=since))
+    selection = Selection.of(run=run, all=all, since=since)
+    return html_report.write(path, *current().runs_and_records(selection))

@@ -15,6 +15,7 @@ from e2e_magic.measuring.plan import Plan, PlanError, nearest
 from e2e_magic.measuring.trial import Identity
 from e2e_magic.record import Better, Metric, Record
 from e2e_magic.session import Session, current
+from e2e_magic.storage import Selection
 from e2e_magic.sweeping.jobs import FunctionJob, Job, check_arguments
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.schedule import DIED, Goal, Turn
@@ -237,7 +238,7 @@ y_true, y_pred
     )
     for _ in opened.run():
         pass
-    return SweepResult(opened, session.names(all=resume), brief=quiet)
+    return SweepResult(opened, session.names(Selection(everything=resume)), brief=quiet)
 
 
 def _show(turn: Turn, text: str) -> None:

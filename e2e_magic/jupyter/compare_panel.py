@@ -11,10 +11,11 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.api.analysing import compare
+from e2e_magic.api.analysing import compare_in
 from e2e_magic.jupyter.frontend import shows_widgets
 from e2e_magic.jupyter.static_output import StaticOutput, show_widget
-from e2e_magic.session import current
+from e2e_magic.session import Session
+from e2e_magic.storage import Selection
 from e2e_magic.text import legible
 from e2e_magic.views.comparison import PLOTS, Comparison
 
@@ -25,12 +26,13 @@ LONGEST_LINE = 400
 
 def show(
     shell: InteractiveShell,
+    session: Session,
     runs: Sequence[str] = (),
     *,
     stage: str | None = None,
     metric: Sequence[str] | None = None,
     baseline: str | None = None,
-    all: bool = False,  # noqa: A002 - as the line's --all
+    everything: bool = False,
 ) -> Comparison | None:
     """Show the panel; where no front end can answer, return the comparison itself.
 
@@ -39,10 +41,10 @@ def show(
     PlanError
         As `compare` does: the panel begins with a comparison that can be made.
     """
-    first = compare(*runs, stage=stage, metric=metric, baseline=baseline, all=all)
+    first = compare_in(session, runs, stage=stage, metric=metric, baseline=baseline, everything=everything)
     if not shows_widgets(shell):
         return first
-    panel = ComparePanel(shell, first, stage=stage, metric=metric, all=all)
+    panel = ComparePanel(shell, session, first, stage=stage, metric=metric, everything=everything)
     show_widget(panel.box, "Panel of comparisons: run this cell to use it")
     panel.static.show(panel.bundle())
     return None
@@ -55,30 +57,33 @@ class ComparePanel:
     ----------
     shell : InteractiveShell
         Of a kernel.
+    session : Session
     first : Comparison
         What is shown before anything is chosen.
     stage, metric : str, sequence of str, optional
         What the line named.
-    all : bool
+    everything : bool
         Whether the store's runs may be chosen too.
     """
 
     def __init__(
         self,
         shell: InteractiveShell,
+        session: Session,
         first: Comparison,
         *,
         stage: str | None = None,
         metric: Sequence[str] | None = None,
-        all: bool = False,  # noqa: A002 - as the line's --all
+        everything: bool = False,
     ) -> None:
         import ipywidgets as widgets
 
         self.comparison = first
         self.said = ""
         self.static = StaticOutput(shell)
-        self._all = all
-        results = current().frame("results", all=all)
+        self._session = session
+        self._everything = everything
+        results = session.frame("results", Selection(everything=everything))
         names = list(dict.fromkeys([*results["run"].astype(object), first.baseline, *first.runs]))
         stages = list(dict.fromkeys(results["stage"].astype(object)))
         metrics = _metrics(results)
@@ -123,7 +128,7 @@ class ComparePanel:
             words += ["--stage", _quoted(self.stage.value)]
         if self.metric.value != USUAL:
             words += ["--metric", _quoted(self.metric.value)]
-        return " ".join(["%e2e compare", *words, *(["--all"] if self._all else [])])
+        return " ".join(["%e2e compare", *words, *(["--all"] if self._everything else [])])
 
     def bundle(self) -> dict[str, str]:
         """Return what is shown: the comparison with the chosen chart, or why there is none."""
@@ -135,12 +140,13 @@ class ComparePanel:
     def _changed(self, _: Any) -> None:
         """Compare anew. It runs in the kernel's main thread, as all widgets' events do."""
         try:
-            self.comparison = compare(
-                *(name for name in self.runs.value if name != self.baseline.value),
+            self.comparison = compare_in(
+                self._session,
+                [name for name in self.runs.value if name != self.baseline.value],
                 baseline=self.baseline.value,
                 stage=None if self.stage.value == ALL_STAGES else self.stage.value,
                 metric=None if self.metric.value == USUAL else str(self.metric.value).split(","),
-                all=self._all,
+                everything=self._everything,
             )
             self.said = (
                 "" if set(self.runs.value) - {self.baseline.value} else "choose a run beside the baseline"

@@ -14,7 +14,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 from IPython.display import display
 
-from e2e_magic.jupyter import arguments, words
+from e2e_magic.jupyter import arguments, subcommands
 from e2e_magic.jupyter.auto import Auto
 from e2e_magic.jupyter.live import LiveCard, ProgressLine
 from e2e_magic.jupyter.panel.offer import remember
@@ -54,7 +54,7 @@ class E2EMagics(Magics):
             shell.user_ns.get("__vsc_ipynb_file__") or shell.user_ns.get("__session__") or ""
         )
         if hasattr(shell, "kernel"):
-            self.session.keeper.begin_in(_notebook_folder(shell))
+            self.session.writer.begin_in(_notebook_folder(shell))
         self.auto = Auto(shell, self.session)
         self.transformer: Callable[[list[str]], list[str]] | None = None
 
@@ -95,7 +95,7 @@ class E2EMagics(Magics):
     def e2e(self, line: str) -> Any:
         __tracebackhide__ = True
         try:
-            return words.act(line, self.session, self.auto, self.shell)
+            return subcommands.act(line, self.session, self.auto, self.shell)
         except (ValueError, OSError, ImportError) as error:
             raise UsageError(legible_lines(str(error))) from None
 
@@ -236,4 +236,4 @@ E2EMagics.e2ebench.__doc__ = (
     + "\nAs a line: %e2ebench [-s STAGE] [options] STATEMENT\n"
 )
 E2EMagics.e2esweep.__doc__ = sweep_parser().format_help()
-E2EMagics.e2e.__doc__ = words.overview()
+E2EMagics.e2e.__doc__ = subcommands.overview()

@@ -27,6 +27,7 @@ from e2e_magic.jupyter.sweep_output import TrialOutput, progress_of
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record
 from e2e_magic.session import Session
+from e2e_magic.storage import Selection
 from e2e_magic.sweeping.engines.free_names import OPAQUE, cell_reads, reachable
 from e2e_magic.sweeping.engines.pools import PoolLost
 from e2e_magic.sweeping.engines.shipping import ShippingError
@@ -189,7 +190,7 @@ class _Swept:
                 say_aside(f"{self._sweep.ended}: {left} of {self._sweep.progress.total} trials were not run")
 
     def _leave(self) -> None:
-        self._result.set_names(self._session.names(all=self._options.resume))
+        self._result.set_names(self._session.names(Selection(everything=self._options.resume)))
         if self._options.out:
             self._shell.user_ns[self._options.out] = self._result
 

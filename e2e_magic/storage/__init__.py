@@ -8,13 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from e2e_magic.storage.errors import StoreError
-from e2e_magic.storage.keeper import Keeper
-from e2e_magic.storage.moments import moment
+from e2e_magic.storage.selection import HERE, WHOLE_STORE, Selection
 
 if TYPE_CHECKING:
     from e2e_magic.storage.database import Store
 
-__all__ = ["Keeper", "Store", "StoreError", "moment"]
+__all__ = ["HERE", "WHOLE_STORE", "Selection", "Store", "StoreError"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from e2e_magic.derived import CURVES
 from e2e_magic.record import Record, Run, State
-from e2e_magic.storage import packing, queries, rows, schema, writing
+from e2e_magic.storage import inserts, packing, queries, rows, schema
 from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, shown, url_of
 from e2e_magic.storage.errors import StoreError, sentence
+from e2e_magic.storage.selection import HERE, Selection
 
 if TYPE_CHECKING:
     from e2e_magic.derived.blocks import Block
@@ -97,7 +98,7 @@ class Store:
     def add_run(self, run: Run) -> None:
         """Write a run, or what has changed of it: name, description, environment, settings."""
         with self._connected("written") as connection:
-            self._numbers[run.id] = writing.put_run(connection, rows.run_row(run))
+            self._numbers[run.id] = inserts.put_run(connection, rows.run_row(run))
         self._written.pop(run.id, None)
 
     def append(self, records: Record | Iterable[Record], runs: Iterable[Run] = ()) -> int:
@@ -133,10 +134,10 @@ class Store:
                 last, before = written.get(run.id, (None, None))
                 if run is not last:
                     row = rows.run_row(run)
-                    numbers[run.id] = writing.put_run(connection, row, before)
+                    numbers[run.id] = inserts.put_run(connection, row, before)
                     written[run.id] = (run, row)
             placed = [self._number(connection, record, numbers) for record in records]
-            added = writing.put_trials(connection, records, placed)
+            added = inserts.put_trials(connection, records, placed)
         # Not before: a row that was rolled back has no number.
         self._numbers, self._written = numbers, written
         return added
@@ -177,55 +178,49 @@ class Store:
 
     def records(
         self,
+        selection: Selection = HERE,
         *,
-        run: str | None = None,
-        stage: str | None = None,
-        since: datetime | None = None,
         states: Collection[State] | None = None,
         source: str | None = None,
         series: bool | Collection[str] = True,
     ) -> list[Record]:
-        """Return trials in the order in which they were written.
+        """Return trials in the order in which they were written; parameters as of `iterate`."""
+        return list(self.iterate(selection, states=states, source=source, series=series))
+
+    def iterate(
+        self,
+        selection: Selection = HERE,
+        *,
+        states: Collection[State] | None = None,
+        source: str | None = None,
+        series: bool | Collection[str] = True,
+    ) -> Iterator[Record]:
+        """Yield trials in the order in which they were written, read some at a time.
+
+        Each time is a transaction of its own.
 
         Parameters
         ----------
-        run : str, optional
-            Only those of the run of this id; all runs of this name where there is no such id.
-        stage, source : str, optional
-            Only those of this stage; only those of this code.
-        since : datetime, optional
-            Only those that started then or later.
+        selection : Selection
+            A run's name stands for all runs of that name, unless it is the id of one.
         states : collection of str, optional
             Only those in one of these states.
+        source : str, optional
+            Only those of this code.
         series : bool or collection of str
             Whether the sampled curves are read, or the names of those that are. Without them it is
             several times as fast.
         """
-        wanted = queries.Wanted(run, stage, since, states, source)
-        return list(chain.from_iterable(self._chunks(wanted, series, rows.Decoder.records)))
+        query = queries.Query(selection, states, source)
+        return chain.from_iterable(self._chunks(query, series, rows.Decoder.records))
 
-    def iterate(
-        self,
-        *,
-        run: str | None = None,
-        stage: str | None = None,
-        since: datetime | None = None,
-        series: bool | Collection[str] = True,
-    ) -> Iterator[Record]:
-        """Yield what `records` returns, read some at a time, each time in a transaction of its own."""
-        wanted = queries.Wanted(run, stage, since)
-        return chain.from_iterable(self._chunks(wanted, series, rows.Decoder.records))
-
-    def blocks(
-        self, *, run: str | None = None, stage: str | None = None, since: datetime | None = None
-    ) -> Iterator[Block]:
-        """Yield what `records` returns as columns, without reasons, code and most curves; far faster."""
-        wanted = queries.Wanted(run, stage, since)
-        return self._chunks(wanted, CURVES, rows.Decoder.block, rows.MEASURED)
+    def blocks(self, selection: Selection = HERE) -> Iterator[Block]:
+        """Yield what `iterate` does as columns, without reasons, code and most curves; far faster."""
+        return self._chunks(queries.Query(selection), CURVES, rows.Decoder.block, rows.MEASURED)
 
     def _chunks(
         self,
-        wanted: queries.Wanted,
+        wanted: queries.Query,
         series: bool | Collection[str],
         made: Callable[[rows.Decoder, Sequence[Any], Any], Some],
         columns: Sequence[sa.ColumnElement[Any]] = rows.COLUMNS,
@@ -294,7 +289,7 @@ class Store:
         if known is None:
             known = queries.number_of(connection, record.run)
         if known is None:
-            known = writing.put_run(connection, rows.run_row(Run(record.run, record.run, record.started_at)))
+            known = inserts.put_run(connection, rows.run_row(Run(record.run, record.run, record.started_at)))
         numbers[record.run] = known
         return known
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from e2e_magic.record import Series, State
 from e2e_magic.storage import packing, rows, schema
+from e2e_magic.storage.selection import HERE, Selection
 
 # Rows that are read and decoded at once.
 CHUNK = 2_000
@@ -19,12 +19,10 @@ _LISTED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which trials: see ``Store.records``."""
+class Query:
+    """Which trials are read: see ``Store.iterate``."""
 
-    run: str | None = None
-    stage: str | None = None
-    since: datetime | None = None
+    selection: Selection = HERE
     states: Collection[State] | None = None
     source: str | None = None
 
@@ -62,17 +60,18 @@ def stages(connection: sa.Connection, run: str | None) -> sa.Select[Any]:
 
 
 def trials(
-    connection: sa.Connection, wanted: Wanted, columns: Sequence[sa.ColumnElement[Any]] = rows.COLUMNS
+    connection: sa.Connection, wanted: Query, columns: Sequence[sa.ColumnElement[Any]] = rows.COLUMNS
 ) -> sa.Select[Any]:
     """Return the query for trials, in the order of their numbers."""
     trials = schema.trials.c
     query = sa.select(*columns).order_by(trials.number)
-    if wanted.run is not None:
-        query = query.where(trials.run.in_(_numbers(connection, wanted.run)))
-    if wanted.stage is not None:
-        query = query.where(trials.stage_key == packing.key(wanted.stage))
-    if wanted.since is not None:
-        query = query.where(trials.started_at >= rows.stamp(wanted.since))
+    selection = wanted.selection
+    if selection.run is not None:
+        query = query.where(trials.run.in_(_numbers(connection, selection.run)))
+    if selection.stage is not None:
+        query = query.where(trials.stage_key == packing.key(selection.stage))
+    if selection.since is not None:
+        query = query.where(trials.started_at >= rows.stamp(selection.since))
     if wanted.states is not None:
         query = query.where(trials.state.in_(list(wanted.states)))
     if wanted.source is not None:

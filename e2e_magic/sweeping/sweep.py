@@ -81,7 +81,7 @@ class Sweep:
     ) -> None:
         self.plan = plan
         self.job = job
-        self.id = os.urandom(3).hex()
+        self.id = os.urandom(8).hex()
         self.records: list[Record] = []
         self.classes = classes
         self.schedule = Schedule(plan, finished, better)

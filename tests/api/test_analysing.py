@@ -138,7 +138,10 @@ def swept(stored: Session) -> Session:
     return stored
 
 
-@pytest.mark.parametrize("where", [{"all": True}, {"run": "swept"}, {"run": "ddd444"}, {"since": "3h"}])
+@pytest.mark.parametrize(
+    "where", [{"all": True}, {"run": "swept"}, {"run": "ddd444"}, {"since": "3h", "all": True}]
+)
+@pytest.mark.filterwarnings("default:run '.*' is not of this kernel")
 def test_sweeps_of_the_store_are_explained(swept: Session, where: dict[str, Any]) -> None:
     """By influence and pareto alike; without a word about the store only this kernel's count."""
     del swept
@@ -152,7 +155,7 @@ def test_sweeps_of_the_store_are_explained(swept: Session, where: dict[str, Any]
     assert len(e2e.influence(run="release")) == 0
 
 
-@pytest.mark.parametrize("words", ["--all", "--run swept", "--since 3h", "train --all"])
+@pytest.mark.parametrize("words", ["--all", "--run swept", "--since 3h --all", "train --all"])
 def test_sweeps_of_the_store_are_shown(swept: Session, shell: Any, words: str) -> None:
     """As a line says it, with the chart."""
     del swept
@@ -164,11 +167,15 @@ def test_sweeps_of_the_store_are_shown(swept: Session, shell: Any, words: str) -
 
     assert explained["param"].tolist() == ["lr"]
     assert len(settled) == 3
-    assert [output.data["text/plain"] for output in shown.outputs] == [
+    charts = [output for output in shown.outputs if "text/html" in output.data]
+    assert [output.data["text/plain"] for output in charts] == [
         "train, spread of accuracy: lr explains 100 % (100 to 100 %, 40 % by chance alone)",
         settled.attrs["summary"],
     ]
-    assert all("image/png" in output.data["text/html"] for output in shown.outputs)
+    assert all("image/png" in output.data["text/html"] for output in charts)
+    notices = [output.data["text/plain"] for output in shown.outputs if "text/html" not in output.data]
+    there = "run 'swept' is not of this kernel: it is read from the store "
+    assert [text.startswith(there) for text in notices] == [True] * 2 * ("--run" in words)
 
 
 @pytest.fixture

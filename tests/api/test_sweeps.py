@@ -8,6 +8,7 @@ import pytest
 import e2e_magic as e2e
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.session import Session
+from e2e_magic.storage import WHOLE_STORE
 from e2e_magic.sweeping.space import uniform
 
 
@@ -229,7 +230,7 @@ def test_trials_are_ranked_by_the_sweeps_target(session: Session, tmp_path: Path
     session.close()
     other = Session()
     other.set_store(tmp_path / "kept.db")
-    assert other.frame("trials", all=True)["accuracy"].tolist() == [0.15, 0.1, 0.05]
+    assert other.frame("trials", WHOLE_STORE)["accuracy"].tolist() == [0.15, 0.1, 0.05]
     other.close()
     e2e.sweep(fit, lr=[0.1, 0.3], maximize=True, stage="other", metrics="cpu", engine=engine, quiet=True)
     assert e2e.trials(stage="other")["loss"].tolist() == [0.3, 0.1]

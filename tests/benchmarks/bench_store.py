@@ -42,22 +42,22 @@ def kept(trials: int) -> dict[str, float]:
     import e2e_magic as e2e
     from e2e_magic.session import current
 
-    keeper = current().keeper
-    keeper.set_address(":memory:")
+    writer = current().writer
+    writer.set_address(":memory:")
     with e2e.measure("warm", interval=0.01):
         time.sleep(0.03)
-    keeper.unsaved.clear()
+    writer.unsaved.clear()
     costs: list[float] = []
-    original = keeper.keep
+    original = writer.keep
 
     def timed(*arguments: Any) -> None:
         began = time.perf_counter()
         original(*arguments)
         costs.append(time.perf_counter() - began)
 
-    keeper.keep = timed  # type: ignore[method-assign]
+    writer.keep = timed  # type: ignore[method-assign]
     began = time.perf_counter()
-    keeper.set_address(str(Path.cwd() / "kept.db"))
+    writer.set_address(str(Path.cwd() / "kept.db"))
     opened = time.perf_counter() - began
     for n in range(trials):
         with e2e.measure("train", interval=0.001):

@@ -34,9 +34,9 @@ def three_runs(session: Any) -> Any:
 
 
 @pytest.fixture
-def panel(three_runs: Any, shell: Any, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ARG001
+def panel(three_runs: Any, shell: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Give a panel, as a page would show it; what it would send is kept in `sent`."""
-    made = ComparePanel(shell, compare_panel.compare("a", "b"))
+    made = ComparePanel(shell, three_runs, compare_panel.compare_in(three_runs, ("a", "b")))
     made.sent = []  # type: ignore[attr-defined]
     monkeypatch.setattr(made.static, "update", made.sent.append)  # type: ignore[attr-defined]
     return made
@@ -93,7 +93,7 @@ def test_the_chart_can_be_chosen(panel: Any) -> None:
         assert "could not be drawn" not in panel.sent[-1]["text/html"]
 
 
-def test_the_panel_starts_with_what_can_be_compared(session: Any, shell: Any) -> None:  # noqa: ARG001
+def test_the_panel_starts_with_what_can_be_compared(session: Any, shell: Any) -> None:
     """Wrong words are an error of the line, as without the panel."""
     with pytest.raises(PlanError, match=r"^compare: two runs are needed, but no run has trials"):
-        compare_panel.show(shell)
+        compare_panel.show(shell, session)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from IPython.core.error import UsageError
 
-from e2e_magic.jupyter.words import SUBCOMMANDS
+from e2e_magic.jupyter.subcommands import SUBCOMMANDS
 
 
 @pytest.fixture(autouse=True)

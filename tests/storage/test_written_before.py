@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 from e2e_magic.session import Session
+from e2e_magic.storage import WHOLE_STORE, Selection
 
 BEFORE = Path(__file__).parent / "before"
 FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs")
@@ -47,30 +48,30 @@ def test_frames_are_what_they_were(opened: Session, frame: str) -> None:
     """Each column that there was has each value that it had; a newer package may add columns."""
     before = _by_column(json.loads((BEFORE / f"{frame}.json").read_text()))
 
-    now = _plain(opened.frame(frame, all=True))
+    now = _plain(opened.frame(frame, WHOLE_STORE))
 
     assert {name: now.get(name) for name in before} == before
 
 
 def test_an_old_run_is_found_by_its_short_id(opened: Session) -> None:
     """Two runs of one name: the id tells them apart."""
-    runs = opened.frame("runs", all=True)
+    runs = opened.frame("runs", WHOLE_STORE)
     first, variant, last = runs["id"]
 
     assert [len(name) for name in (first, variant, last)] == [6, 6, 6]
     assert list(runs["run"]) == ["baseline", "variant", "baseline"]
-    assert len(opened.frame("results", run=first)) == 6
-    assert len(opened.frame("results", run=variant)) == 14
-    assert len(opened.frame("results", run="baseline")) == 7
+    assert len(opened.frame("results", Selection.of(run=first, all=True))) == 6
+    assert len(opened.frame("results", Selection.of(run=variant, all=True))) == 14
+    assert len(opened.frame("results", Selection.of(run="baseline", all=True))) == 7
 
 
 def test_new_trials_stand_beside_the_old(opened: Session) -> None:
     """The file is written to as it is; nothing of it changes."""
-    before = _plain(opened.frame("results", all=True))
+    before = _plain(opened.frame("results", WHOLE_STORE))
     for trial in opened.trials(_plan()):
         with trial:
             pass
-    after = _plain(opened.frame("results", all=True))
+    after = _plain(opened.frame("results", WHOLE_STORE))
 
     assert len(after["stage"]) == len(before["stage"]) + 1
     assert after["stage"][-1] == "another"

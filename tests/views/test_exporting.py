@@ -13,6 +13,7 @@ import e2e_magic as e2e
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record, Run, Series
 from e2e_magic.session import FRAMES, Session
+from e2e_magic.storage import WHOLE_STORE
 from e2e_magic.views import exporting
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
@@ -88,9 +89,9 @@ def test_what_is_adopted_is_kept_in_the_store(session: Session, tmp_path: Path) 
     other = Session()
     other.set_store(tmp_path / "kept.db")
 
-    found = other.frame("results", all=True)
+    found = other.frame("results", WHOLE_STORE)
     assert found["run"].tolist() == ["a run"] * 3
-    assert [len(other.chosen(all=True)[1]), *other.names(all=True).values()] == [3, "a run"]
+    assert [len(other.runs_and_records(WHOLE_STORE)[1]), *other.names(WHOLE_STORE).values()] == [3, "a run"]
     other.close()
 
 
@@ -100,7 +101,7 @@ def test_adopting_keeps_the_current_run(session: Session) -> None:
     filled(session)
 
     assert session.run is current
-    assert [run.name for run in session.known_runs()] == ["a run", "mine"]
+    assert [run.name for run in session.runs_of()] == ["a run", "mine"]
     again = session.adopt([replace(Run("aaaa", "another name", START))], session.records[:1])
     assert again == []
     assert session.names()["aaaa"] == "a run"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from e2e_magic.jupyter.arguments import Parser, real
 from e2e_magic.jupyter.running import say_aside
-from e2e_magic.jupyter.words.line import Line, say
+from e2e_magic.jupyter.subcommands.line import Line, say
 
 
 def baseline(line: Line) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic.api import analysing
+from e2e_magic.derived import CURVES
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.frames import add_store_options
-from e2e_magic.jupyter.words.line import Line, say
+from e2e_magic.jupyter.subcommands.line import Line, add_selection, say
 from e2e_magic.measuring.plan import split_names
 
 
@@ -18,39 +17,37 @@ def influence(line: Line) -> Any:
     parser.add_argument("-x", metavar="LIST", help="only these parameters; epoch is the epoch")
     parser.add_argument("-y", metavar="METRIC", help="only this metric")
     parser.add_argument("--kind", metavar="KIND", help="line, heatmap, surface, parallel or curves")
-    _add_where(parser)
+    add_selection(parser, "run", "all", "since")
     chosen = parser.read(line.words)
-    where = {"stage": chosen.stage, "run": chosen.run, "all": chosen.all, "since": chosen.since}
+    from e2e_magic.jupyter.pictures import show_chart
+    from e2e_magic.views import charts, frames
+
+    selection = line.selection(chosen)
+    records = line.session.select(selection, series=CURVES)
+    names = line.session.names(selection)
+    trials, epochs = frames.trials(records, names), frames.epochs(records, names)
     params = split_names(chosen.x) if chosen.x else None
-    trials = line.session.frame("trials", **where)
-    epochs = line.session.frame("epochs", **where)
     # The table is about trials: what only epochs have is for the chart.
     by_epoch = chosen.kind == "curves" or "epoch" in (params or ())
-    known = [name for name in params or () if name != "epoch" or "param_epoch" in trials]
-    found = analysing.influence(
-        x=known or None,
-        y=chosen.y if not by_epoch or chosen.y in trials else None,
-        **where,
+    columns = [name for name in params or () if name != "epoch" or "param_epoch" in trials]
+    explained = frames.influence(
+        trials, x=columns or None, y=chosen.y if not by_epoch or chosen.y in trials else None
     )
-    from e2e_magic.jupyter.pictures import show_chart
-    from e2e_magic.views import charts
-    from e2e_magic.views.frames import TidyFrame
-
-    if not len(found):
-        say(found.attrs["summary"])
+    if not len(explained):
+        say(explained.attrs["summary"])
     # Stages have parameters and targets of their own: a chart for each.
-    for stage in dict.fromkeys(found["stage"].astype(object)):
+    for stage in dict.fromkeys(explained["stage"].astype(object)):
         some, logged = (
             frame[(frame["stage"].astype(object) == stage).to_numpy(dtype=bool)] for frame in (trials, epochs)
         )
         targets = trials.attrs.get("targets", {})
         metric = targets.get(stage, trials.attrs.get("metric"))
         some.attrs = {**trials.attrs, "metric": metric}
-        said = [text for text in found.attrs["summary"].splitlines() if text.startswith(f"{stage}, ")]
+        said = [text for text in explained.attrs["summary"].splitlines() if text.startswith(f"{stage}, ")]
         wanted = [t for t in said if t.startswith(f"{stage}, spread of {chosen.y or metric}:")] or said[:1]
         chart = charts.influence(some, x=params, y=chosen.y, kind=chosen.kind, epochs=logged)
         show_chart(chart, "" if by_epoch else wanted[0])
-    return TidyFrame.of(found)
+    return frames.TidyFrame.of(explained)
 
 
 def pareto(line: Line) -> Any:
@@ -58,22 +55,15 @@ def pareto(line: Line) -> Any:
     parser = Parser("%e2e pareto", "Show the settings of sweeps that nothing beats in two metrics.")
     parser.add_argument("x", metavar="X")
     parser.add_argument("y", metavar="Y")
-    parser.add_argument("--stage", metavar="STAGE")
-    _add_where(parser)
+    add_selection(parser)
     chosen = parser.read(line.words)
-    where = {"stage": chosen.stage, "run": chosen.run, "all": chosen.all, "since": chosen.since}
-    found = analysing.pareto(chosen.x, chosen.y, **where)
     from e2e_magic.jupyter.pictures import show_chart
-    from e2e_magic.views import charts
-    from e2e_magic.views.frames import TidyFrame
+    from e2e_magic.views import charts, frames
 
-    if not len(found):
-        say(found.attrs["summary"])
+    trials = line.session.frame("trials", line.selection(chosen))
+    settings = frames.pareto(trials, chosen.x, chosen.y)
+    if not len(settings):
+        say(settings.attrs["summary"])
     else:
-        show_chart(charts.pareto(found, chosen.x, chosen.y), found.attrs["summary"])
-    return TidyFrame.of(found)
-
-
-def _add_where(parser: Parser) -> None:
-    parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
-    add_store_options(parser)
+        show_chart(charts.pareto(settings, chosen.x, chosen.y), settings.attrs["summary"])
+    return frames.TidyFrame.of(settings)

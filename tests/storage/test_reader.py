@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import e2e_magic as e2e
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Environment, Run
 from e2e_magic.session import Session
-from e2e_magic.storage import Store
+from e2e_magic.storage import WHOLE_STORE, Store
 from tests.store_contract import record
 
 NOW = datetime.now(UTC)
@@ -51,7 +53,7 @@ def test_the_store_gives_the_same_frame_as_memory(session: Session, tmp_path: Pa
 
     other = Session()
     other.set_store(tmp_path / "e2ebench.db")
-    there = other.frame(frame, all=True)
+    there = other.frame(frame, WHOLE_STORE)
     other.close()
 
     pd.testing.assert_frame_equal(there, here)
@@ -69,31 +71,50 @@ def test_memory_answers_for_this_kernel(stored: Session) -> None:
     assert list(e2e.runs()["id"]) == [stored.run.id]
 
 
-def test_a_stage_is_that_of_the_whole_store(stored: Session) -> None:
-    """With this kernel's own trials of it after those of other kernels."""
+def test_a_filter_never_widens(stored: Session) -> None:
+    """A stage and a time are those of this kernel, or with `all` those of the whole store."""
+    measure("train")
+    name = stored.run.name
+
+    assert e2e.results(stage="train")["run"].tolist() == [name]
+    assert e2e.results(since="7d")["run"].tolist() == [name]
+    assert e2e.results(since="7d", stage="train", run=name)["run"].tolist() == [name]
+    assert list(e2e.runs(stage="train")["id"]) == list(e2e.runs(since="7d")["id"]) == [stored.run.id]
+    assert e2e.results(stage="train", all=True)["run"].tolist() == [OLD.name, OLD.name, name]
+    assert list(e2e.runs(stage="train", all=True)["id"]) == [OLD.id, stored.run.id]
+    with pytest.raises(PlanError) as caught:
+        e2e.results(stage="old stage")
+    assert str(caught.value) == (
+        "stage: there is no stage 'old stage' in this kernel; measured are train; "
+        "--all (all=True) reads the whole store"
+    )
+
+
+def test_a_run_of_this_kernels_name_is_this_kernels(stored: Session) -> None:
+    """An older one of the same name stays in the store until all of it is asked for."""
+    stored.start_run("yesterday")
     measure("train")
 
-    assert e2e.results(stage="train")["run"].tolist() == [OLD.name, OLD.name, stored.run.name]
-    assert list(e2e.runs(stage="train")["id"]) == [OLD.id, stored.run.id]
+    assert len(e2e.results(run="yesterday")) == 1
+    assert len(e2e.results(run="yesterday", all=True)) == 3
 
 
-def test_a_store_that_cannot_be_read_hides_nothing_of_this_kernel(stored: Session, tmp_path: Path) -> None:
-    """What is here is shown, with one warning; what only the store could know is an error."""
+def test_what_is_of_this_kernel_needs_no_store(stored: Session, tmp_path: Path) -> None:
+    """It is shown though the store can't be read; what only the store could know is an error."""
     measure("train")
     stored.close()
     (tmp_path / "e2ebench.db").write_bytes(b"no database, but long enough to be looked at" * 100)
 
-    with pytest.warns(e2e.MeasurementWarning, match=r"; these rows are of this kernel only$") as caught:
-        assert len(e2e.results(stage="train")) == 1
-    assert caught[0].filename == __file__
-    with pytest.raises(e2e.StoreError):
-        e2e.results(all=True)
+    assert len(e2e.results(stage="train")) == len(e2e.results(run=stored.run.id)) == 1
+    for chosen in ({"all": True}, {"run": "yesterday"}):
+        with pytest.raises(e2e.StoreError):
+            e2e.results(**chosen)  # type: ignore[arg-type]
 
 
 def test_all_is_the_store_and_this_kernel(stored: Session) -> None:
     """Each trial once, with the names of all runs."""
     measure("train")
-    stored.keeper.unsaved.append(record(9, run=stored.run.id))  # could not be written yet
+    stored.writer.unsaved.append(record(9, run=stored.run.id))  # could not be written yet
     stored.records.append(record(9, run=stored.run.id))
 
     found = e2e.results(all=True)
@@ -103,23 +124,50 @@ def test_all_is_the_store_and_this_kernel(stored: Session) -> None:
     assert list(e2e.runs(all=True)["run"]) == ["last year", "yesterday", name]
     assert list(e2e.runs(all=True)["trials"]) == [1, 2, 2]
     assert len(e2e.results(all=True, stage="old stage")) == 1
-    assert len(stored.select(all=True)) == 5
+    assert len(stored.select(WHOLE_STORE)) == 5
 
 
-def test_what_this_kernel_does_not_have_is_looked_for_in_the_store(stored: Session) -> None:
-    """A run by name or id, a stage, a time."""
+def test_filters_of_the_whole_store(stored: Session) -> None:
+    """A stage, a time, both."""
     measure("train")
 
-    assert list(e2e.results(run="yesterday")["trial"]) == [1, 2]
-    assert list(e2e.results(run=OLDER.id)["run"]) == ["last year"]
-    assert list(e2e.samples(run="yesterday")["metric"].unique()) == ["rss_mib", "package_power_w"]
-    assert list(e2e.results(stage="old stage")["run"]) == ["last year"]
-    assert sorted(e2e.results(since="7d")["run"]) == sorted(["yesterday", "yesterday", stored.run.name])
-    assert list(e2e.runs(since="7d")["run"]) == ["yesterday", stored.run.name]
-    assert list(e2e.runs(run="last year")["trials"]) == [1]
-    assert list(e2e.runs(stage="old stage")["run"]) == ["last year"]
-    assert len(e2e.results(since=NOW + timedelta(hours=1))) == 0
-    assert len(e2e.pipeline(run="yesterday")) == 1
+    assert list(e2e.results(stage="old stage", all=True)["run"]) == ["last year"]
+    recent = e2e.results(since="7d", all=True)["run"]
+    assert sorted(recent) == sorted(["yesterday", "yesterday", stored.run.name])
+    assert list(e2e.runs(since="7d", all=True)["run"]) == ["yesterday", stored.run.name]
+    assert list(e2e.runs(stage="old stage", all=True)["run"]) == ["last year"]
+    assert len(e2e.results(since=NOW + timedelta(hours=1), all=True)) == 0
+    assert len(e2e.results(stage="old stage", since="7d", all=True)) == 0
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_run_that_only_the_store_has_is_found_there_and_said(tmp_path: Path) -> None:
+    """By name or id, in every frame, in reports and exports; each time once, of the user's own line."""
+    measure("train")
+    table = tmp_path / "table.csv"
+    page = tmp_path / "page.html"
+    frames = ("results", "samples", "epochs", "confusions", "trials", "runs", "pipeline")
+    asked: list[tuple[str, Callable[..., Any]]] = [
+        *((name, getattr(e2e, frame)) for name in ("yesterday", OLDER.id) for frame in frames),
+        ("yesterday", partial(e2e.export, table)),
+        ("yesterday", partial(e2e.report, page)),
+    ]
+    for name, call in asked:
+        with pytest.warns(e2e.MeasurementWarning) as caught:
+            call(run=name)
+
+        assert [str(warning.message) for warning in caught] == [
+            f"run {name!r} is not of this kernel: it is read from the store {tmp_path / 'e2ebench.db'}"
+        ]
+        assert caught[0].filename == __file__
+    with pytest.warns(e2e.MeasurementWarning):
+        assert list(e2e.results(run="yesterday")["trial"]) == [1, 2]
+    with pytest.warns(e2e.MeasurementWarning):
+        assert list(e2e.results(run=OLDER.id)["run"]) == ["last year"]
+    with pytest.warns(e2e.MeasurementWarning):
+        assert list(e2e.runs(run="last year")["trials"]) == [1]
+    assert page.exists()
+    assert table.read_text().count("yesterday") == 2
 
 
 @pytest.mark.parametrize(
@@ -135,7 +183,7 @@ def test_what_this_kernel_does_not_have_is_looked_for_in_the_store(stored: Sessi
             "stage: there is no stage 'trian' (did you mean train?); measured are train, old stage",
         ),
         (
-            {"stage": "old stage", "run": "yesterday"},
+            {"stage": "old stage", "run": "yesterday", "all": True},
             "stage: there is no stage 'old stage'; measured are train",
         ),
     ],
@@ -167,11 +215,11 @@ def test_what_was_finished_before_is_known(stored: Session) -> None:
 def test_a_run_gets_another_name_here_and_there(stored: Session) -> None:
     """By name or id; the one of this kernel in memory too."""
     measure("train")
-    stored.archive.rename("yesterday", "baseline")
-    stored.archive.rename(stored.run.id, "mine")
+    stored.rename("yesterday", "baseline")
+    stored.rename(stored.run.id, "mine")
 
     assert stored.run.name == "mine"
-    assert [run.name for run in stored.known_runs(all=True)] == ["last year", "baseline", "mine"]
+    assert [run.name for run in stored.runs_of(WHOLE_STORE)] == ["last year", "baseline", "mine"]
     measure("train")
     assert stored.store is not None
     assert stored.store.names() == {OLDER.id: "last year", OLD.id: "baseline", stored.run.id: "mine"}
@@ -179,17 +227,17 @@ def test_a_run_gets_another_name_here_and_there(stored: Session) -> None:
 
 def test_a_name_that_several_runs_have_needs_an_id(stored: Session) -> None:
     """Which is meant isn't guessed."""
-    stored.archive.rename("last year", "yesterday")
+    stored.rename("last year", "yesterday")
 
     with pytest.raises(PlanError) as caught:
-        stored.archive.delete("yesterday")
+        stored.delete("yesterday")
 
     assert str(caught.value) == (
         "run: 2 runs are named 'yesterday'; say which by its id: "
         f"0lder0 ({OLDER.started_at:%Y-%m-%d %H:%M}), 0ld000 ({OLD.started_at:%Y-%m-%d %H:%M})"
     )
-    assert stored.archive.delete("0ld000") == 2
-    assert [run.id for run in stored.known_runs(all=True)] == [OLDER.id]
+    assert stored.delete("0ld000") == 2
+    assert [run.id for run in stored.runs_of(WHOLE_STORE)] == [OLDER.id]
 
 
 def test_the_current_run_is_not_deleted(stored: Session) -> None:
@@ -198,15 +246,15 @@ def test_the_current_run_is_not_deleted(stored: Session) -> None:
     measure("train")
 
     with pytest.raises(PlanError) as caught:
-        stored.archive.delete("first")
+        stored.delete("first")
     assert str(caught.value) == (
         "runs: first is the run that this kernel is in; start another with %e2e run NAME, then delete it"
     )
 
     stored.start_run("second")
-    assert stored.archive.delete("first") == 1
+    assert stored.delete("first") == 1
     assert stored.records == []
-    assert first.id not in stored.names(all=True)
+    assert first.id not in stored.names(WHOLE_STORE)
 
 
 def test_what_is_imported_is_stored(stored: Session) -> None:

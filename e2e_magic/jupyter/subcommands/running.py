@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from e2e_magic.jupyter.arguments import Parser, real
-from e2e_magic.jupyter.words.line import Line, say
+from e2e_magic.jupyter.subcommands.line import Line, say
 
 
 def run(line: Line) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from e2e_magic.api import analysing
-from e2e_magic.api.analysing import compare as compared
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.line import Line, say
+from e2e_magic.jupyter.subcommands.line import Line, say
 from e2e_magic.measuring.plan import PlanError, split_names
 
 # What the trials of the curves say in numbers.
@@ -36,13 +35,13 @@ def compare(line: Line) -> Any:
         "stage": chosen.stage,
         "metric": split_names(chosen.metric) if chosen.metric else None,
         "baseline": chosen.baseline,
-        "all": chosen.all,
+        "everything": chosen.all,
     }
     if chosen.panel:
         from e2e_magic.jupyter.compare_panel import show
 
-        return show(line.shell, tuple(chosen.runs), **wanted)
-    return compared(*chosen.runs, **wanted, fail_over=chosen.fail_over)
+        return show(line.shell, line.session, chosen.runs, **wanted)
+    return analysing.compare_in(line.session, chosen.runs, **wanted, fail_over=chosen.fail_over)
 
 
 def curves(line: Line) -> Any:
@@ -57,23 +56,17 @@ def curves(line: Line) -> Any:
     parser.add_argument("--target", metavar="VALUE", type=float, help="draw a line; say where it is reached")
     parser.add_argument("--all", action="store_true", help="also the runs in the store")
     chosen = parser.read(line.words)
-    drawn = analysing.curves(
-        *chosen.runs,
-        y=split_names(chosen.y) if chosen.y else None,
-        x=chosen.x,
-        stage=chosen.stage,
-        target=chosen.target,
-        all=chosen.all,
-    )
+    records, labels = analysing.logged(line.session, chosen.runs, stage=chosen.stage, everything=chosen.all)
+    names = split_names(chosen.y) if chosen.y else None
+    panels = analysing.draw_curves(records, labels, y=names, x=chosen.x, target=chosen.target)
     from e2e_magic.jupyter.pictures import show_chart
     from e2e_magic.views import frames
 
-    records, labels = analysing.logged(chosen.runs, stage=chosen.stage, all=chosen.all)
-    made = frames.results(records, labels)[list(_NUMBERS)]
+    table = frames.results(records, labels)[list(_NUMBERS)]
     if records:
         many = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in
-                ((len(made), "trial"), (made["run"].nunique(), "run"))]  # fmt: skip
-        show_chart(drawn, f"{' of '.join(many)}, each from its start")
+                ((len(table), "trial"), (table["run"].nunique(), "run"))]  # fmt: skip
+        show_chart(panels, f"{' of '.join(many)}, each from its start")
     else:
         say("no curves yet: call e2e.log(loss=.., accuracy=..) once per epoch in a measured cell")
-    return frames.TidyFrame.of(made)
+    return frames.TidyFrame.of(table)

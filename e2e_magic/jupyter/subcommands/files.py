@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.line import Line, say
+from e2e_magic.jupyter.subcommands.line import Line, add_selection, say
 from e2e_magic.session import FRAMES
 
 
@@ -18,18 +18,16 @@ def export(line: Line) -> None:
     )
     parser.add_argument("path", metavar="PATH|mlflow")
     parser.add_argument("--frame", default="results", metavar="NAME", help=", ".join(FRAMES))
-    parser.add_argument("--run", metavar="RUN")
-    parser.add_argument("--stage", metavar="STAGE")
-    parser.add_argument("--all", action="store_true", help="every run of the store")
-    parser.add_argument("--since", metavar="TIME", help="only what started then or later, from the store")
+    add_selection(parser)
     chosen = parser.read(line.words)
-    some = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
+    selection = line.selection(chosen)
     if chosen.path == "mlflow":
         from e2e_magic.views import exporting
 
-        say(str(exporting.to_mlflow(*line.session.chosen(**some))))
+        say(str(exporting.to_mlflow(*line.session.runs_and_records(selection))))
         return
-    say(f"{chosen.frame} written to {line.session.export(chosen.path, chosen.frame, **some)}")
+    path = line.session.export(chosen.path, chosen.frame, selection)
+    say(f"{chosen.frame} written to {path}")
 
 
 def import_(line: Line) -> Any:
@@ -55,11 +53,9 @@ def report(line: Line) -> None:
     """Write a report of the runs."""
     parser = Parser("%e2e report", "Write one self-contained page: environment, pipeline, cards, sweeps.")
     parser.add_argument("path", metavar="PATH", help="ends with .html")
-    parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
-    parser.add_argument("--all", action="store_true", help="every run of the store")
-    parser.add_argument("--since", metavar="TIME", help="only what started then or later, from the store")
+    add_selection(parser, "run", "all", "since")
     chosen = parser.read(line.words)
     from e2e_magic.views import report as html_report
 
-    found = line.session.chosen(chosen.run, all=chosen.all, since=chosen.since)
-    say(f"report written to {html_report.write(chosen.path, *found)}")
+    runs, records = line.session.runs_and_records(line.selection(chosen))
+    say(f"report written to {html_report.write(chosen.path, runs, records)}")

@@ -11,8 +11,8 @@ from IPython.display import display
 
 from e2e_magic.jupyter.arguments import HelpAsked, split
 from e2e_magic.jupyter.auto import Auto
-from e2e_magic.jupyter.words import comparing, energy, files, frames, kept, panel, running, sweeps
-from e2e_magic.jupyter.words.line import Line, Subcommand, say
+from e2e_magic.jupyter.subcommands import comparing, energy, files, frames, panel, running, store, sweeps
+from e2e_magic.jupyter.subcommands.line import Line, Subcommand, say
 from e2e_magic.measuring.plan import nearest
 from e2e_magic.session import Session
 
@@ -23,7 +23,7 @@ SUBCOMMANDS = {
     "trials": Subcommand("trials", "the results of sweeps, best first", frames.frame("trials")),
     "confusions": Subcommand("confusions", "the confusion matrices", frames.frame("confusions")),
     "runs": Subcommand(
-        "runs [--all] [--rename OLD NEW] [--delete RUN]", "a row per run, with its environment", kept.runs
+        "runs [--all] [--rename OLD NEW] [--delete RUN]", "a row per run, with its environment", store.runs
     ),
     "metrics": Subcommand(
         "metrics", "what can be measured here, and what can't and why", frames.frame("metrics")
@@ -56,7 +56,7 @@ SUBCOMMANDS = {
     ),
     "report": Subcommand("report PATH.html", "one page of everything, for screen and paper", files.report),
     "import": Subcommand("import PATH", "read a database of UMLAUT or e2ebench", files.import_),
-    "store": Subcommand("store [URL]", "where trials are kept; a path, a URL or :memory:", kept.store),
+    "store": Subcommand("store [URL]", "where trials are kept; a path, a URL or :memory:", store.store),
     "baseline": Subcommand(
         "baseline [SECONDS]", "measure the idle machine's power, for net_energy_j", energy.baseline
     ),

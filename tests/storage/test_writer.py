@@ -13,18 +13,19 @@ from typing import Any
 import pytest
 
 from e2e_magic.record import Run
-from e2e_magic.storage import Keeper, Store, StoreError
-from e2e_magic.storage import keeper as module
+from e2e_magic.storage import Store, StoreError
+from e2e_magic.storage import writer as module
+from e2e_magic.storage.writer import Writer
 from tests.store_contract import record
 
 RUN = Run("ab12cd", "first", datetime(2026, 8, 1, tzinfo=UTC))
 
 
 @pytest.fixture
-def keeper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Keeper]:
-    """Give a keeper whose store is in a folder that isn't there yet."""
+def writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Writer]:
+    """Give a writer whose store is in a folder that isn't there yet."""
     monkeypatch.setenv("E2E_MAGIC_STORE", str(tmp_path / "later" / "e2ebench.db"))
-    made = Keeper(lambda key: RUN if key == RUN.id else None)
+    made = Writer(lambda key: RUN if key == RUN.id else None)
     yield made
     made.close()
 
@@ -33,21 +34,21 @@ def test_nothing_is_opened_before_the_first_trial(tmp_path: Path, monkeypatch: p
     """Asking what is kept makes no file; the first trial does, beside the notebook."""
     monkeypatch.delenv("E2E_MAGIC_STORE")
     monkeypatch.chdir(tmp_path)
-    keeper = Keeper(lambda _: RUN)
+    writer = Writer(lambda _: RUN)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")  # as a cell may do
 
-    assert keeper.reading() is None
+    assert writer.reading() is None
     assert (
-        keeper.described()
+        writer.described()
         == f"trials are kept in {tmp_path / 'e2ebench.db'}, which is made with the first one"
     )
     assert list(tmp_path.iterdir()) == [tmp_path / "elsewhere"]
 
-    keeper.keep([record()])
+    writer.keep([record()])
     assert (tmp_path / "e2ebench.db").exists()
-    assert keeper.described() == f"trials are kept in {tmp_path / 'e2ebench.db'}: 1 run, 1 trial"
-    keeper.close()
+    assert writer.described() == f"trials are kept in {tmp_path / 'e2ebench.db'}: 1 run, 1 trial"
+    writer.close()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["e2ebench.db", "elsewhere"]
 
 
@@ -58,13 +59,13 @@ def test_a_relative_path_stays_where_the_session_began(
     """A cell may change the directory before the first trial; the variable's path means the same file."""
     monkeypatch.setenv("E2E_MAGIC_STORE", address)
     monkeypatch.chdir(tmp_path)
-    keeper = Keeper(lambda _: RUN)
+    writer = Writer(lambda _: RUN)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
 
-    assert keeper.address == str(tmp_path / "team.db")
-    keeper.keep([record()])
-    keeper.close()
+    assert writer.address == str(tmp_path / "team.db")
+    writer.keep([record()])
+    writer.close()
 
     assert sorted(p.name for p in tmp_path.iterdir()) == ["elsewhere", "team.db"]
 
@@ -89,11 +90,11 @@ def test_only_relative_paths_are_placed(address: str, meant: str) -> None:
     assert module.placed(None, address) == address
 
 
-def test_a_failure_is_said_once_and_made_good_later(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_failure_is_said_once_and_made_good_later(writer: Writer, tmp_path: Path) -> None:
     """Trials wait in memory; when the folder is there, all of them are written, in order."""
     said: list[str] = []
     for n in (1, 2, 3):
-        keeper.keep([record(n)], said.append)
+        writer.keep([record(n)], said.append)
 
     assert said == [
         f"the store {tmp_path / 'later' / 'e2ebench.db'} can't be opened: "
@@ -101,23 +102,23 @@ def test_a_failure_is_said_once_and_made_good_later(keeper: Keeper, tmp_path: Pa
         "check that the folder exists and may be written, or name a file elsewhere with %e2e store PATH. "
         "Meanwhile trials are kept in memory; they are written as soon as it works"
     ]
-    assert [r.trial for r in keeper.unsaved] == [1, 2, 3]
+    assert [r.trial for r in writer.unsaved] == [1, 2, 3]
     (tmp_path / "later").mkdir()
-    keeper.keep([record(4)], said.append)
+    writer.keep([record(4)], said.append)
 
     assert len(said) == 1
-    assert keeper.unsaved == []
-    assert keeper.store is not None
-    assert [r.trial for r in keeper.store.records()] == [1, 2, 3, 4]
-    assert keeper.store.runs() == [RUN]
+    assert writer.unsaved == []
+    assert writer.store is not None
+    assert [r.trial for r in writer.store.records()] == [1, 2, 3, 4]
+    assert writer.store.runs() == [RUN]
 
 
-def test_what_waits_is_written_when_it_is_closed(keeper: Keeper, tmp_path: Path) -> None:
+def test_what_waits_is_written_when_it_is_closed(writer: Writer, tmp_path: Path) -> None:
     """At exit and when the extension is unloaded."""
-    keeper.keep([record()], lambda _: None)
+    writer.keep([record()], lambda _: None)
     (tmp_path / "later").mkdir()
 
-    keeper.close()
+    writer.close()
 
     with Store(str(tmp_path / "later" / "e2ebench.db")) as store:
         assert len(store.records()) == 1
@@ -129,20 +130,20 @@ def test_a_store_that_cannot_be_read_any_more_says_so(
     """The sentence of the error stands by itself, with what waits."""
     path = tmp_path / "e2ebench.db"
     monkeypatch.setenv("E2E_MAGIC_STORE", str(path))
-    keeper = Keeper(lambda _: RUN)
-    keeper.keep([record(1)])
+    writer = Writer(lambda _: RUN)
+    writer.keep([record(1)])
     with closing(sqlite3.connect(path)) as other, other:
         other.execute("DROP TABLE e2e_curves")
         other.execute("DROP TABLE e2e_trials")
-    keeper.keep([record(2)], lambda _: None)
-    said = keeper.described()
+    writer.keep([record(2)], lambda _: None)
+    said = writer.described()
 
     assert said.startswith(f"the store {path} can't be read: no such table: e2e_trials (OperationalError); ")
     assert said.endswith("; 1 in memory could not be written yet")
-    keeper.close()
+    writer.close()
 
 
-def test_after_a_long_wait_it_rests(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_long_wait_it_rests(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that doesn't answer costs its time-out once, and not after each cell."""
     now, tries = [0.0], []
 
@@ -151,22 +152,22 @@ def test_after_a_long_wait_it_rests(keeper: Keeper, monkeypatch: pytest.MonkeyPa
         now[0] += 5.0
         raise StoreError("no answer")
 
-    monkeypatch.setattr(keeper, "_clock", lambda: now[0])
-    monkeypatch.setattr(keeper, "_opened", slow)
+    monkeypatch.setattr(writer, "_clock", lambda: now[0])
+    monkeypatch.setattr(writer, "_opened", slow)
     for n in range(1, 8):
-        keeper.keep([record(n)], lambda _: None)
+        writer.keep([record(n)], lambda _: None)
         now[0] += 10.0
 
     assert tries == [0.0, 55.0]
-    assert len(keeper.unsaved) == 7
+    assert len(writer.unsaved) == 7
 
 
 def test_it_rests_no_longer_than_needed(
-    keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While it rests reading doesn't wait for the writer; once writing works, trials wait for nothing."""
     now, held = [0.0], [True]
-    opened = keeper._opened
+    opened = writer._opened
 
     def slow(address: str) -> Any:
         if held[0]:
@@ -174,82 +175,82 @@ def test_it_rests_no_longer_than_needed(
             raise StoreError("locked")
         return opened(address)
 
-    monkeypatch.setattr(keeper, "_clock", lambda: now[0])
-    monkeypatch.setattr(keeper, "_opened", slow)
-    keeper.keep([record(1)], lambda _: None)
+    monkeypatch.setattr(writer, "_clock", lambda: now[0])
+    monkeypatch.setattr(writer, "_opened", slow)
+    writer.keep([record(1)], lambda _: None)
     held[0] = False
     (tmp_path / "later").mkdir()
-    assert keeper.reading() is not None
-    assert (now[0], len(keeper.unsaved)) == (5.0, 1)
+    assert writer.reading() is not None
+    assert (now[0], len(writer.unsaved)) == (5.0, 1)
 
-    assert keeper.described().endswith(": 1 run, 1 trial")
-    keeper.keep([record(2)])
+    assert writer.described().endswith(": 1 run, 1 trial")
+    writer.keep([record(2)])
 
-    assert (now[0], keeper.unsaved) == (5.0, [])
+    assert (now[0], writer.unsaved) == (5.0, [])
 
 
-def test_a_trial_that_can_be_no_row_holds_nobody_up(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_trial_that_can_be_no_row_holds_nobody_up(writer: Writer, tmp_path: Path) -> None:
     """It is said, stays in memory, and those beside it are written."""
     (tmp_path / "later").mkdir()
     said: list[str] = []
     odd = record(2, params={"huge": 10**5000})
 
-    keeper.keep([record(1), odd, record(3)], said.append)
+    writer.keep([record(1), odd, record(3)], said.append)
 
-    assert keeper.store is not None
-    assert [r.trial for r in keeper.store.records()] == [1, 3]
+    assert writer.store is not None
+    assert [r.trial for r in writer.store.records()] == [1, 3]
     assert len(said) == 1
     assert said[0].startswith("train: trial 2 can't be written to the store (ValueError: Exceeds the limit")
     assert said[0].endswith(") and is kept in memory only")
 
 
-def test_another_store_takes_what_was_kept_nowhere(keeper: Keeper, tmp_path: Path) -> None:
+def test_another_store_takes_what_was_kept_nowhere(writer: Writer, tmp_path: Path) -> None:
     """Measured first, stored later: nothing is lost."""
-    keeper.set_address(":memory:")
-    keeper.keep([record(1), record(2)])
-    assert keeper.described() == (
+    writer.set_address(":memory:")
+    writer.keep([record(1), record(2)])
+    assert writer.described() == (
         "trials are kept in this kernel's memory only (:memory:); %e2e store PATH keeps them"
     )
 
-    keeper.set_address(str(tmp_path / "team.db"))
+    writer.set_address(str(tmp_path / "team.db"))
 
-    assert keeper.unsaved == []
+    assert writer.unsaved == []
     with Store(str(tmp_path / "team.db")) as store:
         assert len(store.records()) == 2
 
 
-def test_a_store_that_can_not_be_opened_changes_nothing(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_store_that_can_not_be_opened_changes_nothing(writer: Writer, tmp_path: Path) -> None:
     """The one before stays, with all that waits."""
-    keeper.set_address(str(tmp_path / "good.db"))
+    writer.set_address(str(tmp_path / "good.db"))
     (tmp_path / "bad.db").write_text("no database")
 
     with pytest.raises(StoreError):
-        keeper.set_address(str(tmp_path / "bad.db"))
+        writer.set_address(str(tmp_path / "bad.db"))
 
-    keeper.keep([record()])
-    assert keeper.address == str(tmp_path / "good.db")
-    assert len(keeper.reading().records()) == 1  # type: ignore[union-attr]
+    writer.keep([record()])
+    assert writer.address == str(tmp_path / "good.db")
+    assert len(writer.reading().records()) == 1  # type: ignore[union-attr]
 
 
-def test_a_forked_child_writes_nothing(keeper: Keeper, tmp_path: Path) -> None:
+def test_a_forked_child_writes_nothing(writer: Writer, tmp_path: Path) -> None:
     """Its trials have its parent's numbers; what waits is its parent's to write."""
-    keeper.keep([record(1)], lambda _: None)
+    writer.keep([record(1)], lambda _: None)
     (tmp_path / "later").mkdir()
     child = os.fork()
     if child == 0:
-        keeper.keep([record(2)], lambda _: None)
-        keeper.flush(lambda _: None)
+        writer.keep([record(2)], lambda _: None)
+        writer.flush(lambda _: None)
         os._exit(0)
     os.waitpid(child, 0)
 
     assert list((tmp_path / "later").iterdir()) == []
-    keeper.keep([record(3)], lambda _: None)
-    assert keeper.store is not None
-    assert [r.trial for r in keeper.store.records()] == [1, 3]
+    writer.keep([record(3)], lambda _: None)
+    assert writer.store is not None
+    assert [r.trial for r in writer.store.records()] == [1, 3]
 
 
 def test_a_lock_delays_nothing_for_long(
-    keeper: Keeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program that holds the file costs one wait; the trials are written when it lets go."""
     from e2e_magic.storage import address
@@ -257,15 +258,15 @@ def test_a_lock_delays_nothing_for_long(
     monkeypatch.setattr(address, "PATIENCE_S", 0.2)
     monkeypatch.setattr(module, "_QUICK_S", 5.0)
     (tmp_path / "later").mkdir()
-    keeper.keep([record(1)])
+    writer.keep([record(1)])
     path = tmp_path / "later" / "e2ebench.db"
     said: list[str] = []
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        keeper.keep([record(2)], said.append)
+        writer.keep([record(2)], said.append)
         other.execute("ROLLBACK")
-    keeper.keep([record(3)], said.append)
+    writer.keep([record(3)], said.append)
 
     assert len(said) == 1
-    assert keeper.store is not None
-    assert [r.trial for r in keeper.store.records()] == [1, 2, 3]
+    assert writer.store is not None
+    assert [r.trial for r in writer.store.records()] == [1, 2, 3]

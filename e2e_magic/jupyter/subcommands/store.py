@@ -7,8 +7,8 @@ from typing import Any
 from IPython.core.error import StdinNotImplementedError
 
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.frames import add_store_options
-from e2e_magic.jupyter.words.line import Line, say
+from e2e_magic.jupyter.subcommands.line import Line, add_selection, say
+from e2e_magic.storage import WHOLE_STORE
 
 
 def store(line: Line) -> None:
@@ -18,22 +18,20 @@ def store(line: Line) -> None:
     chosen = parser.read(line.words)
     if chosen.url is not None:
         line.session.set_store(chosen.url)
-    say(line.session.keeper.described())
+    say(line.session.writer.described())
 
 
 def runs(line: Line) -> Any:
     """List runs, give one another name, or delete one."""
     parser = Parser("%e2e runs", "Return runs as a DataFrame; rename or delete one.")
-    parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
-    parser.add_argument("--stage", metavar="STAGE", help="only runs in which this stage was measured")
-    add_store_options(parser)
+    add_selection(parser)
     parser.add_argument("--rename", nargs=2, metavar=("OLD", "NEW"), help="give a run another name")
     parser.add_argument("--delete", metavar="RUN", help="delete a run, by name or id, and all its trials")
     parser.add_argument("--yes", action="store_true", help="don't ask before deleting")
     chosen = parser.read(line.words)
     if chosen.rename is not None:
         old, new = chosen.rename
-        renamed = line.session.archive.rename(old, new)
+        renamed = line.session.rename(old, new)
         say(f"run {old} is now named {renamed.name} ({renamed.id})")
         return None
     if chosen.delete is not None:
@@ -41,13 +39,12 @@ def runs(line: Line) -> Any:
         return None
     from e2e_magic.views.frames import TidyFrame
 
-    where = {"run": chosen.run, "stage": chosen.stage, "all": chosen.all, "since": chosen.since}
-    return TidyFrame.of(line.session.asked("runs", **where))
+    return TidyFrame.of(line.session.frame("runs", line.selection(chosen)))
 
 
 def _delete(line: Line, parser: Parser, name: str, *, sure: bool) -> None:
-    run = line.session.archive.find(name)
-    trials = sum(line.session.archive.counts(everything=True).get(run.id, {}).values())
+    run = line.session.reader.find(name)
+    trials = sum(line.session.reader.counts(WHOLE_STORE).get(run.id, {}).values())
     what = f"run {run.name} ({run.id}, {run.started_at:%Y-%m-%d %H:%M} UTC) with {_counted(trials)}"
     if not sure:
         try:
@@ -57,7 +54,7 @@ def _delete(line: Line, parser: Parser, name: str, *, sure: bool) -> None:
         if answer.strip().lower() not in ("y", "yes"):
             say(f"{what} stays")
             return
-    line.session.archive.delete(run.id)
+    line.session.delete(run.id)
     say(f"{what} is deleted")
 
 

@@ -29,7 +29,7 @@ _QUICK_S = 0.5
 _AT_ONCE = 200
 
 
-class Keeper:
+class Writer:
     """Writes each trial to the store when it is finished; opens the store for the first one.
 
     Parameters

@@ -14,10 +14,11 @@ from e2e_magic.storage import Store
 @pytest.fixture
 def said(shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keep the trials in a file, measure one in a run named first, and collect the words that are shown."""
-    from e2e_magic.jupyter.words import kept
+    from e2e_magic.jupyter.subcommands import line, store
 
     words: list[str] = []
-    monkeypatch.setattr(kept, "say", words.append)
+    for module in (line, store):
+        monkeypatch.setattr(module, "say", words.append)
     shell.run_line_magic("e2e", f"store {tmp_path}/team.db")
     shell.run_line_magic("e2e", "run first")
     shell.run_cell_magic("e2ebench", "train -q", "1 + 1")
@@ -65,13 +66,17 @@ def test_frames_read_the_store(shell: Any, said: list[str], tmp_path: Path) -> N
     assert len(shell.run_line_magic("e2e", "results")) == 2
     assert len(shell.run_line_magic("e2e", "results --all")) == 3
     assert len(shell.run_line_magic("e2e", "results --since 1h")) == 2
+    assert len(shell.run_line_magic("e2e", "results --stage train")) == 2
+    assert len(shell.run_line_magic("e2e", "results --stage train --all")) == 3
+    assert said == []
     assert list(shell.run_line_magic("e2e", "samples --run others")["metric"]) == [
         "rss_mib", "rss_mib", "package_power_w",
     ]  # fmt: skip
     assert list(shell.run_line_magic("e2e", "runs --all")["run"]) == ["others", "first", "second"]
     with pytest.raises(UsageError, match=r"^since: expected a date or time such as 2026-08-01"):
         shell.run_line_magic("e2e", "results --since yesterday")
-    assert said == []
+    there = f"run 'others' is not of this kernel: it is read from the store {tmp_path}/team.db"
+    assert said == [there]
 
 
 def test_a_run_is_renamed(shell: Any, said: list[str]) -> None:

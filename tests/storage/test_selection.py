@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_magic.measuring.plan import PlanError
-from e2e_magic.storage import moment
+from e2e_magic.storage.selection import moment
 
 NOW = datetime(2026, 8, 31, 12, tzinfo=UTC)
 # Hypothesis wants them without a zone.

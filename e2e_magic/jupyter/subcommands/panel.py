@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from e2e_magic.jupyter.arguments import Parser
-from e2e_magic.jupyter.words.line import Line
+from e2e_magic.jupyter.subcommands.line import Line
 from e2e_magic.measuring.plan import PlanError
 
 
