@@ -134,7 +134,8 @@ class Session:
 
     def keep(self, record: Record, warn: Callable[[str], None] | None = None) -> None:
         """Take in a finished record, at once, and write it to the store; `warn` hears where that fails."""
-        self.records.append(record)
+        with self._lock:
+            self.records.append(record)
         self.writer.keep([record], warn)
 
     def identify(self, stage: str, sweep: str, params: Mapping[str, Any], source: str | None) -> Identity:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 
+import e2e_magic as e2e
 from e2e_magic.record import Record
 from e2e_magic.views.comparison import RegressionError
 
@@ -165,3 +168,24 @@ def test_no_curves_yet(session: Any, shell: Any) -> None:  # noqa: ARG001
     assert shown.outputs[-1].data["text/plain"] == (
         "no curves yet: call e2e.log(loss=.., accuracy=..) once per epoch in a measured cell"
     )
+
+
+@pytest.mark.parametrize("line", ["curves", "influence train -y accuracy", "pareto loss accuracy"])
+def test_the_store_is_read_once(shell: Any, tmp_path: Path, line: str) -> None:
+    """Table and chart are made of the same records."""
+    shell.run_line_magic("e2e", f"store {tmp_path}/kept.db")
+    shell.run_cell("import e2e_magic as e2e", store_history=False)
+    shell.run_cell_magic("e2esweep", "train lr=1,2,3 -q", "e2e.log(loss=lr, accuracy=1 / lr)")
+    store = e2e.store()
+    assert store is not None
+    statements: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(store._engine, "before_cursor_execute", note)
+    with capture_output() as shown:
+        shell.run_line_magic("e2e", f"{line} --all")
+
+    assert sum("e2e_trials.params" in statement for statement in statements) == 1
+    assert "image/png" in shown.outputs[-1].data["text/html"]

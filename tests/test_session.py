@@ -1,0 +1,114 @@
+"""The session's runs and records, with other threads at work."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import e2e_magic as e2e
+from e2e_magic.measuring import environment, idle
+from e2e_magic.measuring.idle import IdlePower
+from e2e_magic.record import Record, Run
+from e2e_magic.session import Session
+
+START = datetime(2026, 8, 1, tzinfo=UTC)
+
+
+def record(run: str, trial: int, stage: str = "train") -> Record:
+    """Make a finished trial."""
+    return Record(run, stage, trial, 1, "complete", START)
+
+
+@pytest.fixture
+def restless(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """Give a session on a store whose run is another object after each trial: a package more was imported."""
+    count = itertools.count()
+    monkeypatch.setattr(environment, "packages", lambda: {"numbered": str(next(count))})
+    session.set_store(tmp_path / "kept.db")
+    return session
+
+
+def keep(session: Session, run: str, trial: int) -> None:
+    """Keep a trial, for which the session looks at what is imported."""
+    session._modules = -1
+    session.keep(record(run, trial))
+
+
+def test_ids_of_runs_and_sweeps_have_64_bits(session: Session) -> None:
+    """Sixteen hexadecimal digits; a run without a name is called by the first of them."""
+    run = session.start_run()
+    e2e.sweep(lambda lr: {"loss": lr}, stage="fit", lr=[1], metrics="cpu", quiet=True)
+
+    assert [len(key) for key in (run.id, e2e.trials()["sweep"][0])] == [16, 16]
+    assert int(run.id, 16) < 2**64
+    assert run.name == run.id[:8]
+    assert len(e2e.results(run=run.id)) == len(e2e.results(run=run.name)) == 1
+
+
+def test_a_baseline_is_the_runs_though_a_trial_is_kept_meanwhile(
+    restless: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Measuring takes seconds, in which other threads go on."""
+    run = restless.run
+
+    def measured(_: float, __: Any) -> IdlePower:
+        keep(restless, run.id, 1)
+        return IdlePower({"package": 4.5})
+
+    monkeypatch.setattr(idle, "measure_idle", measured)
+    restless.measure_baseline(1.0)
+
+    assert restless.run is not run
+    assert restless.run.environment.packages != run.environment.packages
+    assert restless.run.settings["baseline_power"] == IdlePower({"package": 4.5}).plain()
+    assert restless.carried(run.id) == {"baseline_power": restless.run.settings["baseline_power"]}
+
+
+def test_nothing_is_lost_of_what_threads_do_at_once(
+    restless: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trials kept, runs imported and renamed, a baseline measured: each is there at the end."""
+    monkeypatch.setattr(idle, "measure_idle", lambda *_: IdlePower({"package": 4.5}))
+    run, times = restless.run.id, range(1, 26)
+    other = [Run(f"other{n}", f"other {n}", START) for n in times]
+    work: list[Callable[[int], object]] = [
+        lambda n: keep(restless, run, n),
+        lambda n: restless.adopt([other[n - 1]], [record(other[n - 1].id, n)]),
+        lambda n: restless.rename(run, f"name {n}"),
+        lambda _: restless.measure_baseline(0.0),
+    ]
+    faults: list[BaseException] = []
+    start = threading.Barrier(len(work))
+
+    def repeatedly(act: Callable[[int], object]) -> None:
+        start.wait()
+        try:
+            for n in times:
+                act(n)
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [
+        threading.Thread(target=repeatedly, args=(act,), name=f"Thread-{n}") for n, act in enumerate(work)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+    assert {each.id for each in restless.runs} == {run, *(each.id for each in other)}
+    assert restless.run.id == run
+    assert restless.run.name == "name 25"
+    assert "baseline_power" in restless.run.settings
+    assert sorted((r.run, r.trial) for r in restless.records) == sorted(
+        [(run, n) for n in times] + [(each.id, n) for n, each in enumerate(other, 1)]
+    )
+    assert restless.store is not None
+    assert len(restless.store.records()) == 50
