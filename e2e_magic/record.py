@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, Literal, cast
 
@@ -19,8 +20,76 @@ State = Literal["complete", "failed", "interrupted"]
 Value = float | int | str
 STATES: tuple[State, ...] = ("complete", "failed", "interrupted")
 
-# The history of the JSON form. 1: the first.
-RECORD_VERSION = 1
+
+class Code(StrEnum):
+    """What is the case, for the program: the codes of those reasons that something is decided by."""
+
+    NAMED = "named"  # the text says itself which number it is about
+    NO_DRAM_COUNTER = "no DRAM counter"
+    NO_DRIVER = "no GPU driver"
+    NO_ENERGY = "no energy"  # nothing was measured from which it could follow
+    NO_ENERGY_COUNTER = "no energy counter"  # an estimate may stand in
+    NO_TORCH = "torch not in use"
+    PACKAGE_COUNTED = "package counted"  # so the whole platform is not
+    STOPPED = "stopped"  # the sweep was, in the middle of the trial
+    WORKER_DIED = "worker died"
+
+
+# A card's line of text is not longer than this (characters).
+LONGEST_BRIEF = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a number is missing, something was refused or a trial ended.
+
+    Attributes
+    ----------
+    code : str
+        For decisions of the program, one of `Code` or another package's own; empty where there are none.
+    text : str
+        For people: what is not there, in words.
+    remedy : str
+        The next step for the user; empty where there is none.
+    """
+
+    code: str
+    text: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
+
+    @property
+    def brief(self) -> Reason:
+        """The reason as it fits on a card: a remedy of several commands stands where there is room."""
+        if len(str(self)) <= LONGEST_BRIEF:
+            return self
+        return replace(self, remedy="%e2e metrics shows what to do")
+
+    @classmethod
+    def of(cls, data: Reason | str | Mapping[str, str]) -> Reason:
+        """Read what `plain` wrote, what an older version wrote (a sentence), or take a reason as it is."""
+        if isinstance(data, Reason):
+            return data
+        if isinstance(data, str):
+            return cls("", data)
+        return cls(data.get("code", ""), data.get("text", ""), data.get("remedy", ""))
+
+    def plain(self) -> str | dict[str, str]:
+        """Return plain data for a store: the sentence where there is nothing else."""
+        if not self.code and not self.remedy:
+            return self.text
+        return {"code": str(self.code), "text": self.text, "remedy": self.remedy}
+
+
+# What else follows from energy has no other reason.
+NO_ENERGY = Reason(Code.NO_ENERGY, "no energy was measured")
+
+
+def sentences(reasons: Mapping[str, Reason]) -> dict[str, str]:
+    """Return the reasons in words, by the same names."""
+    return {name: str(reason) for name, reason in reasons.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +198,8 @@ class Record:
     reported : mapping of str to plain data
         What the code handed back and what the line's options said, checked and plain:
         numbers, strings, lists (``derived`` reads these keys; see ``reported.py``).
-    missing : mapping of str to str
-        Metric or collector name to the reason why it has no number.
+    missing : mapping of str to Reason
+        Metric or collector name to why it has no number.
     source : str or None
         The cell's source or the function's qualified name.
     host : str
@@ -152,73 +221,10 @@ class Record:
     series: Mapping[str, Series] = field(default_factory=dict)
     events: Events = field(default_factory=Events)
     reported: Mapping[str, Any] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Reason] = field(default_factory=dict)
     source: str | None = None
     host: str = ""
     concurrent: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain data for ``json.dumps(.., allow_nan=False)``; NaN and infinities survive."""
-        return {
-            "version": RECORD_VERSION,
-            "run": self.run,
-            "stage": self.stage,
-            "trial": self.trial,
-            "repeat": self.repeat,
-            "state": self.state,
-            "started_at": self.started_at.isoformat(),
-            "error": self.error,
-            "sweep": self.sweep,
-            "params": encode(self.params),
-            "readings": encode(self.readings),
-            "series": {k: [encode(list(s.t_s)), encode(list(s.value))] for k, s in self.series.items()},
-            "events": {
-                "t_s": encode(list(self.events.t_s)),
-                "epoch": encode(list(self.events.epoch)),
-                "values": {k: encode(list(v)) for k, v in self.events.values.items()},
-                "dropped": self.events.dropped,
-            },
-            "reported": encode(self.reported),
-            "missing": dict(self.missing),
-            "source": self.source,
-            "host": self.host,
-            "concurrent": self.concurrent,
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Record:
-        """Read what `to_json` wrote, also by an older version."""
-        version = data.get("version", 1)
-        if version > RECORD_VERSION:
-            raise ValueError(
-                f"this record has version {version}, but this e2e_magic reads up to {RECORD_VERSION}: "
-                "update e2e_magic"
-            )
-        events = data.get("events", {})
-        return cls(
-            run=data["run"],
-            stage=data["stage"],
-            trial=data["trial"],
-            repeat=data["repeat"],
-            state=data["state"],
-            started_at=datetime.fromisoformat(data["started_at"]),
-            error=data.get("error"),
-            sweep=data.get("sweep"),
-            params=decode(data.get("params", {})),
-            readings=decode(data.get("readings", {})),
-            series={k: Series.of(decode(t), decode(v)) for k, (t, v) in data.get("series", {}).items()},
-            events=Events(
-                array("d", decode(events.get("t_s", []))),
-                array("d", decode(events.get("epoch", []))),
-                {k: array("d", decode(v)) for k, v in events.get("values", {}).items()},
-                events.get("dropped", 0),
-            ),
-            reported=decode(data.get("reported", {})),
-            missing=data.get("missing", {}),
-            source=data.get("source"),
-            host=data.get("host", ""),
-            concurrent=data.get("concurrent", False),
-        )
 
 
 @dataclass(frozen=True, slots=True)

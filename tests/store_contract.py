@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from e2e_magic.record import STATES, Environment, Events, Record, Run, Series
+from e2e_magic.record import STATES, Environment, Events, Reason, Record, Run, Series
 from e2e_magic.storage import HERE, Selection, Store, StoreError, queries, rows
 from tests import strategies
 from tests.test_record import same
@@ -61,7 +61,7 @@ def record(trial: int = 1, **changes: Any) -> Record:
             array("d", [1, 2]), array("d", [1, 2]), {"loss": array("d", [0.5, math.nan])}, dropped=1
         ),
         "reported": {"entries": 10, "loss": math.inf, "confusion": [[1, 2], [3, 4]]},
-        "missing": {"gpu": "there is none"},
+        "missing": {"gpu": Reason("no driver", "there is none"), "io": Reason("", "closed", "open it")},
         "source": "model.fit(X)",
         "host": "here",
     }
@@ -157,7 +157,8 @@ class StoreContract:
         """SQL, markup, NUL, lone surrogates and a megabyte in every place where text can be."""
         hostile = record(
             run=text, stage=text, error=text, sweep=text, source=text, host=text,
-            params={text: text, "k": [text]}, missing={text: text}, reported={"note": text},
+            params={text: text, "k": [text]}, reported={"note": text},
+            missing={text: Reason(text, text, text)},
             readings={"energy_source": text, text or "k": 1.5},
             series={text: Series.of([0], [1])},
             events=Events(array("d", [1]), array("d", [1]), {text: array("d", [2])}),

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from e2e_magic.record import STATES, Events, Record, Series
+from e2e_magic.record import STATES, Events, Reason, Record, Series
 
 # Any float, with those that JSON doesn't know.
 numbers = st.floats()
@@ -32,6 +32,7 @@ hostile = st.sampled_from(
     ]
 )
 words = hostile | st.text(max_size=8)
+reasons = st.builds(Reason, words, words, words)
 scalars = st.none() | st.booleans() | st.integers() | numbers | words
 
 
@@ -125,7 +126,7 @@ def records(
         series=st.dictionaries(words, series(), max_size=3),
         events=events(logged),
         reported=reported,
-        missing=st.dictionaries(words, words, max_size=3),
+        missing=st.dictionaries(words, reasons, max_size=3),
         source=st.none() | words,
         host=words,
         concurrent=st.booleans(),

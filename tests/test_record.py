@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_magic.record import RECORD_VERSION, Record, Run, Series, decode, encode
+from e2e_magic.record import Code, Reason, Run, Series, decode, encode, sentences
 from tests import strategies
 
 
@@ -43,39 +43,31 @@ def test_plain_data_survives_json(value: Any) -> None:
     assert same(value, decode(through_json(encode(value))))
 
 
-@given(strategies.records(reported=st.dictionaries(strategies.words, strategies.plain_data(), max_size=3)))
-def test_a_record_survives_json(record: Record) -> None:
-    """Each part of a record comes back: curves with NaN, empty ones, hostile text."""
-    back = Record.from_json(through_json(record.to_json()))
+@given(strategies.reasons)
+def test_a_reason_survives_json(reason: Reason) -> None:
+    """Each part comes back, whatever it holds."""
+    assert Reason.of(through_json(reason.plain())) == reason
 
-    for name in (
-        "run",
-        "stage",
-        "trial",
-        "repeat",
-        "state",
-        "error",
-        "sweep",
-        "source",
-        "host",
-        "concurrent",
-    ):
-        assert getattr(record, name) == getattr(back, name)
-    assert record.started_at == back.started_at
-    assert back.started_at.tzinfo is not None
-    for name in ("params", "readings", "reported", "missing"):
-        assert same(dict(getattr(record, name)), dict(getattr(back, name)))
-    assert record.series.keys() == back.series.keys()
-    for name, curve in record.series.items():
-        assert curve.t_s.tobytes() == back.series[name].t_s.tobytes()
-        assert same(list(curve.value), list(back.series[name].value))
-    assert same(list(record.events.epoch), list(back.events.epoch))
-    assert same(list(record.events.t_s), list(back.events.t_s))
-    assert record.events.dropped == back.events.dropped
-    assert same(
-        {k: list(v) for k, v in record.events.values.items()},
-        {k: list(v) for k, v in back.events.values.items()},
-    )
+
+def test_a_reason_in_words() -> None:
+    """What is the case and what to do; one without a next step is its sentence, here and in a store."""
+    assert str(Reason("", "no counters")) == "no counters" == Reason("", "no counters").plain()
+    reason = Reason(Code.NO_ENERGY_COUNTER, "no counters", "buy some")
+    assert str(reason) == "no counters; buy some"
+    assert reason.plain() == {"code": "no energy counter", "text": "no counters", "remedy": "buy some"}
+    assert sentences({"energy": reason}) == {"energy": "no counters; buy some"}
+
+
+def test_a_reason_of_an_older_store_is_its_sentence() -> None:
+    """A plain sentence is read as a reason without a code; a reason is taken as it is."""
+    assert Reason.of("no counters; buy some") == Reason("", "no counters; buy some")
+    assert Reason.of(Reason("x", "y")) == Reason("x", "y")
+
+
+def test_a_reason_on_a_card_is_short() -> None:
+    """A next step of several commands stands where there is room."""
+    assert Reason("x", "closed", "sudo " * 60).brief == Reason("x", "closed", "%e2e metrics shows what to do")
+    assert Reason("x", "closed", "open it").brief == Reason("x", "closed", "open it")
 
 
 def test_numpy_scalars_become_plain() -> None:
@@ -83,27 +75,6 @@ def test_numpy_scalars_become_plain() -> None:
     data = {"a": np.float32(0.5), "b": np.int64(3), "c": np.array([1.0, np.nan]), "d": np.bool_(True)}
 
     assert same({"a": 0.5, "b": 3, "c": [1.0, math.nan], "d": True}, decode(through_json(encode(data))))
-
-
-def test_a_record_of_a_newer_version_is_refused() -> None:
-    """The error says which version it is and what to do."""
-    with pytest.raises(ValueError, match=r"^this record has version") as caught:
-        Record.from_json({"version": RECORD_VERSION + 1})
-
-    assert str(caught.value) == (
-        f"this record has version {RECORD_VERSION + 1}, but this e2e_magic reads up to {RECORD_VERSION}: "
-        "update e2e_magic"
-    )
-
-
-def test_the_least_that_an_old_record_holds_is_read() -> None:
-    """Parts that a record lacks are empty."""
-    record = Record.from_json(
-        {"run": "r", "stage": "s", "trial": 1, "repeat": 1, "state": "complete"}
-        | {"started_at": "2026-01-01T00:00:00+00:00"}
-    )
-
-    assert record == Record("r", "s", 1, 1, "complete", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_a_series_needs_as_many_times_as_values() -> None:

@@ -18,7 +18,7 @@ from e2e_magic.session import Session, current
 from e2e_magic.storage import Selection
 from e2e_magic.sweeping.jobs import FunctionJob, Job, check_arguments
 from e2e_magic.sweeping.plan import SweepPlan
-from e2e_magic.sweeping.schedule import DIED, Goal, Turn
+from e2e_magic.sweeping.schedule import Goal, Turn, died
 from e2e_magic.sweeping.space import Space
 from e2e_magic.sweeping.sweep import Sweep
 from e2e_magic.views.sweep_result import SweepResult
@@ -248,5 +248,5 @@ def _show(turn: Turn, text: str) -> None:
 
 
 def _say_failed(turn: Turn, record: Record) -> None:
-    if record.state == "failed" and record.error and record.error != DIED:
+    if record.state == "failed" and record.error and not died(record):
         sys.stderr.write(f"e2e_magic: {turn.label} failed: {record.error.splitlines()[0]}\n")

@@ -12,7 +12,7 @@ from e2e_magic.derived import energy as _energy
 from e2e_magic.derived import rates as _rates
 from e2e_magic.derived import single_calls as _single_calls
 from e2e_magic.derived.binary import complete
-from e2e_magic.record import Metric, Record
+from e2e_magic.record import Metric, Reason, Record
 
 METRICS: tuple[Metric, ...] = (
     *_rates.METRICS,
@@ -51,14 +51,14 @@ class Derived:
     ----------
     values : mapping of str to number
         By column name.
-    missing : mapping of str to str
-        The reason for each number that was asked for and can't be had.
+    missing : mapping of str to Reason
+        Why each number that was asked for and can't be had.
     problems : tuple of str
         Contradictions in what was handed back, in words.
     """
 
     values: Mapping[str, float | int] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, Reason] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -93,7 +93,7 @@ def derive(record: Record) -> Derived:
 
 def derive_alike(
     read: Mapping[str, Any], numbers: Mapping[str, Any], settings: Mapping[str, Any]
-) -> tuple[dict[str, Any], Mapping[str, str]]:
+) -> tuple[dict[str, Any], Mapping[str, Reason]]:
     """Return what `derive` does, for many trials at once that have neither logs nor `CURVES`.
 
     Parameters

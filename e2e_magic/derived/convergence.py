@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from e2e_magic.record import Metric, Record
+from e2e_magic.record import Metric, Reason, Record
 from e2e_magic.text import digits, quantity
 
 METRICS = (
@@ -24,7 +24,7 @@ _TO_ACCURACY = ("epochs_to_accuracy", "time_to_accuracy_s")
 
 def convergence(
     record: Record, counted_accuracy: float | None = None
-) -> tuple[dict[str, float | int], dict[str, str]]:
+) -> tuple[dict[str, float | int], dict[str, Reason]]:
     """Return the quality numbers of one trial and, for those that it lacks, why.
 
     Parameters
@@ -49,7 +49,7 @@ def convergence(
     if not logged and counted_accuracy is None and record.reported.keys().isdisjoint(_READ):
         return {}, {}
     found: dict[str, float | int] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, Reason] = {}
     listed = 0
     for name, lowest in (("loss", True), ("accuracy", False)):
         given = record.reported.get(name)
@@ -77,7 +77,7 @@ def convergence(
         if not math.isnan(best):
             found[f"best_{name}"] = best
         if math.isnan(last):
-            missing[name] = f"the last {name} was not a number: the training diverged"
+            missing[name] = Reason("", f"the last {name} was not a number: the training diverged")
     epochs = _epochs(record) if logged else listed
     if epochs:
         found["epochs"] = epochs
@@ -85,7 +85,7 @@ def convergence(
     if target is not None:
         _to_accuracy(record, float(target), found, missing)
     # What was read (an imported time to accuracy, say) needs no reason why it could not be computed.
-    return found, {name: why for name, why in missing.items() if name not in record.readings}
+    return found, {name: reason for name, reason in missing.items() if name not in record.readings}
 
 
 def of_one(name: str, value: Any) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _epochs(record: Record) -> int:
 
 
 def _to_accuracy(
-    record: Record, target: float, found: dict[str, float | int], missing: dict[str, str]
+    record: Record, target: float, found: dict[str, float | int], missing: dict[str, Reason]
 ) -> None:
     events = record.events
     curve: Sequence[float]
@@ -156,47 +156,54 @@ def _to_accuracy(
     handed = record.reported.get("accuracy")
     if key is None:
         if not isinstance(handed, list):
-            why = (
-                "needs an accuracy per epoch: e2e.log(accuracy=..) inside the code, or a list for --accuracy"
+            reason = Reason(
+                "",
+                "needs an accuracy per epoch: e2e.log(accuracy=..) inside the code, or a list for --accuracy",
             )
-            missing.update(dict.fromkeys(_TO_ACCURACY, why))
+            missing.update(dict.fromkeys(_TO_ACCURACY, reason))
             return
         curve = array("d", handed)
     best = _best(curve, lowest=False)
     if target <= 1 < best <= 100:
-        why = (
+        reason = Reason(
+            "",
             f"the accuracies go up to {digits(best)}, percent it seems, but the target {digits(target)} "
-            f"is a share: say --target-accuracy {digits(100 * target)}"
+            f"is a share: say --target-accuracy {digits(100 * target)}",
         )
-        missing.update(dict.fromkeys(_TO_ACCURACY, why))
+        missing.update(dict.fromkeys(_TO_ACCURACY, reason))
         return
     if best <= 1 < target:
-        why = (
+        reason = Reason(
+            "",
             f"the accuracies go up to {digits(best)}, shares it seems, but the target {digits(target)} "
-            f"is percent: say --target-accuracy {digits(target / 100)}"
+            f"is percent: say --target-accuracy {digits(target / 100)}",
         )
-        missing.update(dict.fromkeys(_TO_ACCURACY, why))
+        missing.update(dict.fromkeys(_TO_ACCURACY, reason))
         return
     first = _first_at(curve, target)
     if first is None:
         known = key is not None and math.isfinite(events.t_s[-1])
         within = f" in {quantity(events.t_s[-1], 's')}" if known else ""
         what = "accuracy" if key is None else key.replace("_", " ")
-        why = f"the target {digits(target)} was not reached{within}; the best {what} was {digits(best)}"
-        missing.update(dict.fromkeys(_TO_ACCURACY, why))
+        reason = Reason(
+            "",
+            f"the target {digits(target)} was not reached{within}; the best {what} was {digits(best)}",
+        )
+        missing.update(dict.fromkeys(_TO_ACCURACY, reason))
         return
     if key is None:
         found["epochs_to_accuracy"] = first + 1
-        missing["time_to_accuracy_s"] = (
-            "seconds to accuracy need e2e.log(accuracy=..) inside the code, once per epoch"
+        missing["time_to_accuracy_s"] = Reason(
+            "", "seconds to accuracy need e2e.log(accuracy=..) inside the code, once per epoch"
         )
         return
     epoch = events.epoch[first]
     found["epochs_to_accuracy"] = int(epoch) if math.isfinite(epoch) else first + 1
     if math.isnan(events.t_s[first]):
-        missing["time_to_accuracy_s"] = (
+        missing["time_to_accuracy_s"] = Reason(
+            "",
             "the epochs were logged when the training was over, so nobody knows when they were: "
-            "call e2e.log(accuracy=..) inside it, once per epoch"
+            "call e2e.log(accuracy=..) inside it, once per epoch",
         )
         return
     found["time_to_accuracy_s"] = events.t_s[first]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import add
 from typing import Any
 
-from e2e_magic.record import Metric, Record, Series
+from e2e_magic.record import NO_ENERGY, Metric, Reason, Record, Series
 
 METRICS = (
     Metric("net_energy_j", "J", "energy", "lower", "measured energy above that of the idle machine"),
@@ -37,7 +37,7 @@ READINGS = ("wall_time_s", "cpu_time_s", *(name for _, name in _ENERGIES))
 # What asks for numbers of energy, in `Record.reported`.
 ASKS = ("baseline_power", "carbon_g_per_kwh", "estimate_power")
 _NO_CURVE = Series.of([], [])
-_ESTIMATED = "it is of measured energy only, and there is none: an estimate would pass for it"
+_ESTIMATED = Reason("", "it is of measured energy only, and there is none: an estimate would pass for it")
 
 
 def estimate(
@@ -204,7 +204,7 @@ def from_readings(
     reported: Mapping[str, Any],
     series: Mapping[str, Series],
     values: Mapping[str, Any],
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[dict[str, Any], dict[str, Reason]]:
     """Return what follows from a trial's energy and what its run says, and why else it does not.
 
     Parameters
@@ -238,24 +238,26 @@ def from_readings(
         "energy_to_accuracy_j": energy_to_accuracy(power, values.get("time_to_accuracy_s")),
         "co2_g": co2(total_j, reported.get("carbon_g_per_kwh")),
     }
-    missing: dict[str, str] = {}
+    missing: dict[str, Reason] = {}
     if joules and not power and "time_to_accuracy_s" in values:
-        missing["energy_to_accuracy_j"] = "there is no curve of all the power that was measured"
+        missing["energy_to_accuracy_j"] = Reason("", "there is no curve of all the power that was measured")
     asked = reported.get("estimate_power")
     if isinstance(asked, Mapping):
         watts = asked["idle_w"], asked["full_w"]
         found["estimated_energy_j"] = estimate(read.get("cpu_time_s"), wall_s, asked["cores"], *watts)
         if found["estimated_energy_j"] is None:
-            missing["estimated_energy_j"] = "it follows from CPU time, which was not measured"
+            missing["estimated_energy_j"] = Reason("", "it follows from CPU time, which was not measured")
     if "carbon_g_per_kwh" in reported and total_j is None:
-        missing["co2_g"] = _ESTIMATED if isinstance(asked, Mapping) else "no energy was measured"
+        missing["co2_g"] = _ESTIMATED if isinstance(asked, Mapping) else NO_ENERGY
     baseline = reported.get("baseline_power")
     if isinstance(baseline, Mapping):
         unknown = [part for part in joules if f"{part}_w" not in baseline]
         if total_j is None:
-            missing["net_energy_j"] = "no energy was measured"
+            missing["net_energy_j"] = NO_ENERGY
         elif unknown:
-            missing["net_energy_j"] = f"the idle power of {' and '.join(unknown)} is not known: %e2e baseline"
+            missing["net_energy_j"] = Reason(
+                "", f"the idle power of {' and '.join(unknown)} is not known: %e2e baseline"
+            )
         else:
             idle_w = sum(float(baseline[f"{part}_w"]) for part in joules)
             found["net_energy_j"] = net_energy(total_j, wall_s, idle_w)
@@ -264,8 +266,8 @@ def from_readings(
 
 def unavailable(
     declared: Sequence[Metric], known: Collection[str], settings: Mapping[str, Any]
-) -> dict[str, tuple[str, str]]:
-    """Return the reason and the next step for each number of energy that can't follow here and now.
+) -> dict[str, Reason]:
+    """Return the reason for each number of energy that can't follow here and now.
 
     Parameters
     ----------
@@ -277,7 +279,7 @@ def unavailable(
         The run's (``Run.settings``).
     """
     energy = any(f"{part}_energy_j" in known for part in PARTS)
-    why: dict[str, tuple[str, str]] = {}
+    reasons: dict[str, Reason] = {}
     if not energy:
         of_energy = [
             metric.name
@@ -285,17 +287,22 @@ def unavailable(
             if (metric.unit in ("J", "W") or metric.name == "co2_g")
             and not metric.name.startswith("estimated_")
         ]
-        why = dict.fromkeys(of_energy, ("no energy can be measured here", ""))
+        reasons = dict.fromkeys(of_energy, Reason("", "no energy can be measured here"))
     if energy and "baseline_power" not in settings:
-        why["net_energy_j"] = ("the idle power is not known in this run", "measure it: %e2e baseline")
+        reasons["net_energy_j"] = Reason(
+            "", "the idle power is not known in this run", "measure it: %e2e baseline"
+        )
     if energy and "carbon_g_per_kwh" not in settings:
-        why["co2_g"] = ("the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380")
+        reasons["co2_g"] = Reason(
+            "", "the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380"
+        )
     if "estimate_power" not in settings:
-        why |= dict.fromkeys(
+        reasons |= dict.fromkeys(
             ("estimated_energy_j", "estimated_power_w"),
-            (
+            Reason(
+                "",
                 "nothing is estimated unless asked",
                 "ask for it: --estimate-power IDLE_W,FULL_W on a cell, or on %e2e run NAME",
             ),
         )
-    return why
+    return reasons

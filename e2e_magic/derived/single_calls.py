@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from e2e_magic.derived.statistics import needed, percentile
-from e2e_magic.record import Metric, Record
+from e2e_magic.record import Metric, Reason, Record
 from e2e_magic.text import digits
 
 PERCENTILES = (50, 90, 95, 99)
@@ -22,7 +22,7 @@ METRICS = (
 )
 
 
-def single_calls(record: Record) -> tuple[dict[str, float | int], dict[str, str]]:
+def single_calls(record: Record) -> tuple[dict[str, float | int], dict[str, Reason]]:
     """Return the numbers of a trial's single calls and, for those that it lacks, why.
 
     Notes
@@ -35,15 +35,16 @@ def single_calls(record: Record) -> tuple[dict[str, float | int], dict[str, str]
         return {}, {}
     count, elapsed_s = int(raw["calls"]), float(raw["elapsed_s"])
     found: dict[str, float | int] = {"latency_calls": count}
-    missing: dict[str, str] = {}
+    missing: dict[str, Reason] = {}
     for q in PERCENTILES:
         if count >= needed(q):
             found[f"latency_p{q}_s"] = percentile(raw["laps_s"], q)
         else:
             longer = 1.1 * elapsed_s * needed(q) / count
-            missing[f"latency_p{q}_s"] = (
+            missing[f"latency_p{q}_s"] = Reason(
+                "",
                 f"p{q} needs at least {needed(q)} calls, got {count}: "
-                f"raise --latency-duration to about {digits(float(f'{longer:.2g}'))} s"
+                f"raise --latency-duration to about {digits(float(f'{longer:.2g}'))} s",
             )
     found["latency_mean_s"] = float(raw["mean_s"])
     if elapsed_s > 0:

@@ -33,7 +33,7 @@ from e2e_magic.sweeping.engines.pools import PoolLost
 from e2e_magic.sweeping.engines.shipping import ShippingError
 from e2e_magic.sweeping.jobs import CellJob, check_reads
 from e2e_magic.sweeping.plan import SweepPlan
-from e2e_magic.sweeping.schedule import DIED, Turn
+from e2e_magic.sweeping.schedule import Turn, died
 from e2e_magic.sweeping.sweep import Sweep
 from e2e_magic.views.sweep_result import SweepResult
 
@@ -195,8 +195,7 @@ class _Swept:
             self._shell.user_ns[self._options.out] = self._result
 
     def _on_record(self, turn: Turn, record: Record) -> None:
-        said = (record.error or DIED) == DIED  # a worker's death has been said with what follows
-        if record.state == "failed" and not self._sweep.plan.fail_fast and record.error and not said:
+        if record.state == "failed" and not self._sweep.plan.fail_fast and record.error and not died(record):
             say_aside(f"{turn.label} failed: {record.error.splitlines()[0]}")
 
 

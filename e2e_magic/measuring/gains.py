@@ -12,6 +12,7 @@ from typing import Any
 
 from e2e_magic.measuring import calls, reported
 from e2e_magic.measuring.plan import Plan
+from e2e_magic.record import Reason
 
 Options = Mapping[str, Callable[[Any], object]]
 
@@ -26,7 +27,7 @@ class Gains:
         See `reported.Reported`; ``latency`` as in `calls.Stream`.
     problems : dict of str to str
         By key: a sentence for the user.
-    missing : dict of str to str
+    missing : dict of str to Reason
         By key: why it was not asked for.
     interrupt : BaseException or None
         What ended the evaluation early, ``KeyboardInterrupt`` above all.
@@ -34,7 +35,7 @@ class Gains:
 
     values: dict[str, Any] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, Reason] = field(default_factory=dict)
     interrupt: BaseException | None = None
 
 
@@ -93,10 +94,10 @@ def time_calls(
         Whether to read the machine's energy beside it.
     """
     if found.interrupt is not None:
-        found.missing["latency"] = "no calls were timed, for it was interrupted"
+        found.missing["latency"] = Reason("", "no calls were timed, for it was interrupted")
         return
     if not last:
-        found.missing["latency"] = "calls are timed after the last repeat only"
+        found.missing["latency"] = Reason("", "calls are timed after the last repeat only")
         return
     timed = calls.stream(call, value, plan.latency_duration, energy=energy, clock=calls.Clock())
     if timed.raw:

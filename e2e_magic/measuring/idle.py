@@ -11,7 +11,7 @@ from typing import Any
 from e2e_magic.measuring.collectors.base import Unavailable
 from e2e_magic.measuring.plan import Plan, PlanError, Step
 from e2e_magic.measuring.trial import Classes, Trial
-from e2e_magic.record import Record
+from e2e_magic.record import NO_ENERGY, Record
 from e2e_magic.text import quantity
 
 # NVML moves its energy counter every 20 to 100 ms and RAPL every millisecond: below this, what is read
@@ -121,7 +121,7 @@ def measure_idle(
         For a time that is none, or too short.
     """
     length = _length(seconds)
-    missing: dict[str, str] = {name: why for name in _COLLECTORS if (why := _absent(classes, name))}
+    missing = {name: reason for name in _COLLECTORS if (reason := _absent(classes, name))}
     if len(missing) == len(_COLLECTORS):
         return IdlePower(missing=missing)
     kept: list[Record] = []
@@ -137,7 +137,7 @@ def measure_idle(
     for name, kinds in (("energy", ("package", "psys", "dram")), ("gpu", ("gpu",))):
         lost = [record.missing[f"{kind}_energy_j"] for kind in kinds if f"{kind}_energy_j" in record.missing]
         if name not in missing and not any(kind in joules for kind in kinds):
-            missing[name] = record.missing.get(name) or (lost or warned or ["no energy was measured"])[0]
+            missing[name] = str(record.missing.get(name) or (lost or warned or [NO_ENERGY])[0])
     if not joules:
         return IdlePower(missing=missing)
     gpu_percent = read.get("gpu_percent")
@@ -167,11 +167,11 @@ def _absent(classes: Classes, name: str) -> str:
     """Return why a collector can't measure here; empty where it can."""
     found = classes.get(name, Unavailable(f"the collector {name} is not installed"))
     if isinstance(found, Unavailable):
-        return found.reason
+        return found.reason.text  # its remedy is an option of cells
     try:
         found()
     except Unavailable as why:
-        return why.reason
+        return why.reason.text
     except Exception as error:  # another package's collector may fail in any way; the trial would say it too
         return f"{type(error).__name__}: {error}"
     return ""

@@ -34,7 +34,7 @@ class Joules:
         for name in _COLLECTORS:
             found = classes.get(name, Unavailable(f"the collector {name} is not installed"))
             if isinstance(found, Unavailable):
-                self._reasons[name] = found.reason  # its remedy is an option of cells
+                self._reasons[name] = found.reason.text  # its remedy is an option of cells
                 continue
             try:
                 collector = found()
@@ -56,7 +56,7 @@ class Joules:
                 missing = collector.missing()
                 reasons = [missing[part] for part in _PARTS if part in missing]
                 if reasons:
-                    self._reasons[collector.name] = reasons[0]
+                    self._reasons[collector.name] = str(reasons[0])
             except Exception as broken:  # see above
                 self._reasons[collector.name] = _said(broken)
         if not self.parts:
@@ -69,4 +69,4 @@ class Joules:
 
 
 def _said(error: Exception) -> str:
-    return error.reason if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"
+    return error.reason.text if isinstance(error, Unavailable) else f"{type(error).__name__}: {error}"

@@ -13,7 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +23,7 @@ from e2e_magic.measuring.events import EventLog
 from e2e_magic.measuring.gains import Gains, error_text, gather, time_calls
 from e2e_magic.measuring.plan import Plan, Step
 from e2e_magic.measuring.sampler import Recording, Sampler, SamplerLost, Samples, sampler
-from e2e_magic.record import Record, State, Value
+from e2e_magic.record import Code, Reason, Record, State, Value
 
 Classes = Mapping[str, Callable[[], Collector] | Unavailable]
 
@@ -93,7 +93,7 @@ class Trial:
         self._collectors: list[Collector] = []
         self._entered: list[Collector] = []
         self._recording: Recording | None = None
-        self._missing: dict[str, str] = {}
+        self._missing: dict[str, Reason] = {}
         self._broken: set[int] = set()  # by id: a collector need not be hashable
         self._handed_over: dict[str, object] = {}
         self.events = EventLog(clock)
@@ -145,12 +145,12 @@ class Trial:
         gained = self._reported(failed=error is not None)
         for problem in (*self.events.problems.values(), *gained.problems.values()):
             self._warn(f"{self.plan.stage}: {problem}")
+        problems = {**gained.problems, **self.events.problems}
         missing = {
             **self._missing,
             **samples.lost,
             **gained.missing,
-            **gained.problems,
-            **self.events.problems,
+            **{name: Reason(Code.NAMED, text) for name, text in problems.items()},
         }
         wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
         readings["overhead_s"] = max(self._clock() - self._began - wall_ns, 0) * 1e-9
@@ -169,7 +169,7 @@ class Trial:
             series=samples.series,
             events=events,
             reported=gained.values,
-            missing={name: why for name, why in missing.items() if name not in readings},
+            missing={name: reason for name, reason in missing.items() if name not in readings},
             source=self.identity.source,
             host=platform.node(),
             concurrent=self.identity.concurrent,
@@ -197,10 +197,10 @@ class Trial:
             if wanted is not None and name not in wanted and name not in always:
                 continue
             if isinstance(cls, Unavailable):
-                self._missing[name] = self._why(name, cls)
+                self._missing[name] = self._why(name, cls.reason)
                 continue
             if (known := refused(name)) is not None:
-                self._missing[name] = self._why(name, known)
+                self._missing[name] = self._why(name, known.reason)
                 continue
             try:
                 collector = cls()
@@ -208,17 +208,18 @@ class Trial:
                 probes += collector.probes()
             except Unavailable as unavailable:
                 refuse(name, unavailable)
-                self._missing[name] = self._why(name, unavailable)
+                self._missing[name] = self._why(name, unavailable.reason)
             except Exception as error:  # another package's collector may fail in any way
                 self._failed(name, "start", error)
         return probes
 
-    def _why(self, name: str, unavailable: Unavailable) -> str:
-        """Say in one line why there is no number, and what to do unless it is done."""
-        if name in (self.plan.metrics or ()) and not unavailable.remedy:
-            return f"{unavailable.reason}, though it was asked for"
-        estimated = self.plan.estimate_power is not None and "--estimate-power" in unavailable.remedy
-        return unavailable.reason if estimated else unavailable.brief
+    def _why(self, name: str, reason: Reason) -> Reason:
+        """Return in one line why there is no number, and what to do unless it is done."""
+        if name in (self.plan.metrics or ()) and not reason.remedy:
+            return replace(reason, text=f"{reason.text}, though it was asked for")
+        if self.plan.estimate_power is not None and reason.code == Code.NO_ENERGY_COUNTER:
+            return replace(reason, remedy="")
+        return reason.brief
 
     def _enter(self, collector: Collector) -> None:
         collector.__enter__()
@@ -230,10 +231,9 @@ class Trial:
         try:
             self._recording = self._sampling().start(probes, self.plan.interval, origin_ns=self._clock)
         except (SamplerLost, OSError) as error:
-            self._missing["samples"] = f"the sampler could not be started ({error})"
-            self._warn(
-                f"{self.plan.stage}: {self._missing['samples']}; curves are missing, counters are kept"
-            )
+            reason = Reason("", f"the sampler could not be started ({error})")
+            self._missing["samples"] = reason
+            self._warn(f"{self.plan.stage}: {reason}; curves are missing, counters are kept")
 
     def _end_sampling(self) -> None:
         if self._recording is not None:
@@ -247,7 +247,7 @@ class Trial:
         try:
             return recording.stop()
         except (SamplerLost, OSError) as error:
-            self._missing["samples"] = str(error)
+            self._missing["samples"] = Reason("", str(error))
             self._warn(f"{self.plan.stage}: {error}; this trial's curves are lost, its counters are kept")
             return _NO_SAMPLES
 
@@ -261,7 +261,8 @@ class Trial:
                 readings.update(found)
                 followed = self._guard(collector, "read", collector.sampled, samples.series, samples.totals)
                 readings.update(followed or {})
-                self._missing.update(self._guard(collector, "read", collector.missing) or {})
+                lacking = self._guard(collector, "read", collector.missing) or {}
+                self._missing.update((name, Reason.of(reason)) for name, reason in lacking.items())
                 source = {**found, **(followed or {})}.get("energy_source")
                 if source:
                     sources.append(str(source))
@@ -283,7 +284,7 @@ class Trial:
             given["entries"] = self.events.entries
         gained = gather(self.value, self._options, given)
         if (call := self._options.get("latency")) is not None and failed:
-            gained.missing["latency"] = "the code did not come to its end, so no calls were timed"
+            gained.missing["latency"] = Reason("", "the code did not come to its end, so no calls were timed")
         elif call is not None:
             last = self.step.repeat == self.plan.repeat
             alone = not self.identity.concurrent
@@ -306,7 +307,7 @@ class Trial:
 
     def _failed(self, name: str, when: str, error: Exception) -> None:
         why = f"the collector {name} failed at {when} ({error_text(error)})"
-        self._missing[name] = why
+        self._missing[name] = Reason("", why)
         self._warn(f"{self.plan.stage}: {why}; all other numbers are kept. Leave it out with --metrics")
 
 

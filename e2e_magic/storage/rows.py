@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from e2e_magic.record import Environment, Events, Record, Run, Series
+from e2e_magic.record import Environment, Events, Reason, Record, Run, Series
 from e2e_magic.storage import packing, schema
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def trial_row(record: Record, run: int) -> dict[str, Any]:
         "numbers": numbers,
         "readings": rest,
         "reported": packing.written(record.reported),
-        "missing": packing.written(record.missing),
+        "missing": packing.written({name: reason.plain() for name, reason in record.missing.items()}),
         "source": None if record.source is None else packing.key(record.source),
         "host": packing.escape(record.host),
         "concurrent": record.concurrent,
@@ -160,7 +160,7 @@ class Decoder:
                 series,
                 [packing.NO_EVENTS if log is None else unpacked(log) for log in cells[17]],
                 self._shared(cells[11]),
-                self._shared(cells[12]),
+                _reasons(self._shared(cells[12])),
                 [None if source is None else self.sources[source] for source in cells[13]],
                 said["host"],
                 said["concurrent"],
@@ -213,6 +213,15 @@ class Decoder:
         fresh = [text for text in set(texts) if text not in parsed]
         parsed.update(zip(fresh, packing.read_all(fresh), strict=True))
         return [parsed[text] for text in texts]
+
+
+def _reasons(plain: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Reason]]:
+    """Return the reasons of each trial; those of one text, which come as one object, stay one."""
+    reasons: dict[int, Mapping[str, Reason]] = {}
+    for each in plain:
+        if id(each) not in reasons:
+            reasons[id(each)] = {name: Reason.of(reason) for name, reason in each.items()}
+    return [reasons[id(each)] for each in plain]
 
 
 def unpacked(data: bytes) -> Events:

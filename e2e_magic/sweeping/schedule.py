@@ -12,14 +12,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from e2e_magic import derived
-from e2e_magic.record import Better, Record, encode, named
+from e2e_magic.record import Better, Code, Reason, Record, encode, named
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.space.search import make_search
 
 _NOTHING: Mapping[str, Any] = {}
-# The error of a trial whose worker didn't survive it; and what a sweep is about, where nobody says.
-DIED = "WorkerDied: the worker process ended in the middle of this trial"
+# What ended a trial of which nothing came back.
+DIED = Reason(Code.WORKER_DIED, "WorkerDied: the worker process ended in the middle of this trial")
+STOPPED = Reason(Code.STOPPED, "KeyboardInterrupt: the sweep was stopped")
+# What a sweep is about, where nobody says.
 _USUAL_TARGETS = ("loss", "accuracy", "wall_time_s")
+
+
+def died(record: Record) -> bool:
+    """Tell whether this is the row of a trial that its worker did not survive, which has been said."""
+    return any(reason.code == Code.WORKER_DIED for reason in record.missing.values())
 
 
 def key_of(params: Mapping[str, Any]) -> str:

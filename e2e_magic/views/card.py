@@ -14,7 +14,7 @@ from html import escape
 from typing import Any
 
 from e2e_magic.derived import derive, provenance
-from e2e_magic.record import Record
+from e2e_magic.record import Code, Reason, Record
 from e2e_magic.text import digits, quantity, signed
 from e2e_magic.views import markup
 from e2e_magic.views.pictures.trial import pictures
@@ -40,7 +40,9 @@ _COSTS = (
     ("gpu_time_s", "GPU time", "s"),
 )
 # What is so on most machines, or follows from another reason: `%e2e metrics` says it, the card need not.
-_NO_NEWS = ("torch is not in use", "no NVIDIA driver on this machine", "no energy was measured")
+_NO_NEWS = frozenset(
+    (Code.NO_TORCH, Code.NO_DRIVER, Code.NO_ENERGY, Code.PACKAGE_COUNTED, Code.NO_DRAM_COUNTER)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +208,12 @@ def notes(records: Sequence[Record]) -> list[str]:
     derived = derive(last)
     # Who named the collectors shall hear of each of them.
     whole = {"cpu_time_s", "peak_rss_mib"} <= last.readings.keys()
-    lacking: dict[str, list[str]] = {}
-    for name, why in {**last.missing, **derived.missing}.items():
-        if not (whole and _no_news(name, why)):
-            lacking.setdefault(why.removeprefix(f"{name}: "), []).append(name)
-    for why, names in lacking.items():
-        # What was logged wrongly says its name itself.
-        itself = why.startswith(f"log({names[0]}=")
-        said.append(why if itself else f"{', '.join(names)}: {why}")
+    lacking: dict[Reason, list[str]] = {}
+    for name, reason in {**last.missing, **derived.missing}.items():
+        if not (whole and reason.code in _NO_NEWS):
+            lacking.setdefault(reason, []).append(name)
+    for reason, names in lacking.items():
+        said.append(str(reason) if reason.code == Code.NAMED else f"{', '.join(names)}: {reason}")
     said += derived.problems
     some = {name: value for record in records for name, value in record.readings.items()}
     said += provenance.doubts({**some, **derived.values}, last.reported)  # the last may lack what others have
@@ -221,14 +221,6 @@ def notes(records: Sequence[Record]) -> list[str]:
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
         said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
     return [_short(note) for note in said]
-
-
-def _no_news(name: str, why: str) -> bool:
-    """Tell what the reader knows or does not miss."""
-    return why in _NO_NEWS or (
-        (name == "psys_energy_j" and "read only where there is none" in why)
-        or (name == "dram_energy_j" and "seldom have one" in why)
-    )
 
 
 def _repeated(

@@ -8,6 +8,7 @@ from typing import Any
 from e2e_magic import derived
 from e2e_magic.derived import energy
 from e2e_magic.measuring.collectors.base import Base, Collector, Unavailable, registered
+from e2e_magic.record import Reason
 from e2e_magic.views.frames import CatalogEntry
 
 
@@ -24,30 +25,30 @@ def catalog(settings: Mapping[str, Any]) -> list[CatalogEntry]:
         source, why, absent = _looked_at(cls)
         for metric in getattr(cls, "metrics", ()):
             gone = why or absent.get(metric.name)
-            told = ("", gone.reason, gone.remedy) if gone else (source, "", "")
+            told = ("", gone.text, gone.remedy) if gone else (source, "", "")
             entries.append(CatalogEntry(metric, name, gone is None, *told))
     measured = {entry.metric.name for entry in entries if entry.available}
     held_up = energy.unavailable(derived.METRICS, measured, settings)
     for m in derived.METRICS:
-        reason, remedy = held_up.get(m.name, ("", ""))
-        source = "" if reason else "computed on read"
-        entries.append(CatalogEntry(m, "derived", not reason, source, reason, remedy))
+        reason = held_up.get(m.name)
+        told = ("", reason.text, reason.remedy) if reason else ("computed on read", "", "")
+        entries.append(CatalogEntry(m, "derived", reason is None, *told))
     # What can't be measured comes first: a long table is cut in its middle, and the reason matters.
     return sorted(entries, key=lambda entry: entry.available)
 
 
 def _looked_at(
     cls: type[Collector] | Unavailable,
-) -> tuple[str, Unavailable | None, Mapping[str, Unavailable]]:
+) -> tuple[str, Reason | None, Mapping[str, Reason]]:
     """Return a collector's source, why it can't measure here, and why not some of its metrics."""
     if isinstance(cls, Unavailable):
-        return "", cls, {}
+        return "", cls.reason, {}
     try:
         collector = cls()
         absent = collector.absent() if isinstance(collector, Base) else {}
     except Unavailable as unavailable:
-        return "", unavailable, {}
+        return "", unavailable.reason, {}
     except Exception as error:  # another package's collector may fail in any way
-        why = Unavailable(f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics")
+        why = Reason("", f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics")
         return "", why, {}
     return collector.source, None, absent

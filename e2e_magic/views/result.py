@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from e2e_magic.measuring.plan import PlanError, nearest
-from e2e_magic.record import Record
+from e2e_magic.record import Record, sentences
 from e2e_magic.views import card
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Result:
         from e2e_magic.derived import derive
 
         last = self.records[-1]
-        return {**last.missing, **derive(last).missing}
+        return sentences({**last.missing, **derive(last).missing})
 
     def plot(
         self, kind: str = "samples", *, x: Literal["epoch", "t_s"] = "epoch", ax: Axes | None = None

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_magic.derived import METRICS, derive
-from e2e_magic.record import Events, Record, Series
+from e2e_magic.record import Events, Record, Series, sentences
 from tests import strategies
 
 
@@ -74,7 +74,7 @@ def test_a_target_that_is_not_reached_has_no_time() -> None:
     found = derive(_record(events=_logged(accuracy=[0.1, 0.5]), reported={"target_accuracy": 0.8}))
     why = "the target 0.8 was not reached in 3 s; the best accuracy was 0.5"
 
-    assert found.missing == {"epochs_to_accuracy": why, "time_to_accuracy_s": why}
+    assert sentences(found.missing) == {"epochs_to_accuracy": why, "time_to_accuracy_s": why}
     assert "time_to_accuracy_s" not in found.values
 
 
@@ -83,7 +83,7 @@ def test_a_list_gives_epochs_but_no_seconds() -> None:
     found = derive(_record(reported={"accuracy": [0.5, 0.9], "target_accuracy": 0.9}))
 
     assert found.values["epochs_to_accuracy"] == 2
-    assert found.missing == {
+    assert sentences(found.missing) == {
         "time_to_accuracy_s": "seconds to accuracy need e2e.log(accuracy=..) inside the code, once per epoch"
     }
 
@@ -146,7 +146,10 @@ def test_any_record_gives_declared_numbers(record: Record) -> None:
 
     assert set(found.values) <= {metric.name for metric in METRICS}
     assert all(type(value) in (int, float) for value in found.values.values())
-    assert all(reason and reason == reason.strip() for reason in (*found.missing.values(), *found.problems))
+    assert all(
+        reason and reason == reason.strip()
+        for reason in (*sentences(found.missing).values(), *found.problems)
+    )
     for name in found.missing:
         assert math.isnan(found.values.get(name, math.nan))
     if "entries" in found.values and "latency_s" in found.values and record.readings["wall_time_s"] > 1e-250:
@@ -205,7 +208,9 @@ def test_a_part_without_a_curve_leaves_no_half_of_the_power() -> None:
 
     assert found.values["mean_power_w"] == 10.0
     assert not {"peak_power_w", "energy_to_accuracy_j"} & set(found.values)
-    assert found.missing == {"energy_to_accuracy_j": "there is no curve of all the power that was measured"}
+    assert sentences(found.missing) == {
+        "energy_to_accuracy_j": "there is no curve of all the power that was measured"
+    }
 
 
 BASELINE = {"package_w": 3.0, "dram_w": 0.5, "gpu_w": 1.0, "seconds": 10.0, "source": "rapl+nvml"}
@@ -231,10 +236,12 @@ def test_net_energy_without_its_baseline_is_missing() -> None:
 
     found = derive(_record(readings=ENERGIES, reported={"baseline_power": {"package_w": 3.0}}))
     assert "net_energy_j" not in found.values
-    assert found.missing == {"net_energy_j": "the idle power of dram and gpu is not known: %e2e baseline"}
+    assert sentences(found.missing) == {
+        "net_energy_j": "the idle power of dram and gpu is not known: %e2e baseline"
+    }
 
     nothing = derive(_record(reported={"baseline_power": BASELINE}))
-    assert nothing.missing == {"net_energy_j": "no energy was measured"}
+    assert sentences(nothing.missing) == {"net_energy_j": "no energy was measured"}
 
 
 def test_co2_is_of_what_was_measured_and_of_no_estimate() -> None:
@@ -243,7 +250,7 @@ def test_co2_is_of_what_was_measured_and_of_no_estimate() -> None:
     found = derive(_record(readings=ENERGIES, reported=carbon)).values
     assert found["co2_g"] == pytest.approx(46 / 3.6e6 * 360)
 
-    assert derive(_record(reported={"carbon_g_per_kwh": 360.0})).missing == {
+    assert sentences(derive(_record(reported={"carbon_g_per_kwh": 360.0})).missing) == {
         "co2_g": "no energy was measured"
     }
 
@@ -251,7 +258,7 @@ def test_co2_is_of_what_was_measured_and_of_no_estimate() -> None:
     estimated = derive(_record(reported=asked))
     assert estimated.values["estimated_energy_j"] > 0
     assert "co2_g" not in estimated.values
-    assert estimated.missing == {
+    assert sentences(estimated.missing) == {
         "co2_g": "it is of measured energy only, and there is none: an estimate would pass for it"
     }
 
@@ -262,7 +269,9 @@ def test_an_estimate_without_cpu_time_says_what_it_lacks() -> None:
     found = derive(_record(readings={"wall_time_s": 1.0}, reported=asked))
 
     assert "estimated_energy_j" not in found.values
-    assert found.missing == {"estimated_energy_j": "it follows from CPU time, which was not measured"}
+    assert sentences(found.missing) == {
+        "estimated_energy_j": "it follows from CPU time, which was not measured"
+    }
 
 
 def test_a_bare_record_costs_little() -> None:

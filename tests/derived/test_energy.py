@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_magic.derived import energy
-from e2e_magic.record import Series
+from e2e_magic.record import Reason, Series
 
 SECONDS = st.floats(1e-6, 1e5)
 WATTS = st.floats(0, 1e4)
@@ -121,18 +121,22 @@ def test_what_can_not_follow_says_why_and_what_to_do(measured: set[str]) -> None
     declared = {metric.name for metric in energy.METRICS}
 
     if not measured:
-        assert why["net_energy_j"] == why["co2_g"] == ("no energy can be measured here", "")
+        assert why["net_energy_j"] == why["co2_g"] == Reason("", "no energy can be measured here")
         assert declared <= set(why)
         asked = energy.unavailable(energy.METRICS, measured, {"estimate_power": [12.0, 65.0]})
         assert declared - set(asked) == {"estimated_energy_j", "estimated_power_w"}
     else:
         assert why == {
-            "net_energy_j": ("the idle power is not known in this run", "measure it: %e2e baseline"),
-            "co2_g": ("the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380"),
+            "net_energy_j": Reason(
+                "", "the idle power is not known in this run", "measure it: %e2e baseline"
+            ),
+            "co2_g": Reason(
+                "", "the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380"
+            ),
             **dict.fromkeys(
                 ["estimated_energy_j", "estimated_power_w"],
-                (
-                    "nothing is estimated unless asked",
+                Reason(
+                    "", "nothing is estimated unless asked",
                     "ask for it: --estimate-power IDLE_W,FULL_W on a cell, or on %e2e run NAME",
                 ),
             ),

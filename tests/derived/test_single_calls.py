@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_magic.derived import derive
-from e2e_magic.record import Record
+from e2e_magic.record import Record, sentences
 
 BARE = Record("r", "infer", 1, 1, "complete", datetime(2026, 8, 1, tzinfo=UTC))
 
@@ -45,7 +45,7 @@ def test_too_few_calls_say_how_long_would_do() -> None:
 
     assert found.values["latency_p95_s"] == 0.05
     assert "latency_p99_s" not in found.values
-    assert found.missing == {
+    assert sentences(found.missing) == {
         "latency_p99_s": "p99 needs at least 100 calls, got 40: raise --latency-duration to about 5.5 s"
     }
 

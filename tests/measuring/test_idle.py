@@ -184,7 +184,6 @@ def test_trials_carry_the_baseline_from_then_on(idling: Machine, session: Sessio
     assert row["gpu_energy_j"] == pytest.approx(40)
     assert row["mean_power_w"] == pytest.approx(100 / row["wall_time_s"])
     assert row["net_energy_j"] == pytest.approx(100 - idle_w * row["wall_time_s"])
-    assert type(record).from_json(record.to_json()) == record
     runs = e2e.runs()
     assert runs["idle_power_w"].item() == pytest.approx(idle_w)
     assert runs["carbon_g_per_kwh"].isna().all()

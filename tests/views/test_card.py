@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from e2e_magic.record import Events, Record, Series
+from e2e_magic.record import NO_ENERGY, Code, Events, Reason, Record, Series
 from e2e_magic.views import card
 from e2e_magic.views.result import Result
 
@@ -23,7 +23,7 @@ def _record(**given: Any) -> Record:
         "state": "complete",
         "started_at": datetime(2026, 1, 1, tzinfo=UTC),
         "readings": {**readings, "peak_rss_mib": 150.0, "peak_tree_rss_mib": 300.0},
-        "missing": {"energy": "no RAPL counters"},
+        "missing": {"energy": Reason("", "no RAPL counters")},
     }
     return Record(**{**fields, **given})
 
@@ -49,14 +49,23 @@ def test_a_share_of_cpu_needs_a_millisecond() -> None:
 
 def test_a_problem_names_its_key_once() -> None:
     """The sentence of a wrong value begins with its key already."""
-    text = card.text([_record(missing={"loss": "loss: expected a number, got 'x'", "energy": "none here"})])
+    text = card.text(
+        [
+            _record(
+                missing={
+                    "loss": Reason(Code.NAMED, "loss: expected a number, got 'x'"),
+                    "energy": Reason("", "none here"),
+                }
+            )
+        ]
+    )
 
     assert text.splitlines()[-2:] == ["  loss: expected a number, got 'x'", "  energy: none here"]
 
 
 def test_no_gpu_is_news_to_who_asked_for_one() -> None:
     """Where everything is measured, that most machines have none needs no line."""
-    missing = {"gpu": "no NVIDIA driver on this machine"}
+    missing = {"gpu": Reason(Code.NO_DRIVER, "no NVIDIA driver on this machine")}
 
     assert "NVIDIA" not in card.text([_record(missing=missing)])
     assert "  gpu: no NVIDIA driver" in card.text([_record(missing=missing, readings={"wall_time_s": 1.0})])
@@ -64,9 +73,8 @@ def test_no_gpu_is_news_to_who_asked_for_one() -> None:
 
 def test_one_reason_for_two_numbers_is_said_once() -> None:
     """Both are named before it."""
-    text = card.text(
-        [_record(missing={"epochs_to_accuracy": "not reached", "time_to_accuracy_s": "not reached"})]
-    )
+    reason = Reason("", "not reached")
+    text = card.text([_record(missing={"epochs_to_accuracy": reason, "time_to_accuracy_s": reason})])
 
     assert text.splitlines()[-1] == "  epochs_to_accuracy, time_to_accuracy_s: not reached"
 
@@ -74,7 +82,7 @@ def test_one_reason_for_two_numbers_is_said_once() -> None:
 def test_a_long_note_folds_behind_its_first_clause() -> None:
     """One line on the page, the rest by a click; text has it all."""
     why = f"no RAPL counters here; {'do this and that ' * 8}"
-    shown = [_record(missing={"energy": why})]
+    shown = [_record(missing={"energy": Reason("", why)})]
 
     assert '<summary style="cursor:pointer">energy: no RAPL counters here</summary>' in card.html(shown)
     assert "<details" not in card.html([_record()])
@@ -141,7 +149,8 @@ def test_a_reason_is_said_once() -> None:
     """Under all the names that it holds for; one that says its name itself isn't given it again."""
     said = {"loss": "loss: expected a number", "b": "log(b=..): expected one number"}
     events = Events(array("d", [1]), array("d", [1]), {"accuracy": array("d", [0.5])})
-    record = _record(missing=said, events=events, reported={"target_accuracy": 0.9})
+    named = {name: Reason(Code.NAMED, text) for name, text in said.items()}
+    record = _record(missing=named, events=events, reported={"target_accuracy": 0.9})
 
     assert card.notes([record]) == [
         *said.values(),
@@ -161,7 +170,7 @@ def test_the_card_in_one_line() -> None:
 )
 def test_hostile_text_is_escaped_and_shortened(text: str) -> None:
     """Stage names, errors and reasons are text, of any length."""
-    html = card.html([_record(stage=text, error=text, state="failed", missing={"energy": text})])
+    html = card.html([_record(stage=text, error=text, state="failed", missing={"energy": Reason("", text)})])
 
     assert "<script>" not in html
     assert "\x1b" not in html
@@ -308,10 +317,10 @@ def test_one_reason_for_several_numbers_is_said_once() -> None:
     record = _record(
         readings={"wall_time_s": 2.0, "cpu_time_s": 1.0, "peak_rss_mib": 150.0},
         missing={
-            "package_energy_j": "the counter did not move",
-            "dram_energy_j": "the counter did not move",
-            "energy_source": "no energy was measured",
-            "gpu": "no NVIDIA driver on this machine",
+            "package_energy_j": Reason("", "the counter did not move"),
+            "dram_energy_j": Reason("", "the counter did not move"),
+            "energy_source": NO_ENERGY,
+            "gpu": Reason(Code.NO_DRIVER, "no NVIDIA driver on this machine"),
         },
         reported={"baseline_power": {"package_w": 10.0}},
     )

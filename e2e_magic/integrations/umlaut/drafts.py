@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from e2e_magic.integrations.umlaut import values
-from e2e_magic.record import Record
+from e2e_magic.record import Reason, Record
 
 # Where the running maximum that the suite kept is all that there is.
 RUNNING_MAXIMUM = "the suite kept its running maximum per epoch only, so the last value is the best one"
@@ -132,5 +132,5 @@ class Draft:
             readings=dict(self.readings),
             series={name: values.curve(times, read, start) for name, (times, read) in self.series.items()},
             reported=dict(self.reported),
-            missing=dict(self.missing),
+            missing={name: Reason("", text) for name, text in self.missing.items()},
         )

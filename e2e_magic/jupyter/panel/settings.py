@@ -153,7 +153,7 @@ def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
             value=why is None and (chosen is None or name in chosen),
             description=name,
             disabled=why is not None,
-            tooltip=f"not here: {why.reason}" if why is not None else name,
+            tooltip=f"not here: {why.reason.text}" if why is not None else name,
             indent=False,
             layout={"width": "auto", "margin": "0 12px 0 2px"},
         )

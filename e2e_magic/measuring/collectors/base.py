@@ -21,11 +21,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
-from e2e_magic.record import Metric, Series, Value
+from e2e_magic.record import Metric, Reason, Series, Value
 
 GROUP = "e2e_magic.collectors"
-# A card's line of text is not longer than this (characters).
-LONGEST_BRIEF = 250
 # The order of columns, cards and `%e2e metrics`; others follow by name.
 BUILT_IN = ("wall_time", "cpu", "memory", "io", "energy", "gpu")
 
@@ -35,29 +33,24 @@ class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a 
 
     Parameters
     ----------
-    reason : str
+    text : str
         What is not there, in words: ``"no RAPL counters in /sys/class/powercap"``.
     remedy : str
         The next step for the user; empty where there is none.
+    code : str
+        What is the case, for the program (see `Reason`).
     lasting : bool
         Whether trials need not ask again until ``registered(again=True)``. False where the user may mend it
         between two cells, and to look again is cheap.
     """
 
-    def __init__(self, reason: str, remedy: str = "", *, lasting: bool = True) -> None:
-        super().__init__(reason, remedy)
-        self.reason = reason
-        self.remedy = remedy
+    def __init__(self, text: str, remedy: str = "", *, code: str = "", lasting: bool = True) -> None:
+        super().__init__(text, remedy)
+        self.reason = Reason(code, text, remedy)
         self.lasting = lasting
 
     def __str__(self) -> str:
-        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
-
-    @property
-    def brief(self) -> str:
-        """Reason and remedy in one line for a card; a remedy of several commands is where there is room."""
-        whole = str(self)
-        return whole if len(whole) <= LONGEST_BRIEF else f"{self.reason}; %e2e metrics shows what to do"
+        return str(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +127,8 @@ class Collector(Protocol):
         """Return numbers by metric name. Asked once, after `__exit__`, also when the code failed."""
         ...
 
-    def missing(self) -> Mapping[str, str]:
-        """Return the reason for each declared metric that this trial has no number for."""
+    def missing(self) -> Mapping[str, Reason | str]:
+        """Return why, for each declared metric that this trial has no number for; a sentence will do."""
         ...
 
     def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:
@@ -175,7 +168,7 @@ class Base:
     def readings(self) -> Mapping[str, Value]:
         return {}
 
-    def missing(self) -> Mapping[str, str]:
+    def missing(self) -> Mapping[str, Reason | str]:
         return {}
 
     def sampled(
@@ -185,7 +178,7 @@ class Base:
     ) -> Mapping[str, Value]:
         return {}
 
-    def absent(self) -> Mapping[str, Unavailable]:
+    def absent(self) -> Mapping[str, Reason]:
         """Return why this machine can't give some of the declared metrics, for ``%e2e metrics``."""
         return {}
 

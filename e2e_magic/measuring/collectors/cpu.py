@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
 from e2e_magic.measuring.collectors.base import Base, Probe
-from e2e_magic.record import Metric, Value
+from e2e_magic.record import Metric, Reason, Value
 
 try:
     import resource
@@ -91,10 +91,10 @@ class Cpu(Base):
         system = end.system_s - start.system_s + max(0.0, end.others_system_s - start.others_system_s)
         return {"cpu_time_s": user + system, "cpu_user_s": user, "cpu_system_s": system}
 
-    def missing(self) -> Mapping[str, str]:
+    def missing(self) -> Mapping[str, Reason]:
         if self._end is not None:
             return {}
-        return {metric.name: self._why for metric in self.metrics if not metric.curve}
+        return {metric.name: Reason("", self._why) for metric in self.metrics if not metric.curve}
 
 
 def _used(known: tuple[proc.Process, ...], *, own: _Own | None = None) -> _Used:

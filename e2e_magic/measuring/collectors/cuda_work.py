@@ -10,6 +10,8 @@ import logging
 import sys
 from typing import Any
 
+from e2e_magic.record import Code, Reason
+
 _log = logging.getLogger(__name__)
 
 
@@ -93,13 +95,13 @@ class TorchEdges:
         """Return the most memory that torch had given out, on all its GPUs, MiB."""
         return self._peak_mib
 
-    def why_missing(self) -> str:
-        """Say why there are no numbers of torch's."""
+    def missing(self) -> Reason:
+        """Return why there are no numbers of torch's."""
         if self._problem:
-            return self._problem
+            return Reason("", self._problem)
         if "torch" not in sys.modules:
-            return "torch is not in use"
-        return "torch had not begun to use a GPU when the code started"
+            return Reason(Code.NO_TORCH, "torch is not in use")
+        return Reason("", "torch had not begun to use a GPU when the code started")
 
     def _failed(self, error: Exception) -> None:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]

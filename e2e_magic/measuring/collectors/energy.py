@@ -14,7 +14,7 @@ from e2e_magic.measuring.collectors import powercap
 from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
 from e2e_magic.measuring.collectors.powercap import Zone
 from e2e_magic.measuring.collectors.rapl_sensor import RaplSensor
-from e2e_magic.record import Metric, Series, Value
+from e2e_magic.record import NO_ENERGY, Code, Metric, Reason, Series, Value
 
 # How often the processor moves a counter.
 STEP_S = 0.001
@@ -25,9 +25,15 @@ MOST_W = 1000.0
 _NAP_S = 0.05
 
 _NOT_THERE = {
-    "package": "this machine has no counter for a whole processor package",
-    "dram": "this machine has no counter for memory: processors for desktops and laptops seldom have one",
-    "psys": "the counter of the whole platform is read only where there is none for the package",
+    "package": Reason("", "this machine has no counter for a whole processor package"),
+    "dram": Reason(
+        Code.NO_DRAM_COUNTER,
+        "this machine has no counter for memory: processors for desktops and laptops seldom have one",
+    ),
+    "psys": Reason(
+        Code.PACKAGE_COUNTED,
+        "the counter of the whole platform is read only where there is none for the package",
+    ),
 }
 
 
@@ -80,7 +86,7 @@ class Energy(Base):
         }
         how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
         self.source = f"RAPL in {root} ({how})"
-        self._missing: dict[str, str] = {}
+        self._missing: dict[str, Reason] = {}
         self._joules({})
 
     def probes(self) -> tuple[Probe, ...]:
@@ -122,14 +128,16 @@ class Energy(Base):
     ) -> Mapping[str, Value]:
         return self._joules(totals)
 
-    def missing(self) -> Mapping[str, str]:
-        absent = {name: why.brief for name, why in self.absent().items() if name.endswith("_energy_j")}
+    def missing(self) -> Mapping[str, Reason]:
+        absent = {name: reason.brief for name, reason in self.absent().items() if name.endswith("_energy_j")}
         return absent | self._missing
 
-    def absent(self) -> Mapping[str, Unavailable]:
-        why = {kind: Unavailable(text) for kind, text in _NOT_THERE.items() if kind not in self._counters}
-        why |= {kind: powercap.permission(group) for kind, group in self._closed.items()}
-        return {f"{kind}_{what}": reason for kind, reason in why.items() for what in ("energy_j", "power_w")}
+    def absent(self) -> Mapping[str, Reason]:
+        reasons = {kind: reason for kind, reason in _NOT_THERE.items() if kind not in self._counters}
+        reasons |= {kind: powercap.permission(group).reason for kind, group in self._closed.items()}
+        return {
+            f"{kind}_{what}": reason for kind, reason in reasons.items() for what in ("energy_j", "power_w")
+        }
 
     def _joules(self, totals: Mapping[str, float]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -138,11 +146,11 @@ class Energy(Base):
             try:
                 values[f"{kind}_energy_j"] = counters.joules(totals.get(f"{kind}_power_w"))
             except LookupError as why:
-                self._missing[f"{kind}_energy_j"] = str(why)
+                self._missing[f"{kind}_energy_j"] = Reason("", str(why))
         if values:
             values["energy_source"] = "rapl"
         else:
-            self._missing["energy_source"] = "no energy was measured"
+            self._missing["energy_source"] = NO_ENERGY
         return values
 
 
@@ -302,6 +310,7 @@ def _closed(chosen: Mapping[str, Sequence[Zone]], root: str) -> dict[str, list[Z
                 raise Unavailable(
                     f"RAPL was there, but {_lost(error)}",
                     "ask for an estimate: --estimate-power IDLE_W,FULL_W",
+                    code=Code.NO_ENERGY_COUNTER,
                     lasting=False,
                 ) from error
     return closed

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import cuda_work, nvml, proc
 from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
-from e2e_magic.record import Metric, Series, Value
+from e2e_magic.record import Metric, Reason, Series, Value
 
 # A curve's quantity, its name with a place for the GPU's number, unit and description.
 _CURVES = (
@@ -24,7 +24,7 @@ _CURVES = (
 )
 _WHOLE_BOARD = ("percent", "power", "temperature")
 _TOO_SHORT = "no sample fell into the code: it was too short, or the sampler was lost"
-_SLICED = "the driver tells it of the whole GPU only, and this process has a MIG slice of it"
+_SLICED = Reason("", "the driver tells it of the whole GPU only, and this process has a MIG slice of it")
 
 
 class _Edge(NamedTuple):
@@ -150,30 +150,30 @@ class Gpu(Base):
             values["gpu_percent"] = _mean(use)
         return self._keep(values)
 
-    def missing(self) -> Mapping[str, str]:
+    def missing(self) -> Mapping[str, Reason]:
         sliced = any(device.sliced for device in self._devices)
         reasons = {
-            "gpu_time_s": self._torch.why_missing(),
-            "gpu_percent": _SLICED if sliced else _TOO_SHORT,
-            "gpu_peak_memory_mib": "the driver does not tell it",
-            "torch_peak_memory_mib": self._torch.why_missing(),
-            "gpu_energy_j": _SLICED if sliced else self._no_energy(),
-            "energy_source": "no GPU energy was measured",
-            "gpu_source": "neither energy nor memory was measured",
+            "gpu_time_s": self._torch.missing(),
+            "gpu_percent": _SLICED if sliced else Reason("", _TOO_SHORT),
+            "gpu_peak_memory_mib": Reason("", "the driver does not tell it"),
+            "torch_peak_memory_mib": self._torch.missing(),
+            "gpu_energy_j": _SLICED if sliced else Reason("", self._no_energy()),
+            "energy_source": Reason("", "no GPU energy was measured"),
+            "gpu_source": Reason("", "neither energy nor memory was measured"),
         }
         if not self._end:
-            reasons = dict.fromkeys(reasons, "the code did not reach its end")
+            reasons = dict.fromkeys(reasons, Reason("", "the code did not reach its end"))
         return {name: reason for name, reason in reasons.items() if name not in self._found}
 
-    def absent(self) -> Mapping[str, Unavailable]:
-        absent: dict[str, str] = {}
+    def absent(self) -> Mapping[str, Reason]:
+        absent: dict[str, Reason] = {}
         if any(device.sliced for device in self._devices):
             whole = {name for quantity, name, _, _ in _CURVES if quantity in _WHOLE_BOARD}
             names = ("gpu_percent", "gpu_energy_j", *(name.format("") for name in sorted(whole)))
             absent |= dict.fromkeys(names, _SLICED)
         if "torch" not in sys.modules:
-            absent |= dict.fromkeys(("gpu_time_s", "torch_peak_memory_mib"), self._torch.why_missing())
-        return {name: Unavailable(why) for name, why in absent.items()}
+            absent |= dict.fromkeys(("gpu_time_s", "torch_peak_memory_mib"), self._torch.missing())
+        return absent
 
     def _edge(self) -> list[_Edge]:
         pids = frozenset({os.getpid(), *(process.pid for process in proc.descendants().values())})

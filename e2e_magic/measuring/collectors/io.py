@@ -9,7 +9,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
 from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
-from e2e_magic.record import Metric, Value
+from e2e_magic.record import Metric, Reason, Value
 
 _MIB = 2**20
 
@@ -97,10 +97,10 @@ class Io(Base):
             "write_mib": max(0, end.written - start.written) / _MIB,
         }
 
-    def missing(self) -> Mapping[str, str]:
+    def missing(self) -> Mapping[str, Reason]:
         if self._end is not None:
             return {}
-        return {metric.name: self._why for metric in self.metrics if not metric.curve}
+        return {metric.name: Reason("", self._why) for metric in self.metrics if not metric.curve}
 
 
 def _moved(folder: str, known: tuple[proc.Process, ...]) -> _Moved:

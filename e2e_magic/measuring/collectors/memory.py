@@ -23,7 +23,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
 from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
-from e2e_magic.record import Metric, Series, Value
+from e2e_magic.record import Metric, Reason, Series, Value
 
 _EXACT = "/proc/self/status VmRSS and VmHWM, the peak exact (set back through clear_refs); children sampled"
 _SAMPLED = "{where}; the peak is sampled, as this system doesn't let it be set back{why}; children sampled"
@@ -132,10 +132,11 @@ class Memory(Base):
             "peak_rss_mib": self._peak,
         }
 
-    def missing(self) -> Mapping[str, str]:
+    def missing(self) -> Mapping[str, Reason]:
         if self._end is not None:  # counts only where `sampled` has nothing to say
-            return {"peak_tree_rss_mib": "children's memory is known from samples only, and there are none"}
-        return {metric.name: self._why for metric in self.metrics if not metric.curve}
+            none = "children's memory is known from samples only, and there are none"
+            return {"peak_tree_rss_mib": Reason("", none)}
+        return {metric.name: Reason("", self._why) for metric in self.metrics if not metric.curve}
 
     def sampled(
         self,

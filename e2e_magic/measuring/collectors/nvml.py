@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from e2e_magic.measuring.collectors.base import Unavailable
+from e2e_magic.record import Code
 
 MIB = 2**20
 # What a loaded driver leaves on Linux, and under WSL.
@@ -60,11 +61,11 @@ def load(marks: Sequence[str] = _DRIVER_MARKS) -> Any:
                 "there is an NVIDIA driver, but the package that asks it is not installed",
                 'install it: pip install "e2e-magic[gpu]"',
             ) from None
-        raise Unavailable("no NVIDIA driver on this machine") from None
+        raise Unavailable("no NVIDIA driver on this machine", code=Code.NO_DRIVER) from None
     try:
         nvml.nvmlInit()
     except (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded):
-        raise Unavailable("no NVIDIA driver on this machine") from None
+        raise Unavailable("no NVIDIA driver on this machine", code=Code.NO_DRIVER) from None
     except nvml.NVMLError as error:
         raise Unavailable(
             f"the NVIDIA driver does not answer ({error})", "see what `nvidia-smi` says; a restart may be due"

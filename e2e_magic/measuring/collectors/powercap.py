@@ -17,11 +17,11 @@ from pathlib import Path
 
 from e2e_magic.measuring.collectors import proc
 from e2e_magic.measuring.collectors.base import Unavailable
+from e2e_magic.record import Code
 
 ROOT = "/sys/class/powercap"
 _ZONE = re.compile(r"^(?P<control>[A-Za-z_][\w-]*)(:\d+)+$")
 _PACKAGE = re.compile(r"^package-(?P<package>\d+)(-die-(?P<die>\d+))?$")
-_ASK = "measure on the bare machine, or ask for an estimate: --estimate-power IDLE_W,FULL_W"
 # A counter file that is being written (a scripted tree's) may be empty for an instant.
 _TRIES = 20
 # One processor's lines of cpuinfo; making them for hundreds takes the kernel milliseconds.
@@ -186,35 +186,40 @@ def absence(
     """
     machine = machine or platform.machine()
     if system == "darwin":
-        return Unavailable("macOS shows no energy counters to programs that are not root's", _ASK)
+        return _none("macOS shows no energy counters to programs that are not root's")
     if not system.startswith("linux"):
-        return Unavailable("energy counters (RAPL) are read through Linux only", _ASK)
+        return _none("energy counters (RAPL) are read through Linux only")
     if "microsoft" in _text(f"{procfs}/sys/kernel/osrelease").lower():
-        return Unavailable(f"no RAPL counters in {root}: WSL is a virtual machine and gets none", _ASK)
+        return _none(f"no RAPL counters in {root}: WSL is a virtual machine and gets none")
     if machine.lower() not in {"x86_64", "amd64", "i386", "i686"}:
-        return Unavailable(f"no RAPL counters in {root}: {machine} processors have none", _ASK)
+        return _none(f"no RAPL counters in {root}: {machine} processors have none")
     if re.search(r"^flags\s*:.*\bhypervisor\b", _text(f"{procfs}/cpuinfo"), re.MULTILINE):
-        return Unavailable(
-            f"no RAPL counters in {root}: this is a virtual machine, and its host keeps them to itself", _ASK
+        return _none(
+            f"no RAPL counters in {root}: this is a virtual machine, and its host keeps them to itself"
         )
     hidden = [path for path in _children(Path(root)) if path.is_symlink() and not path.exists()]
     if _container() and (hidden or not Path(root).exists() or not _children(Path(root))):
-        return Unavailable(
+        return _none(
             f"no RAPL counters in {root}: the container hides them",
-            "start it with `-v /sys/devices/virtual/powercap:/sys/devices/virtual/powercap:ro`, "
-            "or ask for an estimate: --estimate-power IDLE_W,FULL_W",
+            "start it with `-v /sys/devices/virtual/powercap:/sys/devices/virtual/powercap:ro`",
         )
-    return Unavailable(
+    return _none(
         f"no RAPL counters in {root}: the kernel's driver is not loaded or does not know this processor",
-        "try `sudo modprobe intel_rapl_msr` (for AMD too), "
-        "or ask for an estimate: --estimate-power IDLE_W,FULL_W",
+        "try `sudo modprobe intel_rapl_msr` (for AMD too)",
     )
 
 
 def unsupported(found: Sequence[Zone], root: str = ROOT) -> Unavailable:
     """Say that there are counters, but none of them is a whole package's."""
     kinds = ", ".join(sorted({zone.kind for zone in found}))
-    return Unavailable(f"RAPL in {root} has no counter for a whole package, only for {kinds}", _ASK)
+    return _none(f"RAPL in {root} has no counter for a whole package, only for {kinds}")
+
+
+def _none(text: str, first: str = "measure on the bare machine") -> Unavailable:
+    """Say that there is no counter here; an estimate may stand in for it."""
+    return Unavailable(
+        text, f"{first}, or ask for an estimate: --estimate-power IDLE_W,FULL_W", code=Code.NO_ENERGY_COUNTER
+    )
 
 
 def _folders(

@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.collectors.base import Base
-from e2e_magic.record import Metric, Value
+from e2e_magic.record import Metric, Reason, Value
 
 
 class WallTime(Base):
@@ -52,5 +52,7 @@ class WallTime(Base):
     def readings(self) -> Mapping[str, Value]:
         return {} if self._elapsed is None else {"wall_time_s": self._elapsed / 1e9}
 
-    def missing(self) -> Mapping[str, str]:
-        return {"wall_time_s": "the code did not reach its end"} if self._elapsed is None else {}
+    def missing(self) -> Mapping[str, Reason]:
+        if self._elapsed is not None:
+            return {}
+        return {"wall_time_s": Reason("", "the code did not reach its end")}

@@ -19,7 +19,7 @@ from typing import Any
 
 from e2e_magic.measuring.collectors.base import Probe
 from e2e_magic.measuring.sampler.link import Link, SamplerLost
-from e2e_magic.record import Series
+from e2e_magic.record import Reason, Series
 
 __all__ = ["Recording", "Sampler", "SamplerLost", "Samples", "close_sampler", "sampler"]
 
@@ -41,15 +41,15 @@ class Samples:
         Instants at which samples were taken, those at the start and the end included.
     missed : int
         Instants at which a sample was due and none was taken.
-    lost : dict of str to str
-        Metric to the reason why its curve ends early or is empty; it has no total then.
+    lost : dict of str to Reason
+        Metric to why its curve ends early or is empty; it has no total then.
     """
 
     series: dict[str, Series]
     totals: dict[str, float]
     samples: int
     missed: int
-    lost: dict[str, str] = field(default_factory=dict)
+    lost: dict[str, Reason] = field(default_factory=dict)
 
 
 class Recording:
@@ -106,7 +106,7 @@ class Recording:
             answer["totals"],
             answer["samples"],
             answer["missed"],
-            answer["lost"],
+            {metric: Reason("", text) for metric, text in answer["lost"].items()},
         )
 
     def __del__(self) -> None:

@@ -19,6 +19,7 @@ from e2e_magic.sweeping.engines.remote_trial import Outcome, captured_in_thread,
 from e2e_magic.sweeping.engines.shipping import Parcel, check_values, pack
 from e2e_magic.sweeping.engines.workers import Running, Sweep, take, ticket_of, unfinished, worker_died
 from e2e_magic.sweeping.plan import EngineMissing
+from e2e_magic.sweeping.schedule import STOPPED
 
 # Backends whose workers see this machine's files; to the others the parcel is sent.
 _HERE = ("multiprocessing", "threading", "sequential")
@@ -123,8 +124,7 @@ class _Feeding:
         finally:
             for number in list(self._running):
                 running = self._running.pop(number)
-                stopped = "KeyboardInterrupt: the sweep was stopped"
-                sweep.finish(running.turn, unfinished(sweep, running, "interrupted", stopped))
+                sweep.finish(running.turn, unfinished(sweep, running, STOPPED))
 
     def _rounds(self) -> Iterator[Record]:
         """Run turns until none is left, on one set of workers: some backends take seconds to start them."""

@@ -16,7 +16,7 @@ from typing import Any
 from e2e_magic.measuring.collectors.base import Unavailable, registered
 from e2e_magic.measuring.plan import Plan, Step
 from e2e_magic.measuring.trial import Classes, Identity, Trial
-from e2e_magic.record import Record
+from e2e_magic.record import Reason, Record
 from e2e_magic.sweeping.engines.shipping import Opened, Parcel, ShippingError, cloudpickle
 from e2e_magic.sweeping.engines.watch import announce
 from e2e_magic.sweeping.schedule import Turn
@@ -24,7 +24,7 @@ from e2e_magic.sweeping.seeding import seeded
 
 # What a trial prints is sent back up to this length, its end.
 MOST_OUTPUT = 100_000
-SHARED = "other trials ran on this machine at the same time, and its energy can't be told apart"
+SHARED = Reason("", "other trials ran on this machine at the same time, and its energy can't be told apart")
 _SHARED_GROUPS = ("energy",)
 
 
@@ -162,7 +162,7 @@ def _measurable(ticket: Ticket) -> tuple[Classes, Plan]:
     classes: dict[str, Any] = dict(registered())
     plan = ticket.plan
     if ticket.identity.concurrent:
-        classes["energy"] = Unavailable(SHARED, "use --engine kernel, or local:1")
+        classes["energy"] = Unavailable(SHARED.text, "use --engine kernel, or local:1")
         plan = replace(plan, estimate_power=None)
     return classes, plan
 
@@ -176,7 +176,7 @@ def _without_shared(record: Record, plan: Plan, ticket: Ticket) -> Record:
         for metric in getattr(cls, "metrics", ())
         if metric.group in _SHARED_GROUPS
     }
-    missing: dict[str, str] = dict(record.missing)
+    missing = dict(record.missing)
     if plan.metrics is None or "energy" in plan.metrics:
         missing["energy"] = SHARED
     if ticket.plan.estimate_power is not None:

@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.measuring.trial import Identity
-from e2e_magic.record import Record, State
+from e2e_magic.record import Code, Reason, Record
 from e2e_magic.sweeping.engines.pools import DaskPool, LocalPool, Pool
 from e2e_magic.sweeping.engines.remote_trial import Outcome, Ticket, sent_error
 from e2e_magic.sweeping.engines.shipping import ShippingError, check_values, pack
 from e2e_magic.sweeping.jobs import Job
 from e2e_magic.sweeping.plan import SweepPlan
-from e2e_magic.sweeping.schedule import DIED, Progress, Schedule, Turn
+from e2e_magic.sweeping.schedule import DIED, STOPPED, Progress, Schedule, Turn
 
 MOST_TRIES = 2
 # A trial that takes less is brief (seconds).
@@ -182,7 +182,7 @@ class _Handing:
         """Keep the row of a trial that a cluster has given to another worker, as the first one is gone."""
         sweep, turn = self._sweep, running.turn
         say_died(sweep, running, again=True)
-        sweep.lost(turn, unfinished(sweep, running, "failed", DIED), again=True)
+        sweep.lost(turn, unfinished(sweep, running, DIED), again=True)
         running.identity = sweep.start(turn, concurrent=self._pool.concurrent)
 
     def _give_up(self) -> None:
@@ -196,10 +196,7 @@ class _Handing:
             if begun is not None and number not in begun:  # it was next
                 self._sweep.give_back(running.turn)
                 continue
-            record = unfinished(
-                self._sweep, running, "interrupted", "KeyboardInterrupt: the sweep was stopped"
-            )
-            self._sweep.finish(running.turn, record)
+            self._sweep.finish(running.turn, unfinished(self._sweep, running, STOPPED))
 
 
 def ticket_of(sweep: Sweep, turn: Turn, identity: Identity) -> Ticket:
@@ -258,7 +255,7 @@ def worker_died(sweep: Sweep, running: Running, reason: BaseException | None) ->
         raise cant_load(reason) from reason
     again = running.turn.tries < MOST_TRIES and not sweep.ending()
     say_died(sweep, running, again=again)
-    sweep.lost(running.turn, unfinished(sweep, running, "failed", DIED), again=again)
+    sweep.lost(running.turn, unfinished(sweep, running, DIED), again=again)
     if again:
         sweep.schedule.again(running.turn)
 
@@ -282,21 +279,21 @@ def say_died(sweep: Sweep, running: Running, *, again: bool) -> None:
         )
 
 
-def unfinished(sweep: Sweep, running: Running, state: State, error: str) -> Record:
-    """Return the row of a trial of which nothing came back."""
+def unfinished(sweep: Sweep, running: Running, end: Reason) -> Record:
+    """Return the row of a trial of which nothing came back; `end` is `DIED` or `STOPPED`."""
     identity = running.identity
     return Record(
         run=identity.run,
         stage=sweep.plan.plan.stage,
         trial=identity.trial,
         repeat=running.turn.repeat,
-        state=state,
+        state="failed" if end.code == Code.WORKER_DIED else "interrupted",
         started_at=running.since,
-        error=error,
+        error=end.text,
         sweep=identity.sweep,
         params=identity.params,
         reported=dict(identity.settings),
-        missing={"wall_time_s": "nothing came back from the worker"},
+        missing={"wall_time_s": Reason(end.code, "nothing came back from the worker")},
         source=identity.source,
         host=platform.node() if sweep.plan.where.kind == "local" else "",
         concurrent=identity.concurrent,

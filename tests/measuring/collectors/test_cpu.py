@@ -16,6 +16,7 @@ import pytest
 
 from e2e_magic.measuring.collectors import proc
 from e2e_magic.measuring.collectors.cpu import Cpu
+from e2e_magic.record import sentences
 from tests.contracts import CollectorContract
 
 BUSY = "import time\nwhile time.process_time() < {seconds}: pass\n"
@@ -195,7 +196,7 @@ def test_the_end_in_a_forked_child_gives_no_number() -> None:
         pid = os.fork()
         if pid == 0:
             collector.__exit__(None, None, None)
-            words = set(collector.missing().values())
+            words = set(sentences(collector.missing()).values())
             expected = {
                 "the code came to its end in a forked child, whose times don't go on from the parent's"
             }

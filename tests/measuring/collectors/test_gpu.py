@@ -18,7 +18,7 @@ from e2e_magic.measuring.collectors import cuda_work, nvml
 from e2e_magic.measuring.collectors.base import Probe, Unavailable
 from e2e_magic.measuring.collectors.gpu import Gpu
 from e2e_magic.measuring.sampler import Sampler, Samples
-from e2e_magic.record import Series
+from e2e_magic.record import Series, sentences
 from tests.contracts import UNITS, CollectorContract
 from tests.measuring.collectors.fake_nvml import (
     Card,
@@ -256,7 +256,7 @@ def test_energy_by_samples_where_there_is_no_counter(monkeypatch: pytest.MonkeyP
         pass
 
     assert "gpu_energy_j" not in collector.readings()
-    assert collector.missing()["gpu_energy_j"] == (
+    assert str(collector.missing()["gpu_energy_j"]) == (
         "this GPU has no energy counter, and no sample fell into the code: "
         "it was too short, or the sampler was lost"
     )
@@ -291,7 +291,7 @@ def test_a_counter_that_stands_still_is_no_zero(monkeypatch: pytest.MonkeyPatch)
         pass
 
     assert "gpu_energy_j" not in collector.readings()
-    assert collector.missing()["gpu_energy_j"] == (
+    assert str(collector.missing()["gpu_energy_j"]) == (
         "the counter did not move: the driver moves it every 20 to 100 ms"
     )
 
@@ -306,7 +306,7 @@ def test_a_counter_that_runs_back_is_no_energy(monkeypatch: pytest.MonkeyPatch) 
         cards[0].energy_mj, cards[1].energy_mj = 500, 9_000_000
 
     assert "gpu_energy_j" not in collector.readings()
-    assert collector.missing()["gpu_energy_j"] == (
+    assert str(collector.missing()["gpu_energy_j"]) == (
         "the counter ran backwards or was lost: the driver was loaded anew meanwhile"
     )
 
@@ -315,7 +315,7 @@ def test_what_a_slice_can_not_have_is_no_promise(monkeypatch: pytest.MonkeyPatch
     """`%e2e metrics` lists what the whole board alone has as not there, and torch's until it is in use."""
     install(monkeypatch, Card(A, slices=[Card("MIG-1111")]))
 
-    assert {name: why.reason for name, why in Gpu({}).absent().items()} == {
+    assert sentences(Gpu({}).absent()) == {
         **dict.fromkeys(
             ("gpu_percent", "gpu_energy_j", "gpu_percent_now", "gpu_power_w", "gpu_temperature_c"),
             "the driver tells it of the whole GPU only, and this process has a MIG slice of it",
@@ -388,7 +388,7 @@ def test_a_slice_has_memory_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {probe.metric for probe in probes} == {"gpu_memory_mib", "gpu_process_memory_mib"}
     assert collector.readings()["gpu_peak_memory_mib"] == pytest.approx(70)
     for name in ("gpu_percent", "gpu_energy_j"):
-        assert collector.missing()[name] == (
+        assert str(collector.missing()[name]) == (
             "the driver tells it of the whole GPU only, and this process has a MIG slice of it"
         )
 
@@ -486,7 +486,7 @@ def test_no_context_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
 
     assert torch.calls == []
-    assert collector.missing()["gpu_time_s"] == "torch had not begun to use a GPU when the code started"
+    assert str(collector.missing()["gpu_time_s"]) == "torch had not begun to use a GPU when the code started"
     torch.begun = True
     assert cuda_work.synchronise()
     assert torch.calls == [("synchronize", 0)]
@@ -505,7 +505,7 @@ def test_a_gpu_that_is_first_used_in_the_trial_has_a_peak_and_no_time(
         torch.begun = True
 
     assert collector.readings()["torch_peak_memory_mib"] == pytest.approx(64)
-    assert collector.missing()["gpu_time_s"] == "torch had not begun to use a GPU when the code started"
+    assert str(collector.missing()["gpu_time_s"]) == "torch had not begun to use a GPU when the code started"
 
 
 def test_code_that_goes_on_to_another_gpu_keeps_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -554,7 +554,7 @@ def test_a_torch_that_fails_costs_its_own_numbers(when: str, monkeypatch: pytest
         "gpu_source": "energy by counter, memory of the whole GPU",
     }
     for name in ("gpu_time_s", "torch_peak_memory_mib"):
-        assert collector.missing()[name] == (
+        assert str(collector.missing()[name]) == (
             "torch could not say (CUDA error: an illegal memory access was encountered)"
         )
 
@@ -579,8 +579,8 @@ def test_without_torch_there_is_neither(monkeypatch: pytest.MonkeyPatch) -> None
     with collector:
         pass
 
-    assert collector.missing()["gpu_time_s"] == "torch is not in use"
-    assert collector.missing()["torch_peak_memory_mib"] == "torch is not in use"
+    assert str(collector.missing()["gpu_time_s"]) == "torch is not in use"
+    assert str(collector.missing()["torch_peak_memory_mib"]) == "torch is not in use"
     assert not {"torch", "jax", "cupy"} & set(sys.modules)
 
 
@@ -698,12 +698,13 @@ def test_what_a_gpu_does_not_tell_costs_its_own_curve(tmp_path: Path) -> None:
         ),
     )
 
-    assert samples.lost["w"] == "the NVIDIA driver says error 3 to nvmlDeviceGetPowerUsage"
-    assert samples.lost["x"] == "the NVIDIA driver says error 6 to nvmlDeviceGetHandleByUUID"
-    assert samples.lost["y"] == (
+    lost = sentences(samples.lost)
+    assert lost["w"] == "the NVIDIA driver says error 3 to nvmlDeviceGetPowerUsage"
+    assert lost["x"] == "the NVIDIA driver says error 6 to nvmlDeviceGetHandleByUUID"
+    assert lost["y"] == (
         "no such quantity of a GPU: 'colour'; there are percent, memory, process_memory, power, temperature"
     )
-    assert "none.so" in samples.lost["z"]
+    assert "none.so" in lost["z"]
     assert set(samples.series["mib"].value) == {600}
     assert len(samples.series["own"]) == 0
     assert set(samples.lost) == {"w", "x", "y", "z"}

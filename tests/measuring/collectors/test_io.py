@@ -15,6 +15,7 @@ from e2e_magic.measuring.collectors.base import Unavailable
 from e2e_magic.measuring.collectors.cpu import Cpu
 from e2e_magic.measuring.collectors.io import Io
 from e2e_magic.measuring.collectors.memory import Memory
+from e2e_magic.record import sentences
 from tests.contracts import CollectorContract
 
 linux = pytest.mark.skipif(not proc.LINUX, reason="/proc is Linux's")
@@ -142,7 +143,7 @@ def test_the_end_in_a_forked_child_gives_no_number() -> None:
         pid = os.fork()
         if pid == 0:
             collector.__exit__(None, None, None)
-            words = set(collector.missing().values())
+            words = set(sentences(collector.missing()).values())
             expected = {
                 "the code came to its end in a forked child, whose counts don't go on from the parent's"
             }
@@ -175,7 +176,7 @@ def test_counts_that_vanish_within_the_trial_are_an_error_with_a_sentence(tmp_pa
     with pytest.raises(OSError, match=f"{tmp_path}/io can't be read any more"):
         collector.__exit__(None, None, None)
     assert collector.readings() == {}
-    assert collector.missing() == dict.fromkeys(
+    assert sentences(collector.missing()) == dict.fromkeys(
         ["read_mib", "write_mib"], "the end of the code could not be measured"
     )
 

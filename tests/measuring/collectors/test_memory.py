@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from e2e_magic.measuring.collectors import memory, proc
 from e2e_magic.measuring.collectors.base import Unavailable
 from e2e_magic.measuring.collectors.memory import Memory
-from e2e_magic.record import Series
+from e2e_magic.record import Series, sentences
 from tests.contracts import CollectorContract
 
 linux = pytest.mark.skipif(not proc.LINUX, reason="the kernel's high-water mark is Linux's")
@@ -220,7 +220,7 @@ def test_a_forked_child_neither_counts_nor_disturbs() -> None:
             with Memory() as inner:
                 touch(40).close()
             outer.__exit__(None, None, None)
-            words = set(outer.missing().values())
+            words = set(sentences(outer.missing()).values())
             expected = {"the code came to its end in a forked child, whose memory isn't the parent's"}
             os._exit(0 if 35 < rise(inner) < 45 and words == expected and not outer.readings() else 1)
         _, status = os.waitpid(pid, 0)

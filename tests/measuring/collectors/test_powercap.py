@@ -164,10 +164,10 @@ def test_permission_shows_the_rule_for_these_very_zones(
     tree = layout("two sockets", tmp_path)
     first, second = tree.file("intel-rapl:0"), tree.file("intel-rapl:1")
 
-    why = powercap.permission(powercap.counted(powercap.zones(str(tree.root)), "package"))
+    reason = powercap.permission(powercap.counted(powercap.zones(str(tree.root)), "package")).reason
 
-    assert why.reason == f"RAPL is there, but only root may read {first} and 1 more"
-    assert why.remedy == (
+    assert reason.text == f"RAPL is there, but only root may read {first} and 1 more"
+    assert reason.remedy == (
         "to open it to all, now and after every start: "
         rf"printf 'z {first} 0444 root root -\nz {second} 0444 root root -\n' | "
         "sudo tee /etc/tmpfiles.d/e2e-magic-rapl.conf && "

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_magic.measuring.collectors.wall_time import WallTime
+from e2e_magic.record import sentences
 from tests.contracts import CollectorContract
 
 
@@ -45,4 +46,4 @@ def test_a_trial_without_an_end_has_no_wall_time() -> None:
     collector = WallTime(ticking(1)).__enter__()
 
     assert collector.readings() == {}
-    assert collector.missing() == {"wall_time_s": "the code did not reach its end"}
+    assert sentences(collector.missing()) == {"wall_time_s": "the code did not reach its end"}

@@ -22,6 +22,7 @@ from e2e_magic.measuring.collectors.base import Probe
 from e2e_magic.measuring.sampler import Sampler, SamplerLost, sampler
 from e2e_magic.measuring.sampler.descendants import started_at
 from e2e_magic.measuring.sampler.launch import MODE_VARIABLE
+from e2e_magic.record import sentences
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc of Linux")
 
@@ -269,7 +270,7 @@ def test_a_vanished_file_is_reported(mine: Sampler, tmp_path: Path) -> None:
     time.sleep(0.05)
     samples = recording.stop()
 
-    assert {"power_w": f"{path} can't be read: No such file or directory"} == samples.lost
+    assert {"power_w": f"{path} can't be read: No such file or directory"} == sentences(samples.lost)
     assert samples.totals == {}
     assert len(samples.series["rss_mib"]) == samples.samples
 

@@ -102,7 +102,7 @@ def test_trials_run_on_workers_and_say_so(session: Session, engine: str) -> None
         assert not {name for name in record.readings if "energy" in name or "power" in name}
         assert "estimate_power" not in record.reported
         for name in ("energy", "estimated_energy_j"):
-            assert record.missing[name] == (
+            assert str(record.missing[name]) == (
                 "other trials ran on this machine at the same time, and its energy can't be told apart"
             )
     assert not warned

@@ -18,12 +18,11 @@ from e2e_magic.sweeping.engines.isolated import Isolated, IsolatedLost
 from e2e_magic.sweeping.engines.remote_trial import Outcome, Ticket, run_remotely
 from e2e_magic.sweeping.engines.shipping import Parcel, pack
 from e2e_magic.sweeping.engines.workers import Running, take, ticket_of, unfinished, worker_died
-from e2e_magic.sweeping.schedule import Turn
+from e2e_magic.sweeping.schedule import STOPPED, Turn
 from e2e_magic.sweeping.sweep import Sweep
 
 # An interrupted trial has this long to hand over what it measured; then its process is ended.
 GRACE_S = 0.25
-STOPPED = "KeyboardInterrupt: the sweep was stopped"
 Hear = Callable[[Turn, str, Any], None]
 
 
@@ -127,5 +126,5 @@ class IsolatedSweep:
             self._idle.set()
 
     def _interrupted(self, running: Running) -> None:
-        record = unfinished(self._sweep, running, "interrupted", STOPPED)
+        record = unfinished(self._sweep, running, STOPPED)
         self._sweep.finish(running.turn, replace(record, host=platform.node()))
