@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from e2e_magic.api.analysing import compare, curves, influence, pareto
+    from e2e_magic.api.latency import latency
     from e2e_magic.api.measure import baseline, measure
     from e2e_magic.api.scripting import (
         confusions,
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
         store,
         trials,
     )
-    from e2e_magic.api.serving import latency
     from e2e_magic.api.sweeps import sweep
     from e2e_magic.integrations import track
     from e2e_magic.measuring.events import log
@@ -81,7 +81,7 @@ _HOMES = {
     "curves": "api.analysing",
     "influence": "api.analysing",
     "baseline": "api.measure",
-    "latency": "api.serving",
+    "latency": "api.latency",
     "log": "measuring.events",
     "measure": "api.measure",
     "sweep": "api.sweeps",

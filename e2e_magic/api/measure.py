@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from e2e_magic.measuring import calls
+from e2e_magic.measuring.latency import check_call
 from e2e_magic.measuring.plan import Plan, PlanError
 from e2e_magic.measuring.trial import MeasurementWarning, Trial
 from e2e_magic.record import Record
@@ -131,7 +131,7 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
             options=options,
         )
         if "latency" in options:
-            calls.check("latency", options["latency"], "a function that makes one call", "")
+            check_call("latency", options["latency"], "a function that makes one call", "")
         self._open: list[tuple[Trial, Measurement]] = []
 
     def _trials(

@@ -9,14 +9,14 @@ from typing import Any
 from e2e_magic.derived import classification as _classification
 from e2e_magic.derived import convergence as _convergence
 from e2e_magic.derived import energy as _energy
+from e2e_magic.derived import latency as _latency
 from e2e_magic.derived import rates as _rates
-from e2e_magic.derived import single_calls as _single_calls
 from e2e_magic.derived.binary import complete
 from e2e_magic.record import Metric, Reason, Record
 
 METRICS: tuple[Metric, ...] = (
     *_rates.METRICS,
-    *_single_calls.METRICS,
+    *_latency.METRICS,
     *_energy.METRICS,
     *_convergence.METRICS,
     *_classification.METRICS,
@@ -83,7 +83,7 @@ def derive(record: Record) -> Derived:
     quality, missing = _convergence.convergence(record, values.get("accuracy"))
     values |= quality
     if "latency" in reported:
-        found, too_few = _single_calls.single_calls(record)
+        found, too_few = _latency.latency(record)
         values |= found
         missing = {**missing, **too_few}
     joules, without = _energy.from_readings(read, reported, record.series, values)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e_magic.measuring import calls, reported
+from e2e_magic.measuring import latency, reported
 from e2e_magic.measuring.plan import Plan
 from e2e_magic.record import Reason
 
@@ -24,7 +24,7 @@ class Gains:
     Attributes
     ----------
     values : dict
-        See `reported.Reported`; ``latency`` as in `calls.Stream`.
+        See `reported.Reported`; ``latency`` as in `latency.Timed`.
     problems : dict of str to str
         By key: a sentence for the user.
     missing : dict of str to Reason
@@ -99,7 +99,7 @@ def time_calls(
     if not last:
         found.missing["latency"] = Reason("", "calls are timed after the last repeat only")
         return
-    timed = calls.stream(call, value, plan.latency_duration, energy=energy, clock=calls.Clock())
+    timed = latency.time_calls(call, value, plan.latency_duration, energy=energy, clock=latency.Clock())
     if timed.raw:
         found.values["latency"] = timed.raw
     if timed.error is None:

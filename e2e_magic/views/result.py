@@ -131,7 +131,7 @@ class Result:
         elif kind == "latency":
             from e2e_magic.views import frames
 
-            drawn = charts.call_times(frames.call_times(self.records, self._names), ax=ax)
+            drawn = charts.latency_distribution(frames.latency_distribution(self.records, self._names), ax=ax)
         elif kind == "energy":
             drawn = charts.energy_against_accuracy(self.frame, ax=ax)
         else:

@@ -10,26 +10,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from e2e_magic.views.charts.call_distribution import call_times
     from e2e_magic.views.charts.comparison_bars import comparison
     from e2e_magic.views.charts.confusion_matrix import confusion
     from e2e_magic.views.charts.cost_and_gain import gain
     from e2e_magic.views.charts.energy import energy_against_accuracy
     from e2e_magic.views.charts.influence_of import influence
     from e2e_magic.views.charts.latencies import latency
+    from e2e_magic.views.charts.latency_distributions import latency_distribution
     from e2e_magic.views.charts.learning_curves import learning
     from e2e_magic.views.charts.pareto_front import pareto
     from e2e_magic.views.charts.pipeline_bars import pipeline
     from e2e_magic.views.charts.timelines import timeline
 
 __all__ = [
-    "call_times",
     "comparison",
     "confusion",
     "energy_against_accuracy",
     "gain",
     "influence",
     "latency",
+    "latency_distribution",
     "learning",
     "pareto",
     "pipeline",
@@ -38,7 +38,7 @@ __all__ = [
 
 # No file bears the name of its function: imported, it would take the function's place.
 _HOMES = {
-    "call_times": "call_distribution",
+    "latency_distribution": "latency_distributions",
     "comparison": "comparison_bars",
     "confusion": "confusion_matrix",
     "energy_against_accuracy": "energy",

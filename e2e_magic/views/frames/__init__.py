@@ -9,9 +9,9 @@ from __future__ import annotations
 from e2e_magic.views.frames.curves import epochs, samples
 from e2e_magic.views.frames.explained import influence, pareto
 from e2e_magic.views.frames.inventory import CatalogEntry, metrics, runs
+from e2e_magic.views.frames.latency import latencies, latency_distribution
 from e2e_magic.views.frames.matrices import ReportFrame, classification, confusions, styled
 from e2e_magic.views.frames.rows import results
-from e2e_magic.views.frames.single_calls import call_times, latencies
 from e2e_magic.views.frames.stages import pipeline
 from e2e_magic.views.frames.sweeps import trials
 from e2e_magic.views.frames.tidy import TidyFrame, compact
@@ -20,13 +20,13 @@ __all__ = [
     "CatalogEntry",
     "ReportFrame",
     "TidyFrame",
-    "call_times",
     "classification",
     "compact",
     "confusions",
     "epochs",
     "influence",
     "latencies",
+    "latency_distribution",
     "metrics",
     "pareto",
     "pipeline",

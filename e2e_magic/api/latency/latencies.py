@@ -1,13 +1,13 @@
-"""What timed calls give back: a row per batch size, a chart, a small table."""
+"""`Latencies`, the result of timed calls: a row per batch size, a chart, a small table."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from e2e_magic.derived.statistics import needed, percentile
-from e2e_magic.measuring.calls import Load
+from e2e_magic.derived.latency import PERCENTILES, calls_percentiles
+from e2e_magic.measuring.latency import Timings
 from e2e_magic.text import digits, quantity
 from e2e_magic.views import markup
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-PERCENTILES = (50, 90, 95, 99)
 UNITS = {f"p{q}_s": "s" for q in PERCENTILES} | {
     "mean_s": "s",
     "throughput_per_s": "1/s",
@@ -23,7 +22,7 @@ UNITS = {f"p{q}_s": "s" for q in PERCENTILES} | {
     "rate_per_s": "1/s",
 }
 COLUMNS = ("scenario", "batch_size", "calls", "entries", *UNITS)
-_SHOWN = {  # column: its head and its unit for people
+_HEADS = {  # column: its head in a table for people, and its unit there
     "batch_size": ("batch", ""),
     "calls": ("calls", ""),
     **{f"p{q}_s": (f"p{q}", "s") for q in PERCENTILES},
@@ -71,15 +70,15 @@ class Latencies:
         energy_per_entry_j rate_per_s``; latencies are those of a call, throughput counts entries, the
         rate counts calls. Units are in ``attrs["units"]``.
         """
+        import numpy as np
+
         from e2e_magic.views.frames import columns
 
-        made: dict[str, Any] = {name: [row[name] for row in self._rows] for name in COLUMNS}
-        made["scenario"] = columns.text(made["scenario"])
+        by_name: dict[str, Any] = {name: [row[name] for row in self._rows] for name in COLUMNS}
+        by_name["scenario"] = columns.text(by_name["scenario"])
         for name in COLUMNS[1:]:
-            whole = name in ("batch_size", "calls", "entries")
-            found = columns.floats(made[name])
-            made[name] = found.astype("int64") if whole and found is not None else found
-        return columns.frame(made, UNITS)
+            by_name[name] = np.array(by_name[name], dtype=np.float64 if name in UNITS else np.int64)
+        return columns.frame(by_name, UNITS)
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Draw latency against throughput, a point per batch size.
@@ -92,26 +91,26 @@ class Latencies:
 
     def reasons(self) -> list[str]:
         """Return in a sentence each why numbers are missing, and the notes."""
-        said: dict[str, list[tuple[int, str]]] = {}
+        places_of: dict[str, list[tuple[int, str]]] = {}
         for size, missing in self.missing.items():
             for column, why in missing.items():
-                said.setdefault(why, []).append((size, column))
+                places_of.setdefault(why, []).append((size, column))
         sentences = []
-        for why, places in said.items():
+        for why, places in places_of.items():
             sizes = list(dict.fromkeys(size for size, _ in places))
-            names = list(dict.fromkeys(_SHOWN[column][0] for _, column in places))
+            names = list(dict.fromkeys(_HEADS[column][0] for _, column in places))
             where = "" if len(sizes) == len(self._rows) else f"batch {', '.join(map(str, sizes))}: "
             sentences.append(f"{where}no {', '.join(names)}: {why}")
         return [*sentences, *dict.fromkeys(self.notes)]
 
     def _table(self) -> list[list[str]]:
-        shown = [
+        columns = [
             name
-            for name in _SHOWN
+            for name in _HEADS
             if name in ("batch_size", "calls") or any(not math.isnan(row[name]) for row in self._rows)
         ]
-        cells = [[_cell(name, row[name]) for name in shown] for row in self._rows]
-        return [[_SHOWN[name][0] for name in shown], *cells]
+        cells = [[_cell(name, row[name]) for name in columns] for row in self._rows]
+        return [[_HEADS[name][0] for name in columns], *cells]
 
     def __repr__(self) -> str:
         if not self._rows:
@@ -141,45 +140,37 @@ class Latencies:
         )
 
 
-def summary(load: Load, batch_size: int) -> tuple[dict[str, float], dict[str, str]]:
-    """Return the numbers of one load by column, and the reasons for those that are missing.
+def summary(timings: Timings, batch_size: int) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the numbers of one batch size by column, and the reasons for those that are missing.
 
-    Percentiles are those of numpy (linear interpolation), each only from as many calls as `needed` says.
+    `derived.latency` says how many calls each percentile needs.
     """
     import numpy as np
 
-    entries = load.calls * batch_size
-    values = {"calls": float(load.calls), "entries": float(entries)}
-    missing: dict[str, str] = {}
-    elapsed_s = load.elapsed_ns * 1e-9
-    if not load.calls or not elapsed_s:
-        why = "no call came to its end" if not load.calls else "the clock did not move"
+    entries = timings.calls * batch_size
+    values = {"calls": float(timings.calls), "entries": float(entries)}
+    elapsed_s = timings.elapsed_ns * 1e-9
+    if not timings.calls or not elapsed_s:
+        why = "no call came to its end" if not timings.calls else "the clock did not move"
         return values, dict.fromkeys((*(f"p{q}_s" for q in PERCENTILES), "mean_s", "throughput_per_s"), why)
     values["throughput_per_s"] = entries / elapsed_s
-    if load.unserved:
+    if timings.unserved:
         why = (
-            f"{load.unserved:,} of {load.unserved + load.calls:,} calls were still to be served when it was "
-            f"given up after {quantity(elapsed_s, 's')}: this call serves about "
-            f"{digits(load.calls / elapsed_s)} a second, so lower rate"
+            f"{timings.unserved:,} of {timings.unserved + timings.calls:,} calls were still to be served "
+            f"when it was given up after {quantity(elapsed_s, 's')}: this call serves about "
+            f"{digits(timings.calls / elapsed_s)} a second, so lower rate"
         )
         return values, dict.fromkeys((*(f"p{q}_s" for q in PERCENTILES), "mean_s"), why)
-    if not load.single:
-        values["mean_s"] = elapsed_s / load.calls
+    if not timings.single:
+        values["mean_s"] = elapsed_s / timings.calls
         why = "offline counts what goes through; single calls are timed by single_stream and server"
         return values, {f"p{q}_s": why for q in PERCENTILES}
-    seconds: Sequence[float] = np.frombuffer(load.laps_ns, dtype=np.int64)[: load.calls] * 1e-9  # type: ignore[assignment]
+    seconds = np.sort(np.frombuffer(timings.laps_ns, dtype=np.int64)[: timings.calls]) * 1e-9
     values["mean_s"] = float(np.mean(seconds))
-    for q in PERCENTILES:
-        if load.calls >= needed(q):
-            values[f"p{q}_s"] = percentile(seconds, q)
-        else:
-            longer = 1.1 * elapsed_s * needed(q) / load.calls
-            missing[f"p{q}_s"] = (
-                f"p{q} needs at least {needed(q)} calls, got {load.calls}: "
-                f"raise duration to about {digits(float(f'{longer:.2g}'))} s"
-            )
+    percentiles, missing = calls_percentiles(seconds.tolist(), timings.calls, elapsed_s, "duration")
+    values |= percentiles
     return values, missing
 
 
 def _cell(name: str, value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else quantity(value, _SHOWN[name][1])
+    return f"{value:,}" if isinstance(value, int) else quantity(value, _HEADS[name][1])

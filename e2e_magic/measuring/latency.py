@@ -48,8 +48,8 @@ def _room() -> array[int]:
 
 
 @dataclass(slots=True)
-class Load:
-    """What was measured, also when a call failed on the way.
+class Timings:
+    """How long single calls took, also when one failed on the way.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def single_stream(
     batches: Iterator[Any],
     duration_ns: int,
     clock: Clock,
-    load: Load,
+    timings: Timings,
     *,
     most: int = sys.maxsize,
 ) -> None:
@@ -86,7 +86,7 @@ def single_stream(
     `most` ends it early: it is looked at whenever the room for latencies is full.
     """
     __tracebackhide__ = True
-    now, laps, n, room = clock.now, load.laps_ns, 0, len(load.laps_ns)
+    now, laps, n, room = clock.now, timings.laps_ns, 0, len(timings.laps_ns)
     start = done = now()
     end = start + duration_ns
     try:
@@ -105,7 +105,7 @@ def single_stream(
                 laps.frombytes(bytes(8 * _ROOM))
                 room += _ROOM
     finally:
-        load.calls, load.elapsed_ns = n, done - start
+        timings.calls, timings.elapsed_ns = n, done - start
 
 
 def warm_up(call: Call, batches: Iterator[Any], calls: int, duration_ns: int, clock: Clock) -> Call:
@@ -140,7 +140,7 @@ def _waited_for(call: Call) -> Call:
     return waited_for
 
 
-def check(name: str, call: object, wanted: str, given: str) -> None:
+def check_call(name: str, call: object, wanted: str, given: str) -> None:
     """Raise `PlanError` unless `call` is a function that is done when it returns.
 
     Parameters
@@ -167,7 +167,7 @@ def check(name: str, call: object, wanted: str, given: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class Timed:
     """Single calls of one trial, as plain data, also when one failed on the way.
 
     Attributes
@@ -183,7 +183,7 @@ class Stream:
     error: BaseException | None = None
 
 
-def stream(call: Call, value: object, duration_s: float, *, energy: bool, clock: Clock) -> Stream:
+def time_calls(call: Call, value: object, duration_s: float, *, energy: bool, clock: Clock) -> Timed:
     """Time ``call(value)`` again and again, after up to 10 calls of warm-up that take a tenth as long.
 
     Parameters
@@ -198,36 +198,36 @@ def stream(call: Call, value: object, duration_s: float, *, energy: bool, clock:
     clock : Clock
     """
     duration_ns = round(duration_s * 1e9)
-    load, joules, error = Load(), Joules(), None
+    timings, joules, error = Timings(), Joules(), None
     try:
         values = itertools.repeat(value)
         timed = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
         if energy:
             with joules:
-                single_stream(timed, values, duration_ns, clock, load, most=MOST_CALLS)
+                single_stream(timed, values, duration_ns, clock, timings, most=MOST_CALLS)
         else:
-            single_stream(timed, values, duration_ns, clock, load, most=MOST_CALLS)
+            single_stream(timed, values, duration_ns, clock, timings, most=MOST_CALLS)
     except BaseException as broken:  # the caller says it, and lets an interrupt go on
         error = broken
-    if not load.calls:
-        return Stream({}, error)
-    raw = _raw(load)
+    if not timings.calls:
+        return Timed({}, error)
+    raw = _raw(timings)
     if error is None and joules.total_j is not None:
         raw["energy_j"] = joules.total_j
-    return Stream(raw, error)
+    return Timed(raw, error)
 
 
-def _raw(load: Load) -> dict[str, Any]:
+def _raw(timings: Timings) -> dict[str, Any]:
     import numpy as np
 
-    laps = np.frombuffer(load.laps_ns, dtype=np.int64)[: load.calls]
+    laps = np.frombuffer(timings.laps_ns, dtype=np.int64)[: timings.calls]
     mean_s = float(laps.mean()) * 1e-9
     ranked = np.sort(laps)
-    if load.calls > KEPT:
-        ranked = ranked[np.rint(np.linspace(0, load.calls - 1, KEPT)).astype(np.int64)]
+    if timings.calls > KEPT:
+        ranked = ranked[np.rint(np.linspace(0, timings.calls - 1, KEPT)).astype(np.int64)]
     return {
-        "calls": load.calls,
-        "elapsed_s": load.elapsed_ns * 1e-9,
+        "calls": timings.calls,
+        "elapsed_s": timings.elapsed_ns * 1e-9,
         "mean_s": mean_s,
         "laps_s": (ranked * 1e-9).tolist(),
     }

@@ -59,7 +59,7 @@ def taken_apart(frame: pd.DataFrame) -> list[Calls]:
     return found
 
 
-def call_times(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def latency_distribution(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the latency of single calls over the share of calls that took less.
 
     The scale of the share is that of ``log10(1 - share)``, so that 90, 99 and 99.9 % are equally far

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -13,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e2e_magic as e2e
-from e2e_magic.api import serving
-from e2e_magic.api.serving import loads
-from e2e_magic.api.serving.slices import MOST_BATCHES, batches_of
-from e2e_magic.measuring import calls, joules
-from e2e_magic.measuring.calls import Clock
+from e2e_magic.api.latency import Latencies, scenarios
+from e2e_magic.api.latency.batches import MOST_BATCHES, batches_of
+from e2e_magic.measuring import joules
+from e2e_magic.measuring import latency as timing
 from e2e_magic.measuring.collectors.base import Base, Unavailable
+from e2e_magic.measuring.latency import Clock, Timings
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Metric
 
@@ -54,7 +55,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Simulated:
     return Simulated()
 
 
-def timed(clock: Simulated, *costs_ns: int, size: Any = 1, **options: Any) -> serving.Latencies:
+def timed(clock: Simulated, *costs_ns: int, size: Any = 1, **options: Any) -> Latencies:
     """Run `latency` without warm-up on a call with these costs."""
     return e2e.latency(
         clock.call(*costs_ns), list(range(64)), batch_size=size, clock=clock, **{"warmup": 0, **options}
@@ -120,7 +121,7 @@ def test_a_slow_call_is_timed_once(clock: Simulated) -> None:
 
 def test_more_calls_than_the_first_room(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Latencies are kept beyond the room that was made first."""
-    monkeypatch.setattr(calls, "_ROOM", 7)
+    monkeypatch.setattr(timing, "_ROOM", 7)
     row = timed(clock, *(n * MS for n in range(1, 101)), duration=5.05).frame.iloc[0]
 
     assert row["calls"] == 100
@@ -158,9 +159,9 @@ def test_offline_counts_what_goes_through(clock: Simulated) -> None:
 @given(st.integers(1, 50 * MS), st.integers(1, 2000))
 def test_offline_never_runs_over_by_more_than_a_call(cost_ns: int, duration_ms: int) -> None:
     """Whatever a call costs, calls are made until the duration is over, and not one more."""
-    clock, load = Simulated(), loads.Load()
+    clock, load = Simulated(), Timings()
     cost_ns = max(cost_ns, duration_ms * MS // 5000)
-    loads.offline(clock.call(cost_ns), iter(int, 1), duration_ms * MS, clock, load)
+    scenarios.offline(clock.call(cost_ns), iter(int, 1), duration_ms * MS, clock, load)
 
     assert load.calls == -(-duration_ms * MS // cost_ns)
     assert load.elapsed_ns == load.calls * cost_ns
@@ -168,9 +169,9 @@ def test_offline_never_runs_over_by_more_than_a_call(cost_ns: int, duration_ms: 
 
 def test_server_counts_the_queue(clock: Simulated) -> None:
     """A call that waits for the one before has its wait in its latency; one in an idle time hasn't."""
-    load = loads.Load()
-    due_ns = loads.array("q", [10 * MS, 12 * MS, 13 * MS, 90 * MS])
-    loads.server(clock.call(5 * MS), iter(int, 1), 100 * MS, clock, load, due_ns=due_ns)
+    load = Timings()
+    due_ns = array("q", [10 * MS, 12 * MS, 13 * MS, 90 * MS])
+    scenarios.server(clock.call(5 * MS), iter(int, 1), 100 * MS, clock, load, due_ns=due_ns)
 
     assert load.laps_ns.tolist() == [5 * MS, 8 * MS, 12 * MS, 5 * MS]
     assert (load.calls, load.elapsed_ns, load.unserved) == (4, 100 * MS, 0)
@@ -191,7 +192,7 @@ def test_a_server_that_is_given_too_much_says_so(clock: Simulated) -> None:
     """Latencies of an endless queue are missing: those served first would flatter it."""
     found = timed(clock, 10 * MS, duration=1.0, scenario="server", rate=1000)
     row = found.frame.iloc[0]
-    due = len(loads.arrivals(1000, 1.0, 0))
+    due = len(scenarios.arrivals(1000, 1.0, 0))
     calls, left = int(row["calls"]), due - int(row["calls"])
 
     assert calls == pytest.approx(200, abs=1)
@@ -206,8 +207,8 @@ def test_a_server_that_is_given_too_much_says_so(clock: Simulated) -> None:
 @given(st.integers(0, 2**32), st.floats(0.5, 5000))
 def test_arrivals_are_a_poisson_process(seed: int, rate: float) -> None:
     """Times ascend within the duration; another rate gives the same process, denser or thinner."""
-    at = np.frombuffer(loads.arrivals(rate, 2.0, seed), dtype=np.int64)
-    twice = np.frombuffer(loads.arrivals(2 * rate, 2.0, seed), dtype=np.int64)
+    at = np.frombuffer(scenarios.arrivals(rate, 2.0, seed), dtype=np.int64)
+    twice = np.frombuffer(scenarios.arrivals(2 * rate, 2.0, seed), dtype=np.int64)
 
     assert len(at) >= 1
     assert (np.diff(at) >= 0).all()
@@ -218,7 +219,7 @@ def test_arrivals_are_a_poisson_process(seed: int, rate: float) -> None:
 
 def test_the_seed_decides_the_arrivals() -> None:
     """The same seed gives the same arrivals, another one others."""
-    assert loads.arrivals(50, 2.0, 1) == loads.arrivals(50, 2.0, 1) != loads.arrivals(50, 2.0, 2)
+    assert scenarios.arrivals(50, 2.0, 1) == scenarios.arrivals(50, 2.0, 1) != scenarios.arrivals(50, 2.0, 2)
 
 
 @given(st.floats(1.0, 1e4), st.floats(1.01, 1e3), st.floats(0.0, 1.2))
@@ -226,21 +227,23 @@ def test_bisection_finds_the_edge(low: float, span: float, where: float) -> None
     """The rate that is found holds, and one higher by the precision doesn't."""
     high = low * span
     edge = low * span**where * (1 if where else 0.5)
-    found = loads.highest(lambda rate: rate <= edge, low, high)
+    found = scenarios.highest(lambda rate: rate <= edge, low, high)
 
     if edge < low:
         assert found is None
     else:
         assert found is not None
         assert found <= edge
-        assert found == high or found * loads.PRECISION * (1 + 1e-9) >= edge
+        assert found == high or found * scenarios.PRECISION * (1 + 1e-9) >= edge
 
 
 def test_highest_rate_within_a_bound(clock: Simulated) -> None:
     """The rate found keeps p99 under the bound; a rate above its precision breaks it."""
     found = timed(clock, 5 * MS, duration=20.0, scenario="server", p99_bound=0.02)
     row = found.frame.iloc[0]
-    over = timed(clock, 5 * MS, duration=20.0, scenario="server", rate=row["rate_per_s"] * loads.PRECISION)
+    over = timed(
+        clock, 5 * MS, duration=20.0, scenario="server", rate=row["rate_per_s"] * scenarios.PRECISION
+    )
 
     assert row["p99_s"] <= 0.02 < over.frame["p99_s"].item()
     assert 50 < row["rate_per_s"] < 200
@@ -556,8 +559,8 @@ def test_the_card_and_the_chart(clock: Simulated, monkeypatch: pytest.MonkeyPatc
 
 def test_a_gpu_is_waited_for(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that a framework has only handed to a GPU is in the latency."""
-    monkeypatch.setattr(calls, "hands_work_on", lambda: True)
-    monkeypatch.setattr(calls.cuda_work, "synchronise", clock.call(30 * MS).__get__(0))
+    monkeypatch.setattr(timing, "hands_work_on", lambda: True)
+    monkeypatch.setattr(timing.cuda_work, "synchronise", clock.call(30 * MS).__get__(0))
 
     assert timed(clock, 10 * MS, duration=2.0).frame["p95_s"].item() == pytest.approx(0.04)
 

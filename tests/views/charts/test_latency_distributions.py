@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e2e_magic.views.charts.call_distribution import EMPTY, call_times
+from e2e_magic.views.charts.latency_distributions import EMPTY, latency_distribution
 
 
 def _frame(calls: int, *trials: int, slow: float = 0.5) -> pd.DataFrame:
@@ -24,7 +24,7 @@ def _frame(calls: int, *trials: int, slow: float = 0.5) -> pd.DataFrame:
 
 def test_the_tail_is_drawn_out() -> None:
     """90 and 99 % are one apart, latencies are in ms, and the p99 is marked and said."""
-    ax = call_times(_frame(1001, 1))
+    ax = latency_distribution(_frame(1001, 1))
     line, marks = ax.lines
 
     assert marks.get_xdata() == pytest.approx([np.log10(2), 1, np.log10(20), 2])
@@ -38,14 +38,21 @@ def test_the_tail_is_drawn_out() -> None:
 
 def test_no_mark_from_too_few_calls() -> None:
     """Twenty calls have a p95 and no p99; one call has none of them."""
-    assert call_times(_frame(20, 1)).get_title("left").split() == ["p50", "1.5", "ms", "p95", "26.9", "ms"]
-    assert call_times(_frame(1, 1)).get_title("left") == "too few calls for p50"
+    assert latency_distribution(_frame(20, 1)).get_title("left").split() == [
+        "p50",
+        "1.5",
+        "ms",
+        "p95",
+        "26.9",
+        "ms",
+    ]
+    assert latency_distribution(_frame(1, 1)).get_title("left") == "too few calls for p50"
 
 
 def test_several_trials_are_named() -> None:
     """A legend tells them apart; nine and more are counted."""
-    names = [text.get_text() for text in call_times(_frame(30, 1, 2)).get_legend().get_texts()]
-    many = [text.get_text() for text in call_times(_frame(30, *range(10))).get_legend().get_texts()]
+    names = [text.get_text() for text in latency_distribution(_frame(30, 1, 2)).get_legend().get_texts()]
+    many = [text.get_text() for text in latency_distribution(_frame(30, *range(10))).get_legend().get_texts()]
 
     assert names == ["trial 1", "trial 2"]
     assert many[-1] == "and 2 more"
@@ -53,6 +60,6 @@ def test_several_trials_are_named() -> None:
 
 def test_nothing_to_draw_is_said() -> None:
     """With what to write on the line."""
-    ax = call_times(pd.DataFrame({"share": [], "latency_s": [], "calls": []}))
+    ax = latency_distribution(pd.DataFrame({"share": [], "latency_s": [], "calls": []}))
 
     assert ax.texts[0].get_text().replace("\n", " ") == EMPTY

@@ -1,6 +1,6 @@
-"""How calls are put to a model: one after another, as fast as it goes, or as they arrive.
+"""The scenarios beside ``single_stream``: calls as fast as it goes, or as they arrive.
 
-The three manners are those of Reddi et al., MLPerf Inference Benchmark, ISCA 2020, section 4
+The three scenarios are those of Reddi et al., MLPerf Inference Benchmark, ISCA 2020, section 4
 (https://arxiv.org/abs/1911.02549), within one process and one thread: SingleStream, Offline, Server.
 """
 
@@ -11,9 +11,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from e2e_magic.measuring.calls import Call, Clock, Load, single_stream
-
-__all__ = ["Call", "Clock", "Load", "arrivals", "highest", "offline", "server", "single_stream"]
+from e2e_magic.measuring.latency import Call, Clock, Timings
 
 # A server that is given more calls than it serves never ends: it is stopped after so many durations.
 PATIENCE = 2
@@ -21,10 +19,10 @@ PATIENCE = 2
 PRECISION = 1.05
 
 
-def offline(call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, load: Load) -> None:
+def offline(call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, timings: Timings) -> None:
     """Call as fast as it goes for about the duration: the clock is read once in many calls."""
     __tracebackhide__ = True
-    load.single = False
+    timings.single = False
     calls = 0
     volley = 1  # calls between two looks at the clock
     start = clock.now()
@@ -40,11 +38,17 @@ def offline(call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, 
             fit = calls * (duration_ns - spent) // spent if spent else 2 * volley
             volley = max(1, min(2 * volley, fit))
     finally:
-        load.calls, load.elapsed_ns = calls, clock.now() - start
+        timings.calls, timings.elapsed_ns = calls, clock.now() - start
 
 
 def server(
-    call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, load: Load, *, due_ns: array[int]
+    call: Call,
+    batches: Iterator[Any],
+    duration_ns: int,
+    clock: Clock,
+    timings: Timings,
+    *,
+    due_ns: array[int],
 ) -> None:
     """Call at the given times after the start, or as soon after them as the calls before are done.
 
@@ -53,7 +57,7 @@ def server(
     """
     __tracebackhide__ = True
     now, wait, laps, n = clock.now, clock.wait, array("q", bytes(8 * len(due_ns))), 0
-    load.laps_ns = laps
+    timings.laps_ns = laps
     start = done = now()
     give_up = start + PATIENCE * duration_ns
     try:
@@ -68,12 +72,12 @@ def server(
             n += 1
             if done >= give_up:
                 break
-        load.unserved = len(due_ns) - n
+        timings.unserved = len(due_ns) - n
         if done < start + duration_ns:  # the quiet after the last call belongs to the time served
             wait(start + duration_ns)
             done = now()
     finally:
-        load.calls, load.elapsed_ns = n, done - start
+        timings.calls, timings.elapsed_ns = n, done - start
 
 
 def arrivals(rate: float, duration_s: float, seed: int) -> array[int]:

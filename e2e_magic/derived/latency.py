@@ -1,0 +1,79 @@
+"""Latency of single calls (``--latency``): percentiles, each only from as many calls as it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from e2e_magic.derived.statistics import needed, percentile
+from e2e_magic.record import Metric, Reason, Record
+from e2e_magic.text import digits
+
+PERCENTILES = (50, 90, 95, 99)
+METRICS = (
+    Metric("latency_calls", "", "rates", None, "single calls timed by --latency"),
+    *(
+        Metric(f"latency_p{q}_s", "s", "rates", "lower", f"{q} % of the single calls took no longer")
+        for q in PERCENTILES
+    ),
+    Metric("latency_mean_s", "s", "rates", "lower", "mean of the single calls"),
+    Metric("latency_throughput_per_s", "1/s", "rates", "higher", "single calls, one after another"),
+    Metric("latency_energy_per_call_j", "J", "energy", "lower", "energy of the machine / single calls"),
+)
+
+
+def latency(record: Record) -> tuple[dict[str, float | int], dict[str, Reason]]:
+    """Return the numbers of a trial's single calls by column, and the reason for each that it lacks.
+
+    Of more calls than are kept, those of evenly spaced rank are (``measuring.latency.KEPT``); the
+    percentiles of all calls are among them.
+    """
+    timed: Mapping[str, Any] | None = record.reported.get("latency")
+    if not timed:
+        return {}, {}
+    calls, elapsed_s = int(timed["calls"]), float(timed["elapsed_s"])
+    percentiles, missing = calls_percentiles(timed["laps_s"], calls, elapsed_s, "--latency-duration")
+    values: dict[str, float | int] = {
+        "latency_calls": calls,
+        **{f"latency_{name}": value for name, value in percentiles.items()},
+        "latency_mean_s": float(timed["mean_s"]),
+    }
+    if elapsed_s > 0:
+        values["latency_throughput_per_s"] = calls / elapsed_s
+    if "energy_j" in timed:
+        values["latency_energy_per_call_j"] = float(timed["energy_j"]) / calls
+    return values, {f"latency_{name}": Reason("", reason) for name, reason in missing.items()}
+
+
+def calls_percentiles(
+    seconds: Sequence[float], calls: int, elapsed_s: float, option: str
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return ``p50_s`` to ``p99_s``, and the reason for each for which there were too few calls.
+
+    Parameters
+    ----------
+    seconds : sequence of float
+        Latencies of all calls, or of calls of evenly spaced rank.
+    calls : int
+        How many were timed.
+    elapsed_s : float
+        How long they took together: says how much longer would be enough.
+    option : str
+        The name of the duration, for the reason.
+
+    Notes
+    -----
+    Percentiles are numpy's default, linear interpolation.
+    """
+    values: dict[str, float] = {}
+    missing: dict[str, str] = {}
+    for q in PERCENTILES:
+        if calls >= needed(q):
+            values[f"p{q}_s"] = percentile(seconds, q)
+        else:
+            longer_s = 1.1 * elapsed_s * needed(q) / calls
+            missing[f"p{q}_s"] = (
+                f"p{q} needs at least {needed(q)} calls, got {calls}: "
+                f"raise {option} to about {digits(float(f'{longer_s:.2g}'))} s"
+            )
+    return values, missing
