@@ -5,7 +5,7 @@ The definitions are scikit-learn's (``precision_recall_fscore_support`` with ``z
 computed from the matrix: the labels are not stored, and scikit-learn takes 4 ms a matrix (its cells as
 sample weights) after 2.4 s of import, which a frame of 10,000 trials can't bear; and a card imports only the
 standard library into the process that was measured. The area under the
-ROC curve needs the scores: scikit-learn computes it when they are there (``e2e_magic.measuring.labels``).
+ROC curve needs the scores: scikit-learn computes it when they are there (``measuring.reported``).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from math import nan
 from threading import Lock
 from typing import Any, SupportsFloat, cast
 
-from e2e_magic.measuring.arraylikes import describe
+from e2e_magic.measuring.reported.arrays import describe
 from e2e_magic.record import Events
 
 # A row costs 8 bytes for its time, its epoch and each key: with two keys at most 34 MB a trial.

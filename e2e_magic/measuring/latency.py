@@ -8,13 +8,14 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e_magic.measuring.arraylikes import describe
 from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.joules import Joules
 from e2e_magic.measuring.plan import PlanError
+from e2e_magic.measuring.reported.arrays import describe
 
 Call = Callable[[Any], object]
 
@@ -166,24 +167,9 @@ def check_call(name: str, call: object, wanted: str, given: str) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Timed:
-    """Single calls of one trial, as plain data, also when one failed on the way.
-
-    Attributes
-    ----------
-    raw : dict
-        ``calls``, ``elapsed_s``, ``mean_s``, ``laps_s`` (the latencies in seconds, ascending, at most
-        `KEPT` of them) and, where it was measured, ``energy_j``; empty where no call came to its end.
-    error : BaseException or None
-        What a call raised.
-    """
-
-    raw: dict[str, Any]
-    error: BaseException | None = None
-
-
-def time_calls(call: Call, value: object, duration_s: float, *, energy: bool, clock: Clock) -> Timed:
+def time_calls(
+    call: Call, value: object, duration_s: float, *, energy: bool, clock: Clock
+) -> tuple[dict[str, Any], BaseException | None]:
     """Time ``call(value)`` again and again, after up to 10 calls of warm-up that take a tenth as long.
 
     Parameters
@@ -196,38 +182,41 @@ def time_calls(call: Call, value: object, duration_s: float, *, energy: bool, cl
     energy : bool
         Whether to read the machine's energy beside it.
     clock : Clock
+
+    Returns
+    -------
+    latency : dict
+        Plain data: ``calls``, ``elapsed_s``, ``mean_s``, ``laps_s`` (the latencies in seconds, ascending,
+        at most `KEPT` of them) and, where it was measured, ``energy_j``; empty where no call came to its
+        end.
+    error : BaseException or None
+        What a call raised; the caller reports it, and lets an interrupt go on.
     """
     duration_ns = round(duration_s * 1e9)
     timings, joules, error = Timings(), Joules(), None
     try:
         values = itertools.repeat(value)
-        timed = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
-        if energy:
-            with joules:
-                single_stream(timed, values, duration_ns, clock, timings, most=MOST_CALLS)
-        else:
-            single_stream(timed, values, duration_ns, clock, timings, most=MOST_CALLS)
-    except BaseException as broken:  # the caller says it, and lets an interrupt go on
-        error = broken
+        waiting = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
+        with joules if energy else nullcontext():
+            single_stream(waiting, values, duration_ns, clock, timings, most=MOST_CALLS)
+    except BaseException as raised:
+        error = raised
     if not timings.calls:
-        return Timed({}, error)
-    raw = _raw(timings)
+        return {}, error
+    latency = _plain(timings)
     if error is None and joules.total_j is not None:
-        raw["energy_j"] = joules.total_j
-    return Timed(raw, error)
+        latency["energy_j"] = joules.total_j
+    return latency, error
 
 
-def _raw(timings: Timings) -> dict[str, Any]:
-    import numpy as np
-
-    laps = np.frombuffer(timings.laps_ns, dtype=np.int64)[: timings.calls]
-    mean_s = float(laps.mean()) * 1e-9
-    ranked = np.sort(laps)
-    if timings.calls > KEPT:
-        ranked = ranked[np.rint(np.linspace(0, timings.calls - 1, KEPT)).astype(np.int64)]
+def _plain(timings: Timings) -> dict[str, Any]:
+    laps_ns = sorted(timings.laps_ns[: timings.calls])
+    mean_s = sum(laps_ns) / len(laps_ns) * 1e-9
+    if (last := len(laps_ns) - 1) >= KEPT:
+        laps_ns = [laps_ns[round(n * last / (KEPT - 1))] for n in range(KEPT)]
     return {
         "calls": timings.calls,
         "elapsed_s": timings.elapsed_ns * 1e-9,
         "mean_s": mean_s,
-        "laps_s": (ranked * 1e-9).tolist(),
+        "laps_s": [lap_ns * 1e-9 for lap_ns in laps_ns],
     }

@@ -20,8 +20,9 @@ from typing import Any, Self
 
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable, refuse, refused
 from e2e_magic.measuring.events import EventLog
-from e2e_magic.measuring.gains import Gains, error_text, gather, time_calls
 from e2e_magic.measuring.plan import Plan, Step
+from e2e_magic.measuring.reported import Reported
+from e2e_magic.measuring.reported.options import add_latency, error_text, evaluate
 from e2e_magic.measuring.sampler import Recording, Sampler, SamplerLost, Samples, sampler
 from e2e_magic.record import Code, Reason, Record, State, Value
 
@@ -99,7 +100,7 @@ class Trial:
         self.events = EventLog(clock)
 
     def report(self, **values: object) -> None:
-        """Hand over what the code gains, where there is no return value: the keys of the dict form."""
+        """Report what the code reached, where there is no return value: the keys of the dict form."""
         self._handed_over.update(values)
 
     def drop(self) -> None:
@@ -142,14 +143,14 @@ class Trial:
                 return
             self.identity = self._identity_of()
         readings = self._read(samples)
-        gained = self._reported(failed=error is not None)
-        for problem in (*self.events.problems.values(), *gained.problems.values()):
+        reported = self._reported(failed=error is not None)
+        for problem in (*self.events.problems.values(), *reported.problems.values()):
             self._warn(f"{self.plan.stage}: {problem}")
-        problems = {**gained.problems, **self.events.problems}
+        problems = {**reported.problems, **self.events.problems}
         missing = {
             **self._missing,
             **samples.lost,
-            **gained.missing,
+            **reported.missing,
             **{name: Reason(Code.NAMED, text) for name, text in problems.items()},
         }
         wall_ns = int(float(readings.get("wall_time_s", 0.0)) * 1e9)
@@ -168,7 +169,7 @@ class Trial:
             readings=readings,
             series=samples.series,
             events=events,
-            reported=gained.values,
+            reported=reported.values,
             missing={name: reason for name, reason in missing.items() if name not in readings},
             source=self.identity.source,
             host=platform.node(),
@@ -176,8 +177,8 @@ class Trial:
         )
         if self._keep is not None:
             self._keep(self.record)
-        if gained.interrupt is not None and error is None:
-            raise gained.interrupt
+        if reported.interrupt is not None and error is None:
+            raise reported.interrupt
 
     def peek(self) -> tuple[float, Samples]:
         """Return the seconds since the start and the samples so far, for a live view."""
@@ -275,25 +276,26 @@ class Trial:
             readings["missed_samples"] = samples.missed
         return readings
 
-    def _reported(self, *, failed: bool) -> Gains:
+    def _reported(self, *, failed: bool) -> Reported:
         """Evaluate the line's options on the code's value and check all that was handed over."""
         given: dict[str, object] = dict(self._handed_over)
         if self.plan.target_accuracy is not None:
             given["target_accuracy"] = self.plan.target_accuracy
         if self.events.entries and not ("entries" in given or _has_entries(self.value)):
             given["entries"] = self.events.entries
-        gained = gather(self.value, self._options, given)
+        reported = evaluate(self.value, self._options, given)
         if (call := self._options.get("latency")) is not None and failed:
-            gained.missing["latency"] = Reason("", "the code did not come to its end, so no calls were timed")
+            reason = Reason("", "the code did not come to its end, so no calls were timed")
+            reported.missing["latency"] = reason
         elif call is not None:
             last = self.step.repeat == self.plan.repeat
             alone = not self.identity.concurrent
-            time_calls(call, self.value, self.plan, gained, last=last, energy=alone)
+            add_latency(reported, call, self.value, self.plan, last=last, energy=alone)
         if self.plan.estimate_power is not None:
             idle_w, full_w = self.plan.estimate_power
-            gained.values["estimate_power"] = {"idle_w": idle_w, "full_w": full_w, "cores": os.cpu_count()}
-        gained.values.update(self.identity.settings)
-        return gained
+            reported.values["estimate_power"] = {"idle_w": idle_w, "full_w": full_w, "cores": os.cpu_count()}
+        reported.values.update(self.identity.settings)
+        return reported
 
     def _guard(self, collector: Collector, when: str, call: Callable[..., Any], *args: Any) -> Any:
         if id(collector) in self._broken:  # it is asked no more: one warning is enough

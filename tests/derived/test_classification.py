@@ -40,7 +40,7 @@ def test_all_numbers_are_scikit_learns(pairs: list[tuple[int, int]]) -> None:
 @given(_labels)
 def test_the_matrix_holds_every_pair(pairs: list[tuple[int, int]]) -> None:
     """Its sum is n and its trace over n the accuracy."""
-    from e2e_magic.measuring.reported import collect
+    from e2e_magic.measuring.reported.values import collect
 
     true, predicted = zip(*pairs, strict=True)
     values = collect(None, {"y_true": true, "y_pred": np.array(predicted)}).values

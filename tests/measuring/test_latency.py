@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Simulated:
 
 def test_calls_fill_the_duration_after_a_warm_up(clock: Simulated) -> None:
     """Ten calls are thrown away, the latencies are kept ascending, and the mean is that of all."""
-    raw = time_calls(clock.call(*[9 * MS] * 10, 4 * MS, 2 * MS), None, 1.0, energy=True, clock=clock).raw
+    raw, _ = time_calls(clock.call(*[9 * MS] * 10, 4 * MS, 2 * MS), None, 1.0, energy=True, clock=clock)
 
     assert raw["calls"] == 499
     assert clock.made == 509
@@ -63,7 +63,7 @@ def test_calls_fill_the_duration_after_a_warm_up(clock: Simulated) -> None:
 
 def test_a_slow_call_warms_up_once(clock: Simulated) -> None:
     """A warm-up ends after a tenth of the duration; one call is timed even if it takes longer."""
-    raw = time_calls(clock.call(3000 * MS), None, 1.0, energy=False, clock=clock).raw
+    raw, _ = time_calls(clock.call(3000 * MS), None, 1.0, energy=False, clock=clock)
 
     assert (clock.made, raw["calls"], raw["laps_s"]) == (2, 1, [3.0])
 
@@ -72,7 +72,7 @@ def test_a_slow_call_warms_up_once(clock: Simulated) -> None:
 def test_what_is_thinned_keeps_its_percentiles(count: int, seed: int) -> None:
     """Of many calls at most 1,001 are kept: the fastest, the slowest and every thousandth part."""
     laps_ns = np.random.default_rng(seed).integers(1, 10_000, count)
-    raw = latency._raw(latency.Timings(count, int(laps_ns.sum()), array("q", laps_ns.tobytes())))
+    raw = latency._plain(latency.Timings(count, int(laps_ns.sum()), array("q", laps_ns.tobytes())))
 
     assert (raw["calls"], len(raw["laps_s"])) == (count, latency.KEPT)
     ranked = np.sort(laps_ns) * 1e-9
@@ -88,7 +88,7 @@ def test_so_many_calls_and_no_more(clock: Simulated, monkeypatch: pytest.MonkeyP
     """A call of nearly no time ends the timing early: memory is bounded."""
     monkeypatch.setattr(latency, "_ROOM", 100)
     monkeypatch.setattr(latency, "MOST_CALLS", 300)
-    raw = time_calls(clock.call(1), None, 1.0, energy=False, clock=clock).raw
+    raw, _ = time_calls(clock.call(1), None, 1.0, energy=False, clock=clock)
 
     assert raw["calls"] == 300
 
@@ -104,8 +104,11 @@ def test_energy_beside_the_calls(clock: Simulated, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(joules, "registered", lambda: {"energy": Meter})
 
-    assert time_calls(clock.call(MS), None, 0.1, energy=True, clock=clock).raw["energy_j"] == 8.0
-    assert "energy_j" not in time_calls(clock.call(MS), None, 0.1, energy=False, clock=clock).raw
+    alone, _ = time_calls(clock.call(MS), None, 0.1, energy=True, clock=clock)
+    beside, _ = time_calls(clock.call(MS), None, 0.1, energy=False, clock=clock)
+
+    assert alone["energy_j"] == 8.0
+    assert "energy_j" not in beside
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
@@ -123,10 +126,10 @@ def test_a_call_that_fails_leaves_what_was_timed(
         if count > good:
             raise kind("enough")
 
-    found = time_calls(call, None, 1.0, energy=False, clock=clock)
+    raw, error = time_calls(call, None, 1.0, energy=False, clock=clock)
 
-    assert isinstance(found.error, kind)
-    assert found.raw.get("calls", 0) == kept
+    assert isinstance(error, kind)
+    assert raw.get("calls", 0) == kept
 
 
 class Model:

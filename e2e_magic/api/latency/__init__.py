@@ -13,9 +13,9 @@ from typing import Any
 from e2e_magic.api.latency.batches import batches_of, entries_of
 from e2e_magic.api.latency.bench import MOST_ARRIVALS, Bench
 from e2e_magic.api.latency.latencies import Latencies
-from e2e_magic.measuring.arraylikes import describe
 from e2e_magic.measuring.latency import Call, Clock, check_call
 from e2e_magic.measuring.plan import PlanError, nearest
+from e2e_magic.measuring.reported.arrays import describe
 
 BATCH_SIZES = (1, 8, 32)
 SCENARIOS = ("single_stream", "offline", "server")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sized
 from typing import Any
 
-from e2e_magic.measuring.arraylikes import describe
 from e2e_magic.measuring.plan import PlanError
+from e2e_magic.measuring.reported.arrays import describe
 
 # So many different batches are cut at most: enough that no cache holds the answer, few enough to be kept.
 MOST_BATCHES = 1024

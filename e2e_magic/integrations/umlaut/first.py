@@ -17,7 +17,7 @@ from typing import Any
 from e2e_magic.integrations.umlaut import values
 from e2e_magic.integrations.umlaut.drafts import Draft, Row
 from e2e_magic.integrations.umlaut.values import UnreadableError
-from e2e_magic.measuring.reported import BINARY_KEYS
+from e2e_magic.measuring.reported.values import BINARY_KEYS
 
 TYPES = (
     "Time", "TTA", "Loss", "Batch", "Batch and Epoch", "Learning Rate", "Memory", "Memory (psutil)",

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from e2e_magic.measuring.gains import error_text, gather
+from e2e_magic.measuring.reported.options import error_text, evaluate
 
 
 def test_options_win_over_the_value_and_over_what_is_known() -> None:
     """The line's word counts; what it lacks comes from the value, then from what is known beside it."""
-    found = gather({"num_entries": 5, "loss": 1.0}, {"entries": lambda _value: 7}, {"target_accuracy": 0.5})
+    found = evaluate({"num_entries": 5, "loss": 1.0}, {"entries": lambda _value: 7}, {"target_accuracy": 0.5})
 
     assert found.values == {"entries": 7, "loss": 1.0, "target_accuracy": 0.5}
     assert (found.problems, found.missing, found.interrupt) == ({}, {}, None)
@@ -19,7 +19,7 @@ def test_options_win_over_the_value_and_over_what_is_known() -> None:
 
 def test_an_option_that_fails_costs_only_itself() -> None:
     """The others are evaluated, and the sentence names it."""
-    found = gather(None, {"loss": lambda _: 1 / 0, "entries": lambda _: 3}, {})
+    found = evaluate(None, {"loss": lambda _: 1 / 0, "entries": lambda _: 3}, {})
 
     assert found.values == {"entries": 3}
     assert found.problems == {"loss": "loss: could not be evaluated (ZeroDivisionError: division by zero)"}
@@ -36,7 +36,7 @@ def test_an_interrupt_ends_the_evaluation_and_is_handed_on(kind: type[BaseExcept
     options: dict[str, Any] = {
         "entries": lambda _: 3, "loss": interrupted, "accuracy": lambda _: made.append("accuracy"),
     }  # fmt: skip
-    found = gather(None, options, {})
+    found = evaluate(None, options, {})
 
     assert found.values == {"entries": 3}
     assert isinstance(found.interrupt, kind)
@@ -51,7 +51,7 @@ def test_an_odd_value_is_said() -> None:
         def __contains__(self, key: object) -> bool:
             raise RuntimeError("no")
 
-    assert gather(Odd(), {}, {}).problems == {
+    assert evaluate(Odd(), {}, {}).problems == {
         "value": "the value handed back could not be read (RuntimeError: no)"
     }
 

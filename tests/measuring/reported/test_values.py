@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from e2e_magic.measuring.reported import collect
+from e2e_magic.measuring.reported.values import collect
 from tests import strategies
 
 

@@ -1,0 +1,107 @@
+"""The options of a line that are functions of the code's value: evaluated after the measurement.
+
+An interrupt among them goes on as soon as the trial is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from e2e_magic.measuring.latency import Clock, time_calls
+from e2e_magic.measuring.plan import Plan
+from e2e_magic.measuring.reported import Reported
+from e2e_magic.measuring.reported.values import collect
+from e2e_magic.record import Reason
+
+Options = Mapping[str, Callable[[Any], object]]
+
+
+def evaluate(value: object, options: Options, given: Mapping[str, object]) -> Reported:
+    """Evaluate the options and check all that was handed over; ``latency`` is left to `add_latency`.
+
+    Parameters
+    ----------
+    value : object
+        What the code handed back.
+    options : mapping of str to callable
+        Functions of that value.
+    given : mapping
+        What is known beside it, by the keys of `values.collect`; the options win.
+    """
+    evaluated = dict(given)
+    problems: dict[str, str] = {}
+    interrupt = None
+    for name, function in options.items():
+        if name == "latency":
+            continue
+        try:
+            evaluated[name] = function(value)
+        except Exception as error:
+            problems[name] = f"{name}: could not be evaluated ({error_text(error)})"
+        except BaseException as error:
+            interrupt = error
+            problems[name] = f"{name}: was interrupted while it was evaluated"
+            break
+    try:
+        reported = collect(value, evaluated)
+    except Exception as error:
+        problems["value"] = f"the value handed back could not be read ({error_text(error)})"
+        reported = Reported()
+    reported.problems |= problems
+    reported.interrupt = interrupt
+    return reported
+
+
+def add_latency(
+    reported: Reported,
+    call: Callable[[Any], object],
+    value: object,
+    plan: Plan,
+    *,
+    last: bool,
+    energy: bool,
+) -> None:
+    """Time the single calls of ``latency``: once per plan, for they are the same after each repeat.
+
+    Parameters
+    ----------
+    reported : Reported
+        Takes the numbers or the reason.
+    call : callable
+        A function of the code's value: one call.
+    value : object
+    plan : Plan
+        Its ``latency_duration`` says for how long.
+    last : bool
+        Whether this is the last repeat.
+    energy : bool
+        Whether to read the machine's energy beside it.
+    """
+    if reported.interrupt is not None:
+        reported.missing["latency"] = Reason("", "no calls were timed, for it was interrupted")
+        return
+    if not last:
+        reported.missing["latency"] = Reason("", "calls are timed after the last repeat only")
+        return
+    latency, error = time_calls(call, value, plan.latency_duration, energy=energy, clock=Clock())
+    if latency:
+        reported.values["latency"] = latency
+    if error is None:
+        return
+    count = f"{latency.get('calls', 0):,} timed calls"
+    if isinstance(error, Exception):
+        reported.problems["latency"] = f"latency: a call failed after {count} ({error_text(error)})"
+    else:
+        reported.problems["latency"] = f"latency: was interrupted after {count}"
+        reported.interrupt = error
+
+
+def error_text(error: BaseException) -> str:
+    """Return ``TypeName: message`` of an error, whose class may be a user's and fail to say itself."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as broken:
+        text = f"<its text could not be made: {type(broken).__name__}>"
+    return f"{name}: {text}" if text else name
