@@ -32,19 +32,23 @@ if TYPE_CHECKING:
     )
     from e2e_magic.api.sweeps import sweep
     from e2e_magic.integrations import track
+    from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
     from e2e_magic.measuring.events import log
     from e2e_magic.measuring.plan import PlanError
     from e2e_magic.measuring.trial import MeasurementWarning
+    from e2e_magic.record import Metric
     from e2e_magic.storage import StoreError
     from e2e_magic.views.comparison import RegressionError
 
-__version__ = "0.1.0"
-
 __all__ = [
+    "Collector",
     "MeasurementWarning",
+    "Metric",
     "PlanError",
+    "Probe",
     "RegressionError",
     "StoreError",
+    "Unavailable",
     "baseline",
     "compare",
     "confusions",
@@ -73,7 +77,11 @@ __all__ = [
 # Where each public name lives. It is imported when first used, so that `import e2e_magic` and
 # `%load_ext e2e_magic` stay fast and load nothing heavy.
 _HOMES = {
+    "Collector": "measuring.collectors.base",
     "MeasurementWarning": "measuring.trial",
+    "Metric": "record",
+    "Probe": "measuring.collectors.base",
+    "Unavailable": "measuring.collectors.base",
     "PlanError": "measuring.plan",
     "RegressionError": "views.comparison",
     "StoreError": "storage",
@@ -91,6 +99,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("e2e-magic")
     if name not in __all__:
         raise AttributeError(f"module 'e2e_magic' has no attribute {name!r}")
     value = getattr(import_module(f"e2e_magic.{_HOMES.get(name, 'api.scripting')}"), name)
@@ -99,7 +111,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, "__version__"})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 import textwrap
+from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import grimp
 import pytest
 
 import e2e_magic
@@ -162,6 +164,39 @@ def test_files_stay_short_and_are_named_after_what_they_hold() -> None:
     assert [path for path in files if path.stem in nothing] == []
     top = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert top & FUNCTIONS == set()
+
+
+ROOMS = {
+    *("__init__.py", "record.py", "text.py", "session.py"),
+    *("measuring", "sweeping", "derived", "storage", "views", "api", "jupyter", "integrations"),
+}
+
+
+def test_the_house_has_twelve_names_and_each_room_says_what_passes() -> None:
+    """A newcomer opens the tree and sees the flow; each folder says what comes in and what goes out."""
+    names = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    faces = [face for face in PACKAGE.rglob("__init__.py") if face.parent != PACKAGE]
+    silent = [
+        str(face.parent.relative_to(PACKAGE))
+        for face in faces
+        if not re.search(r"\bIn comes?\b.*\bout goe?s?\b", face.read_text("utf-8"), re.DOTALL)
+    ]
+
+    assert names - {"py.typed"} == ROOMS
+    assert silent == []
+
+
+def test_no_modules_import_each_other() -> None:
+    """The graph of modules has no circle, with imports inside functions counted."""
+    graph = grimp.build_graph("e2e_magic", exclude_type_checking_imports=True)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    circle: list[str] = []
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+
+    assert circle == []
 
 
 def test_the_version_is_the_distributions() -> None:

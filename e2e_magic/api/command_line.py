@@ -8,10 +8,10 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from e2e_magic import __version__
 from e2e_magic.measuring.plan import PlanError, nearest, split_names
 from e2e_magic.session import FRAMES, Session
 from e2e_magic.storage import Selection, StoreError
@@ -67,7 +67,7 @@ def _parser() -> _Parser:
         description="What each stage of a machine-learning pipeline costs and gains, from the command line.",
         epilog=_STATUS,
     )
-    parser.add_argument("--version", action="version", version=f"e2e_magic {__version__}")
+    parser.add_argument("--version", action="version", version=f"e2e_magic {version('e2e-magic')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     def command(

@@ -1,4 +1,7 @@
-"""Numbers computed from raw records when they are read: pure functions, one file per topic."""
+"""Numbers computed from raw records when they are read: pure functions, one file per topic.
+
+In come a record or its numbers; out go the numbers that follow, and for those that don't the reason.
+"""
 
 from __future__ import annotations
 

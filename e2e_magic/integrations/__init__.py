@@ -1,5 +1,7 @@
 """Hooks for ML frameworks: each calls only ``log`` or ``count``, and nothing inside imports them.
 
+In come the callbacks of a framework; out go calls of ``log``.
+
 A framework is imported when its hook is first used, never before.
 """
 

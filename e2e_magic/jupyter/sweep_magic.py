@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,25 +12,24 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from e2e_magic.api.sweeps import open_sweep
-from e2e_magic.jupyter.arguments import given_expressions
+from e2e_magic.jupyter.frontend import shows_widgets
 from e2e_magic.jupyter.panel.offer import Offer, remember
 from e2e_magic.jupyter.running import (
     awaited,
     check_awaited,
-    compile_body,
     say_aside,
     users_traceback,
 )
-from e2e_magic.jupyter.sweep_arguments import read, sweep_parser, sweep_plan_of
+from e2e_magic.jupyter.sweep_arguments import read, sweep_parser
+from e2e_magic.jupyter.sweep_job import prepared
 from e2e_magic.jupyter.sweep_output import TrialOutput, progress_of
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record
 from e2e_magic.session import Session
 from e2e_magic.storage import Selection
-from e2e_magic.sweeping.engines.free_names import OPAQUE, cell_reads, reachable
 from e2e_magic.sweeping.engines.pools import PoolLost
 from e2e_magic.sweeping.engines.shipping import ShippingError
-from e2e_magic.sweeping.jobs import CellJob, check_reads
+from e2e_magic.sweeping.jobs import CellJob
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.schedule import Turn, died
 from e2e_magic.sweeping.sweep import Sweep
@@ -56,54 +54,19 @@ def sweep_cell(shell: InteractiveShell, session: Session, line: str, cell: str) 
 
 def offered(shell: InteractiveShell, session: Session, options: argparse.Namespace, cell: str) -> bool:
     """Show the panel; False where nobody sees widgets, and the sweep runs at once."""
-    from e2e_magic.jupyter.frontend import shows_widgets
-
     if not shows_widgets(shell):
         return False
-    from e2e_magic.jupyter.panel.opened import open_panel
-
     if options.parameters:  # what is wrong with the line is said as for any other
         plan, job = prepared(shell, options, cell)
         try:
             open_sweep(session, plan, job)
         except PlanError as error:
             raise UsageError(str(error)) from None
+    # ipywidgets is imported for who sees them.
+    from e2e_magic.jupyter.panel.opened import open_panel
+
     open_panel(shell, session, Offer(options, cell))
     return True
-
-
-def prepared(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> tuple[SweepPlan, CellJob]:
-    """Return the plan and the job of a line and its cell, checked.
-
-    Raises
-    ------
-    UsageError
-        For anything that is wrong with the line, before anything runs.
-    """
-    plan = sweep_plan_of(options, shell)
-    job = job_of(shell, options, cell)
-    check_parameters(plan, job)
-    return plan, job
-
-
-def job_of(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> CellJob:
-    """Return a cell as a sweep's job."""
-    return CellJob(
-        compile_body(shell, cell), cell, shell.transform_cell(cell), shell.user_ns, given_expressions(options)
-    )
-
-
-def check_parameters(plan: SweepPlan, job: CellJob) -> None:
-    """Raise `UsageError` for a parameter that the cell never reads."""
-    tree = ast.parse(job.python)
-    reads = reachable(cell_reads(tree), job.namespace)
-    if reads & OPAQUE:  # it may read any name
-        return
-    sets = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    try:
-        check_reads(plan.space.names, reads, sets)
-    except PlanError as error:
-        raise UsageError(str(error)) from None
 
 
 class _Swept:

@@ -1,5 +1,7 @@
 """The store: every finished trial in a database, one transaction each; SQLite unless told otherwise.
 
+In come finished records and their runs; out go the same from any kernel, selected by run, stage and time.
+
 This module is light: SQLAlchemy is loaded with `Store`, when the first trial is kept or read.
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from e2e_magic import derived
 from e2e_magic.derived import energy
-from e2e_magic.measuring.collectors.base import Base, Collector, Unavailable, registered
+from e2e_magic.measuring.collectors.base import Collector, Unavailable, registered
 from e2e_magic.record import Reason
 from e2e_magic.views.frames import CatalogEntry
 
@@ -45,7 +45,7 @@ def _looked_at(
         return "", cls.reason, {}
     try:
         collector = cls()
-        absent = collector.absent() if isinstance(collector, Base) else {}
+        absent: Mapping[str, Reason] = getattr(collector, "absent", dict)()
     except Unavailable as unavailable:
         return "", unavailable.reason, {}
     except Exception as error:  # another package's collector may fail in any way

@@ -18,7 +18,7 @@ from e2e_magic.api.latency import Latencies, scenarios
 from e2e_magic.api.latency.batches import MOST_BATCHES, batches_of
 from e2e_magic.measuring import joules
 from e2e_magic.measuring import latency as timing
-from e2e_magic.measuring.collectors.base import Base, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Unavailable
 from e2e_magic.measuring.latency import Clock, Timings
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Metric
@@ -324,7 +324,7 @@ def test_an_exception_keeps_what_was_measured(
     )
 
 
-class Meter(Base):
+class Meter(Collector):
     """A collector that counts 6 J of the package and 2 J of the GPU in each window."""
 
     name: ClassVar[str] = "energy"

@@ -213,7 +213,7 @@ FAULTY = """
 from e2e_magic.measuring.collectors import base as _base
 from e2e_magic.record import Metric as _Metric
 
-class _Faulty(_base.Base):
+class _Faulty(_base.Collector):
     name = "faulty"
     source = "nowhere"
     metrics = (_Metric("faulty_x", "s", "time"),)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import e2e_magic as e2e
 from e2e_magic.measuring import joules, latency
-from e2e_magic.measuring.collectors.base import Base, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Unavailable
 from e2e_magic.measuring.latency import Clock, time_calls
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.views import card
@@ -96,7 +96,7 @@ def test_so_many_calls_and_no_more(clock: Simulated, monkeypatch: pytest.MonkeyP
 def test_energy_beside_the_calls(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """What collectors of energy read between the edges is kept, unless others run beside."""
 
-    class Meter(Base):
+    class Meter(Collector):
         name = "energy"
 
         def readings(self) -> dict[str, float]:  # type: ignore[override]

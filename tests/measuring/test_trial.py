@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.measuring.collectors.wall_time import WallTime
 from e2e_magic.measuring.events import log
 from e2e_magic.measuring.plan import Plan, Step
@@ -29,7 +29,7 @@ class Clock:
         return self.ns
 
 
-class Noted(Base):
+class Noted(Collector):
     """Writes down when it is entered and left."""
 
     name = "noted"
@@ -60,7 +60,7 @@ def test_wall_time_is_the_body_and_overhead_the_rest() -> None:
     """No collector's cost is inside the wall time."""
     clock, kept = Clock(), []
 
-    class Slow(Base):
+    class Slow(Collector):
         name = "slow"
 
         def __enter__(self) -> Any:
@@ -86,7 +86,7 @@ def test_what_is_logged_is_timed_from_where_the_wall_time_begins() -> None:
     """No collector's start is in the seconds of an epoch, so none is later than the trial's end."""
     clock, kept = Clock(), []
 
-    class Slow(Base):
+    class Slow(Collector):
         name = "slow"
 
         def __enter__(self) -> Any:
@@ -120,7 +120,7 @@ def test_what_ends_the_code_is_the_state(error: BaseException, state: str, text:
     assert (kept[0].state, kept[0].error) == (state, text)
 
 
-class _Failing(Base):
+class _Failing(Collector):
     name = "failing"
     metrics = (Metric("disk_mib", "MiB", "disk"),)
     where = ""
@@ -202,7 +202,7 @@ def test_only_the_named_collectors_run_beside_wall_time() -> None:
     assert "wall_time_s" in kept[0].readings
 
 
-class _Gauge(Base):
+class _Gauge(Collector):
     name = "gauge"
     metrics = (Metric("rss_mib", "MiB", "memory", curve=True),)
 

@@ -1,5 +1,7 @@
 """Runs and trials in MLflow: at the tracking URI, and in the experiment, that MLflow is set to.
 
+In come runs with their trials; out go runs of MLflow.
+
 One MLflow run per run of ours, and nested in it one per trial, with its parameters, its numbers as
 metrics, its curves over epochs (the epochs are the steps) and, thinned, its samples over time (the
 steps are milliseconds). Everything that a trial has goes in few calls, for a call is a transaction or

@@ -1,5 +1,7 @@
 """Databases of the UMLAUT suite (once e2ebench), both generations, as runs and records.
 
+In comes a file; out go runs and records, and a list of what could not be read.
+
 A database is opened for reading only and nothing in it is executed: pickles, which older versions
 wrote, are listed as unreadable. So is everything else that can't be read; nothing is dropped silently.
 The suite wrote times by its machine's clock without a zone; they are taken as UTC.

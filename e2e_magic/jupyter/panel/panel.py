@@ -24,7 +24,7 @@ from e2e_magic.jupyter.panel.view import Painter, SweepView
 from e2e_magic.jupyter.panel.wording import counted, in_words
 from e2e_magic.jupyter.static_output import StaticOutput, show_widget
 from e2e_magic.jupyter.sweep_arguments import sweep_parser, values_in
-from e2e_magic.jupyter.sweep_magic import prepared
+from e2e_magic.jupyter.sweep_job import prepared
 from e2e_magic.record import Record
 from e2e_magic.session import Session
 from e2e_magic.sweeping.jobs import CellJob

@@ -1,4 +1,7 @@
-"""``%e2e SUBCOMMAND``: a table of words, each a function of the rest of the line."""
+"""``%e2e SUBCOMMAND``: a table of words, each a function of the rest of the line.
+
+In comes the line after ``%e2e``; out goes a frame, a chart or a sentence.
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
-"""The protocol that every collector follows, built in or from another package.
+"""The base of every collector, built in or from another package.
 
 A collector measures *around* the code. It is found by its name in the entry-point group
-``e2e_magic.measuring.collectors``, so that another package adds one without touching this one::
+``e2e_magic.collectors``, so that another package adds one without touching this one::
 
     [project.entry-points."e2e_magic.collectors"]
     disk = "my_package:DiskCollector"
 
-For each trial one instance is made, by calling the class without arguments, and used once::
+Such a package imports ``from e2e_magic import Collector, Metric, Probe, Unavailable``. For each trial one
+instance is made, by calling the class without arguments, and used once::
 
     collector = DiskCollector()      # may raise Unavailable
     with collector:                  # counters are read at these two edges
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
+from typing import ClassVar, Literal, Self
 
 from e2e_magic.record import Metric, Reason, Series, Value
 
@@ -91,9 +92,8 @@ class Probe:
     step_s: float = 0.0
 
 
-@runtime_checkable
-class Collector(Protocol):
-    """Measures around one trial.
+class Collector:
+    """Measures around one trial: the base of every collector, with what most of them share.
 
     Attributes
     ----------
@@ -105,52 +105,12 @@ class Collector(Protocol):
         All that it may give, known before anything runs.
     """
 
-    name: ClassVar[str]
-    source: str
-    metrics: ClassVar[tuple[Metric, ...]]
-
-    def probes(self) -> tuple[Probe, ...]:
-        """Say what the sampler should read while the code runs. Asked once, before `__enter__`."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None: ...
-
-    def readings(self) -> Mapping[str, Value]:
-        """Return numbers by metric name. Asked once, after `__exit__`, also when the code failed."""
-        ...
-
-    def missing(self) -> Mapping[str, Reason | str]:
-        """Return why, for each declared metric that this trial has no number for; a sentence will do."""
-        ...
-
-    def sampled(self, series: Mapping[str, Series], totals: Mapping[str, float]) -> Mapping[str, Value]:
-        """Return numbers that follow from the curves of its own probes (a sampled peak, say).
-
-        `totals` holds the true increase of each ``counter`` probe, wraps included.
-        """
-        ...
-
-
-class Base:
-    """What most collectors share: no probes, nothing missing, nothing that follows from curves.
-
-    `absent` is no part of the protocol: a collector without it gives all that it declares, where it can
-    be made.
-    """
-
     name: ClassVar[str] = ""
     source: str = ""
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     def probes(self) -> tuple[Probe, ...]:
+        """Say what the sampler should read while the code runs. Asked once, before `__enter__`."""
         return ()
 
     def __enter__(self) -> Self:
@@ -166,16 +126,22 @@ class Base:
         return None
 
     def readings(self) -> Mapping[str, Value]:
+        """Return numbers by metric name. Asked once, after `__exit__`, also when the code failed."""
         return {}
 
     def missing(self) -> Mapping[str, Reason | str]:
+        """Return why, for each declared metric that this trial has no number for; a sentence will do."""
         return {}
 
     def sampled(
         self,
-        series: Mapping[str, Series],  # noqa: ARG002 - the protocol's
-        totals: Mapping[str, float],  # noqa: ARG002 - the protocol's
+        series: Mapping[str, Series],  # noqa: ARG002 - for who needs them
+        totals: Mapping[str, float],  # noqa: ARG002 - for who needs them
     ) -> Mapping[str, Value]:
+        """Return numbers that follow from the curves of its own probes (a sampled peak, say).
+
+        `totals` holds the true increase of each ``counter`` probe, wraps included.
+        """
         return {}
 
     def absent(self) -> Mapping[str, Reason]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
-from e2e_magic.measuring.collectors.base import Base, Probe
+from e2e_magic.measuring.collectors.base import Collector, Probe
 from e2e_magic.record import Metric, Reason, Value
 
 try:
@@ -30,7 +30,7 @@ class _Used(NamedTuple):
     living: tuple[proc.Process, ...]
 
 
-class Cpu(Base):
+class Cpu(Collector):
     """CPU seconds that the process and its children used between the two edges.
 
     The process itself and the children that ended are exact to a microsecond. Children that are still

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from e2e_magic.measuring.collectors import powercap
-from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.measuring.collectors.powercap import Zone
 from e2e_magic.measuring.collectors.rapl_sensor import RaplSensor
 from e2e_magic.record import NO_ENERGY, Code, Metric, Reason, Series, Value
@@ -37,7 +37,7 @@ _NOT_THERE = {
 }
 
 
-class Energy(Base):
+class Energy(Collector):
     """Joules that the machine's processors and memory took between the two edges.
 
     The counters are the machine's: other programs are in them. They are read at both edges, where they

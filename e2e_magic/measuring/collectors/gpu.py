@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import cuda_work, nvml, proc
-from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.record import Metric, Reason, Series, Value
 
 # A curve's quantity, its name with a place for the GPU's number, unit and description.
@@ -35,7 +35,7 @@ class _Edge(NamedTuple):
     process_mib: float | None
 
 
-class Gpu(Base):
+class Gpu(Collector):
     """What the GPUs that this process can see did between the two edges, added where there are several.
 
     Energy comes from the driver's counter where the GPU has one, else from the power samples; memory is

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
-from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.record import Metric, Reason, Value
 
 _MIB = 2**20
@@ -22,7 +22,7 @@ class _Moved(NamedTuple):
     living: tuple[proc.Process, ...]
 
 
-class Io(Base):
+class Io(Collector):
     """MiB passed through read and write calls, by the process and its children, ended or alive.
 
     Linux counts at two places. ``read_bytes`` and ``write_bytes`` count what reached the disk: reading

@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
-from e2e_magic.measuring.collectors.base import Base, Probe, Unavailable
+from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.record import Metric, Reason, Series, Value
 
 _EXACT = "/proc/self/status VmRSS and VmHWM, the peak exact (set back through clear_refs); children sampled"
@@ -37,7 +37,7 @@ class _Level(NamedTuple):
     mark_mib: float
 
 
-class Memory(Base):
+class Memory(Collector):
     """Resident memory at the start, at the end and at the peak, and the curves in between.
 
     Parameters

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from e2e_magic.measuring.collectors import cuda_work
-from e2e_magic.measuring.collectors.base import Base
+from e2e_magic.measuring.collectors.base import Collector
 from e2e_magic.record import Metric, Reason, Value
 
 
-class WallTime(Base):
+class WallTime(Collector):
     """Seconds between the edges of the code, on a clock that never steps.
 
     A trial enters it last and leaves it first, so that no other collector's cost is inside.

@@ -1,5 +1,7 @@
 """Curves of a trial, sampled from another process: the kernel's side.
 
+In come probes and an interval; out go series of samples.
+
 A thread in the kernel gets 1 sample of 228 while one C call holds the GIL; another process gets nearly
 all. So one small process, started with the first recording, samples all gauges of all recordings. It is
 no child of the kernel, sleeps while nothing is recorded, and ends with the kernel. This side has no thread.

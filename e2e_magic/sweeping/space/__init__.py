@@ -1,5 +1,7 @@
 """A parameter space: named axes, their combinations, and a text form that gives the space back.
 
+In come names with values or distributions; out go combinations, in the order that a search walks them.
+
 Grid search walks every combination; random and tpe search draw from each axis.
 """
 

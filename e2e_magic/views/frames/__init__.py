@@ -1,5 +1,7 @@
 """Records as tidy DataFrames: the only code that turns records into pandas.
 
+In come records and the names of their runs; out go frames.
+
 Every frame is a plain DataFrame with its units in ``frame.attrs["units"]`` ({column: unit}); what was
 not measured is missing (NaN/NA). `compact` and `TidyFrame` make one short enough to read.
 """

@@ -1,5 +1,7 @@
 """A report of runs: one self-contained page, read on screen (light and dark) and on paper.
 
+In come runs and records; out goes one page of HTML.
+
 Nothing is loaded from anywhere and no script is in it. It stays below 5 MB: beyond a number of charts,
 stages and rows it says what it left out.
 """

@@ -1,5 +1,7 @@
 """Write a frame or a figure to a file, in the form that its suffix names.
 
+In come a frame or a figure and a path; out goes a file.
+
 The file is whole or it is not there: the content goes to a hidden file beside it, is flushed to the
 disk and takes the name in one step. When that fails, what had the name before stays as it was.
 """

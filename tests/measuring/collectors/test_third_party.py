@@ -197,7 +197,7 @@ def test_a_collector_that_fails_to_be_made_costs_its_own_rows_of_metrics(
     """`%e2e metrics` says what it raised, and lists all others."""
     from e2e_magic.views import catalog as module
 
-    class Broken(base.Base):
+    class Broken(base.Collector):
         name = "broken"
         metrics = (Metric("noise_db", "dB", "room"),)
 

@@ -183,7 +183,7 @@ class TestResults:
     def test_metrics_of_other_packages_follow_at_the_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Another package's metrics are columns before anything ran; unknown readings come after them."""
 
-        class Disk(base.Base):
+        class Disk(base.Collector):
             name = "disk"
             metrics = (Metric("seeks", "", "disk"), Metric("seek_time", "ms", "disk"))
 

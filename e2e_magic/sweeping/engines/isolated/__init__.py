@@ -1,5 +1,7 @@
 """One warm process beside the kernel, in which calls can be ended at any instant.
 
+In come calls as plain data; out go their values, prints and pictures as they come.
+
 Imports are paid once: the process stays for the next call. It is no child of the kernel (a user's
 ``os.wait()`` never meets it, nor does a collector that counts children) and ends with it.
 """

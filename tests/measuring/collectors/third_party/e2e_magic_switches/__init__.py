@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import ClassVar, Self
 
-from e2e_magic.measuring.collectors.base import Base, Unavailable
-from e2e_magic.record import Metric, Value
+from e2e_magic import Collector, Metric, Unavailable
 
 try:
     import resource
@@ -15,7 +14,7 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 
-class Switches(Base):
+class Switches(Collector):
     """Count the context switches of the process between the two edges."""
 
     name: ClassVar[str] = "switches"
@@ -44,7 +43,7 @@ class Switches(Base):
     ) -> None:
         self._end = _switches()
 
-    def readings(self) -> Mapping[str, Value]:
+    def readings(self) -> Mapping[str, float]:
         if self._end is None:
             return {}
         waited, forced = (end - start for start, end in zip(self._start, self._end, strict=True))
