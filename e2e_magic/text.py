@@ -185,3 +185,13 @@ def percent(share: float) -> str:
 def shorten(text: str, most: int) -> str:
     """Cut a text to `most` characters, the last of them an ellipsis where something was cut."""
     return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+
+
+def error_text(error: BaseException) -> str:
+    """Return ``TypeName: message`` of an error, whose class may be a user's and fail to say itself."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception as broken:
+        text = f"<its text could not be made: {type(broken).__name__}>"
+    return f"{name}: {text}" if text else name

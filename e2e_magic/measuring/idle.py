@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e_magic.measuring.collectors.base import Unavailable
-from e2e_magic.measuring.plan import Plan, PlanError, Step
-from e2e_magic.measuring.trial import Classes, Trial
-from e2e_magic.record import NO_ENERGY, Record
+from e2e_magic.measuring import energy_span
+from e2e_magic.measuring.collectors.base import Classes, Unavailable
+from e2e_magic.measuring.collectors.wall_time import WallTime
+from e2e_magic.measuring.instruments import Instruments
+from e2e_magic.measuring.plan import PlanError
+from e2e_magic.record import NO_ENERGY
 from e2e_magic.text import quantity
 
 # NVML moves its energy counter every 20 to 100 ms and RAPL every millisecond: below this, what is read
@@ -19,9 +21,7 @@ from e2e_magic.text import quantity
 SHORTEST_S = 0.5
 # Above this share of all cores, or of the GPU, the machine is not idle (%).
 IDLE_PERCENT = 10.0
-_KINDS = ("package", "psys", "dram", "gpu")
 _WORDS = {"package": "package", "psys": "platform", "dram": "DRAM", "gpu": "GPU"}
-_COLLECTORS = ("energy", "gpu")
 _wait = time.sleep
 
 
@@ -108,7 +108,7 @@ def measure_idle(
     wait : callable, optional
         Waits so many seconds.
     busy : callable, optional
-        Starts to watch how busy the processor is, and gives what tells it at the end, %.
+        Called at the start; what it returns is called at the end and gives how busy the processor was, %.
 
     Returns
     -------
@@ -121,28 +121,35 @@ def measure_idle(
         For a time that is none, or too short.
     """
     length = _length(seconds)
-    missing = {name: reason for name in _COLLECTORS if (reason := _absent(classes, name))}
-    if len(missing) == len(_COLLECTORS):
-        return IdlePower(missing=missing)
-    kept: list[Record] = []
-    warned: list[str] = []
-    plan = Plan(stage="baseline", metrics=_COLLECTORS, interval=min(max(length / 20, 0.05), 1.0))
+    around = Instruments(
+        {
+            "wall_time": WallTime,
+            **{n: classes.get(n) or Unavailable(f"{n} is not installed") for n in energy_span.COLLECTORS},
+        },
+        interval=min(max(length / 20, 0.05), 1.0),
+    )
     share = (busy or _processor)()
-    with Trial(plan, Step(1, warmup=False), classes=classes, keep=kept.append, warn=warned.append):
-        (wait or _wait)(length)
-    [record] = kept
-    read = record.readings
+    around.start()
+    try:
+        if len(around.entered) > 1:
+            (wait or _wait)(length)
+    finally:
+        around.stop()
+    around.raise_held()
+    read = around.read()
     wall_s = float(read["wall_time_s"])
-    joules = {kind: float(read[f"{kind}_energy_j"]) for kind in _KINDS if f"{kind}_energy_j" in read}
-    for name, kinds in (("energy", ("package", "psys", "dram")), ("gpu", ("gpu",))):
-        lost = [record.missing[f"{kind}_energy_j"] for kind in kinds if f"{kind}_energy_j" in record.missing]
-        if name not in missing and not any(kind in joules for kind in kinds):
-            missing[name] = str(record.missing.get(name) or (lost or warned or [NO_ENERGY])[0])
+    joules = {part: float(read[f"{part}_energy_j"]) for part in _WORDS if f"{part}_energy_j" in read}
+    missing: dict[str, str] = {}
+    for name, parts in (("energy", ("package", "psys", "dram")), ("gpu", ("gpu",))):
+        if not any(part in joules for part in parts):
+            names = (name, *(f"{part}_energy_j" for part in parts))
+            reasons = (around.missing[each] for each in names if each in around.missing)
+            missing[name] = next(reasons, NO_ENERGY).text
     if not joules:
         return IdlePower(missing=missing)
     gpu_percent = read.get("gpu_percent")
     return IdlePower(
-        watts={kind: energy / wall_s for kind, energy in joules.items()},
+        watts={part: energy / wall_s for part, energy in joules.items()},
         seconds=wall_s,
         source=str(read.get("energy_source", "")),
         missing=missing,
@@ -163,22 +170,8 @@ def _length(seconds: object) -> float:
     return number
 
 
-def _absent(classes: Classes, name: str) -> str:
-    """Return why a collector can't measure here; empty where it can."""
-    found = classes.get(name, Unavailable(f"the collector {name} is not installed"))
-    if isinstance(found, Unavailable):
-        return found.reason.text  # its remedy is an option of cells
-    try:
-        found()
-    except Unavailable as why:
-        return why.reason.text
-    except Exception as error:  # another package's collector may fail in any way; the trial would say it too
-        return f"{type(error).__name__}: {error}"
-    return ""
-
-
 def _processor() -> Callable[[], float | None]:
-    """Watch how busy all cores of the machine are, not only this process's."""
+    """Return a function that gives how busy all cores of the machine have been since now, %."""
     import psutil
 
     before = psutil.cpu_times()

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from e2e_magic.measuring.collectors import cuda_work
-from e2e_magic.measuring.joules import Joules
+from e2e_magic.measuring.energy_span import EnergySpan
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.measuring.reported.arrays import describe
 
@@ -193,19 +193,19 @@ def time_calls(
         What a call raised; the caller reports it, and lets an interrupt go on.
     """
     duration_ns = round(duration_s * 1e9)
-    timings, joules, error = Timings(), Joules(), None
+    timings, span, error = Timings(), EnergySpan(), None
     try:
         values = itertools.repeat(value)
         waiting = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
-        with joules if energy else nullcontext():
+        with span if energy else nullcontext():
             single_stream(waiting, values, duration_ns, clock, timings, most=MOST_CALLS)
     except BaseException as raised:
         error = raised
     if not timings.calls:
         return {}, error
     latency = _plain(timings)
-    if error is None and joules.total_j is not None:
-        latency["energy_j"] = joules.total_j
+    if error is None and span.total_j is not None:
+        latency["energy_j"] = span.total_j
     return latency, error
 
 

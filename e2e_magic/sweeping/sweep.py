@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from e2e_magic.measuring.collectors.base import Classes
 from e2e_magic.measuring.plan import PlanError, Step
-from e2e_magic.measuring.trial import Classes, Identity, Trial
+from e2e_magic.measuring.trial import Identity, Trial
 from e2e_magic.record import Better, Record
 from e2e_magic.sweeping.jobs import Job
 from e2e_magic.sweeping.plan import SweepPlan

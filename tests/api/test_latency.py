@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import e2e_magic as e2e
 from e2e_magic.api.latency import Latencies, scenarios
 from e2e_magic.api.latency.batches import MOST_BATCHES, batches_of
-from e2e_magic.measuring import joules
+from e2e_magic.measuring import energy_span
 from e2e_magic.measuring import latency as timing
 from e2e_magic.measuring.collectors.base import Collector, Unavailable
 from e2e_magic.measuring.latency import Clock, Timings
@@ -51,7 +51,9 @@ class Simulated(Clock):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Simulated:
     """Give a simulated clock; no energy is read beside it."""
-    monkeypatch.setattr(joules, "registered", lambda: {"energy": Unavailable("no counters in a simulation")})
+    monkeypatch.setattr(
+        energy_span, "registered", lambda: {"energy": Unavailable("no counters in a simulation")}
+    )
     return Simulated()
 
 
@@ -344,7 +346,7 @@ class Broken(Meter):
 
 def test_energy_per_entry(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> None:
     """Joules between the first call and the last are shared among the entries; what counts is said."""
-    monkeypatch.setattr(joules, "registered", lambda: {"energy": Meter})
+    monkeypatch.setattr(energy_span, "registered", lambda: {"energy": Meter})
     found = timed(clock, 10 * MS, size=8, duration=1.0)
 
     assert found.frame["energy_per_entry_j"].item() == pytest.approx(8 / 800)
@@ -353,11 +355,14 @@ def test_energy_per_entry(clock: Simulated, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("meter", "why"),
-    [(Unavailable("no counters"), "no counters"), (Broken, "OSError: counter gone")],
+    [
+        (Unavailable("no counters"), "no counters"),
+        (Broken, "the collector energy failed at start (OSError: counter gone)"),
+    ],
 )
 def test_no_energy_has_a_reason(clock: Simulated, monkeypatch: Any, meter: Any, why: str) -> None:
     """Energy that can't be read is missing with the reason; all else is measured."""
-    monkeypatch.setattr(joules, "registered", lambda: {"energy": meter})
+    monkeypatch.setattr(energy_span, "registered", lambda: {"energy": meter})
     found = timed(clock, 10 * MS, duration=1.0)
 
     assert math.isnan(found.frame["energy_per_entry_j"].item())

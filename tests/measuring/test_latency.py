@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import e2e_magic as e2e
-from e2e_magic.measuring import joules, latency
+from e2e_magic.measuring import energy_span, latency
 from e2e_magic.measuring.collectors.base import Collector, Unavailable
 from e2e_magic.measuring.latency import Clock, time_calls
 from e2e_magic.measuring.plan import PlanError
@@ -44,7 +44,9 @@ class Simulated(Clock):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Simulated:
     """Give a simulated clock; no energy is read beside it."""
-    monkeypatch.setattr(joules, "registered", lambda: {"energy": Unavailable("no counters in a simulation")})
+    monkeypatch.setattr(
+        energy_span, "registered", lambda: {"energy": Unavailable("no counters in a simulation")}
+    )
     return Simulated()
 
 
@@ -102,7 +104,7 @@ def test_energy_beside_the_calls(clock: Simulated, monkeypatch: pytest.MonkeyPat
         def readings(self) -> dict[str, float]:  # type: ignore[override]
             return {"package_energy_j": 6.0, "gpu_energy_j": 2.0}
 
-    monkeypatch.setattr(joules, "registered", lambda: {"energy": Meter})
+    monkeypatch.setattr(energy_span, "registered", lambda: {"energy": Meter})
 
     alone, _ = time_calls(clock.call(MS), None, 0.1, energy=True, clock=clock)
     beside, _ = time_calls(clock.call(MS), None, 0.1, energy=False, clock=clock)

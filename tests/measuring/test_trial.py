@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+import types
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
+import e2e_magic as e2e
+from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.measuring.collectors.wall_time import WallTime
-from e2e_magic.measuring.events import log
+from e2e_magic.measuring.events import active, log
 from e2e_magic.measuring.plan import Plan, Step
-from e2e_magic.measuring.sampler import SamplerLost
+from e2e_magic.measuring.sampler import SamplerLost, Samples
 from e2e_magic.measuring.trial import Identity, MeasurementWarning, Trial
 from e2e_magic.record import Metric, Record, Value, sentences
+from e2e_magic.session import Session
+from e2e_magic.storage.database import Store
 
 ONCE = Step(1, warmup=False)
 
@@ -171,6 +178,228 @@ def test_a_failing_collector_costs_its_own_numbers(
     assert str(kept[0].missing["failing"]) == why
     assert kept[0].readings["wall_time_s"] > 0
     assert Noted.notes == ["enter", "exit"]
+
+
+class _Interrupted(Collector):
+    """Is interrupted at one of its edges, and has a curve of its own."""
+
+    name = "interrupted"
+    metrics = (Metric("disk_mib", "MiB", "disk"), Metric("rss_mib", "MiB", "memory", curve=True))
+    where = ""
+    what: BaseException = KeyboardInterrupt()
+
+    def _maybe(self, where: str) -> None:
+        if self.where == where:
+            raise self.what
+
+    def probes(self) -> tuple[Probe, ...]:
+        self._maybe("probes")
+        return (Probe("rss_mib", "rss"),)
+
+    def __enter__(self) -> Any:
+        self._maybe("enter")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._maybe("exit")
+
+    def readings(self) -> Mapping[str, Value]:
+        self._maybe("readings")
+        return {"disk_mib": 1.0}
+
+    def sampled(self, *_: object) -> Mapping[str, Value]:
+        self._maybe("sampled")
+        return {}
+
+    def missing(self) -> Mapping[str, str]:
+        self._maybe("missing")
+        return {}
+
+
+class _Recorded:
+    """A sampler whose recording may be interrupted, and that says what is open."""
+
+    open = 0
+
+    def __init__(self, where: str, what: BaseException) -> None:
+        self._where, self._what = where, what
+
+    def start(self, *_: object, **__: object) -> Any:
+        self.open += 1
+        if self._where == "sampler start":
+            self.open -= 1
+            raise self._what
+        return self
+
+    def end(self) -> None:
+        if self._where == "sampler end":
+            raise self._what
+
+    def stop(self) -> Samples:
+        self.open -= 1
+        if self._where == "sampler stop":
+            raise self._what
+        return Samples({}, {}, 2, 0)
+
+
+INTERRUPTS = [KeyboardInterrupt(), SystemExit(3)]
+
+
+@pytest.mark.parametrize("what", INTERRUPTS, ids=repr)
+@pytest.mark.parametrize(
+    "where", ["exit", "readings", "sampled", "missing", "sampler end", "sampler stop", "keep", "option"]
+)
+@pytest.mark.parametrize("error", [None, KeyError("the user's")], ids=repr)
+def test_an_interrupt_after_the_code_keeps_the_row(
+    where: str, what: BaseException, error: Exception | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held until all is left, read and kept, and raised then: nothing stays open."""
+    monkeypatch.setattr(_Interrupted, "where", where)
+    monkeypatch.setattr(_Interrupted, "what", what)
+    Noted.notes.clear()
+    kept: list[Record] = []
+    recorded = _Recorded(where, what)
+
+    def keep(record: Record) -> None:
+        kept.append(record)
+        if where == "keep":
+            raise what
+
+    def option(_value: object) -> float:
+        if where == "option":
+            raise what
+        return 0.5
+
+    trial = _trial(
+        {"interrupted": _Interrupted, "noted": Noted, "last": Noted}, Clock(), [],
+        options={"loss": option}, sampling=lambda: recorded, warn=lambda _: None,
+    )  # fmt: skip
+    trial._keep = keep
+
+    def code() -> None:
+        log(accuracy=0.5)
+        if error is not None:
+            raise error
+
+    with pytest.raises(type(what)) as caught, trial:
+        code()
+    log(accuracy=0.9)
+
+    assert caught.value is what
+    [record] = kept
+    assert record.readings["wall_time_s"] > 0
+    assert list(record.events.values["accuracy"]) == [0.5]
+    assert Noted.notes == ["enter", "enter", "exit", "exit"]
+    assert recorded.open == 0
+    assert active() is None
+    late = where in ("keep", "option")
+    state = "interrupted" if isinstance(what, KeyboardInterrupt) else "failed"
+    assert record.state == ("failed" if error is not None else "complete" if late else state)
+    assert record.reported == ({} if where == "option" else {"loss": 0.5})
+    if not late and where != "sampler end":  # its samples came all the same
+        name = "samples" if where == "sampler stop" else "interrupted"
+        assert str(record.missing[name]).startswith("interrupted while the ")
+
+
+@pytest.mark.parametrize("what", INTERRUPTS, ids=repr)
+@pytest.mark.parametrize("where", ["probes", "enter", "sampler start"])
+def test_an_interrupt_before_the_code_leaves_nothing_open(
+    where: str, what: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code doesn't run, so there is no row; what was entered is left."""
+    monkeypatch.setattr(_Interrupted, "where", where)
+    monkeypatch.setattr(_Interrupted, "what", what)
+    Noted.notes.clear()
+    kept: list[Record] = []
+    recorded = _Recorded(where, what)
+    classes = {"interrupted": _Interrupted, "noted": Noted}
+    trial = _trial(classes, Clock(), kept, sampling=lambda: recorded)
+
+    with pytest.raises(type(what)) as caught, trial:
+        pytest.fail("the code ran")
+
+    assert caught.value is what
+    assert kept == []
+    assert Noted.notes == (["enter", "exit"] if where == "enter" else [])
+    assert recorded.open == 0
+    assert active() is None
+
+
+def test_an_interrupt_of_the_code_wins_over_one_that_comes_after() -> None:
+    """It ends all that a later one would end."""
+
+    class Interrupted(Collector):
+        name = "interrupted"
+
+        def __exit__(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    first, kept = SystemExit(1), list[Record]()
+    with pytest.raises(SystemExit) as caught, _trial({"interrupted": Interrupted}, Clock(), kept):
+        raise first
+
+    assert caught.value is first
+    assert (kept[0].state, kept[0].error) == ("failed", "SystemExit: 1")
+
+
+def test_an_interrupted_wait_for_the_gpu_leaves_a_wall_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C while the GPU is waited for ends the wait: the row has the time until then."""
+    waits = iter([None, KeyboardInterrupt()])
+
+    def wait(_framework: object) -> None:
+        if (interrupt := next(waits)) is not None:
+            raise interrupt
+
+    monkeypatch.setitem(sys.modules, "cupy", types.ModuleType("cupy"))
+    monkeypatch.setattr(cuda_work, "_WAITS", {"cupy": wait})
+    kept: list[Record] = []
+
+    with pytest.raises(KeyboardInterrupt), _trial({}, Clock(), kept):
+        pass
+
+    assert (kept[0].state, kept[0].error) == ("interrupted", "KeyboardInterrupt")
+    assert kept[0].readings["wall_time_s"] > 0
+
+
+def test_an_interrupt_while_the_store_is_written_keeps_the_row(
+    session: Session, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is raised when the row is there, and the row is written with the next one."""
+    session.set_store(tmp_path / "trials.db")
+    append, interrupts = Store.append, iter([KeyboardInterrupt()])
+
+    def interrupted(*given: Any) -> None:
+        for interrupt in interrupts:
+            raise interrupt
+        append(*given)
+
+    monkeypatch.setattr(Store, "append", interrupted)
+    with pytest.raises(KeyboardInterrupt), e2e.measure("train", metrics="cpu"):
+        pass
+    assert [record.state for record in session.records] == ["complete"]
+    with e2e.measure("train", metrics="cpu"):
+        pass
+
+    assert e2e.results(all=True)["trial"].tolist() == [1, 2]
+    assert len(session.writer.unsaved) == 0
+
+
+def test_a_value_that_is_interrupted_while_it_is_read_keeps_the_row() -> None:
+    """To read a large array may take long."""
+
+    class Slow(dict[str, object]):
+        def __contains__(self, key: object) -> bool:
+            raise KeyboardInterrupt
+
+    kept: list[Record] = []
+    with (
+        pytest.raises(KeyboardInterrupt),
+        _trial({}, Clock(), kept, warn=lambda _: None) as trial,
+    ):
+        trial.value = Slow(loss=1.0)
+
+    assert kept[0].state == "complete"
+    assert str(kept[0].missing["value"]) == "the value handed back could not be read: it was interrupted"
 
 
 def test_a_warning_is_a_python_warning_in_scripts() -> None:

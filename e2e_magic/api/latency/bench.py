@@ -11,7 +11,7 @@ from typing import Any
 from e2e_magic.api.latency.latencies import Latencies, summary
 from e2e_magic.api.latency.scenarios import arrivals, highest, offline, server
 from e2e_magic.derived.statistics import needed
-from e2e_magic.measuring.joules import Joules
+from e2e_magic.measuring.energy_span import EnergySpan
 from e2e_magic.measuring.latency import Call, Clock, Timings, single_stream, warm_up
 from e2e_magic.text import digits, quantity
 
@@ -61,16 +61,16 @@ class Bench:
     def _time(self, run: Callable[..., None], **how: Any) -> tuple[dict[str, float], dict[str, str]]:
         __tracebackhide__ = True
         self._timings = Timings()
-        joules = Joules()
-        with joules:
+        span = EnergySpan()
+        with span:
             run(self._synchronous, self._batches, self._duration_ns, self._clock, self._timings, **how)
         values, missing = summary(self._timings, self._size)
-        total_j = joules.total_j
+        total_j = span.total_j
         if total_j is None:
-            missing["energy_per_entry_j"] = joules.why
+            missing["energy_per_entry_j"] = span.why
         elif self._timings.calls:
             values["energy_per_entry_j"] = total_j / (self._timings.calls * self._size)
-            counted = " + ".join(part.removesuffix("_energy_j") for part in joules.parts)
+            counted = " + ".join(part.removesuffix("_energy_j") for part in span.parts)
             self._add_note(f"energy counts {counted} of the whole machine, other programs included")
         return values, missing
 

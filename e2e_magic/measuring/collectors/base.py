@@ -17,7 +17,7 @@ instance is made, by calling the class without arguments, and used once::
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Literal, Self
@@ -126,7 +126,10 @@ class Collector:
         return None
 
     def readings(self) -> Mapping[str, Value]:
-        """Return numbers by metric name. Asked once, after `__exit__`, also when the code failed."""
+        """Return numbers by metric name.
+
+        Asked once, after `__exit__`, also when the code failed or that exit was interrupted.
+        """
         return {}
 
     def missing(self) -> Mapping[str, Reason | str]:
@@ -148,6 +151,9 @@ class Collector:
         """Return why this machine can't give some of the declared metrics, for ``%e2e metrics``."""
         return {}
 
+
+# The collectors by name: a class, or what makes one, or why there is none.
+Classes = Mapping[str, Callable[[], Collector] | Unavailable]
 
 _classes: dict[str, type[Collector] | Unavailable] = {}
 # Collectors that said `Unavailable`: to look for sensors anew costs each cell half a millisecond.

@@ -46,8 +46,10 @@ class WallTime(Collector):
         trace: TracebackType | None,
         /,
     ) -> None:
-        cuda_work.synchronise()  # and what this code handed to it is
-        self._elapsed = self._clock() - self._start
+        try:
+            cuda_work.synchronise()  # and what this code handed to it is
+        finally:  # an interrupt may end the wait
+            self._elapsed = self._clock() - self._start
 
     def readings(self) -> Mapping[str, Value]:
         return {} if self._elapsed is None else {"wall_time_s": self._elapsed / 1e9}

@@ -13,6 +13,7 @@ from e2e_magic.measuring.plan import Plan
 from e2e_magic.measuring.reported import Reported
 from e2e_magic.measuring.reported.values import collect
 from e2e_magic.record import Reason
+from e2e_magic.text import error_text
 
 Options = Mapping[str, Callable[[Any], object]]
 
@@ -48,6 +49,9 @@ def evaluate(value: object, options: Options, given: Mapping[str, object]) -> Re
     except Exception as error:
         problems["value"] = f"the value handed back could not be read ({error_text(error)})"
         reported = Reported()
+    except BaseException as error:
+        problems["value"] = "the value handed back could not be read: it was interrupted"
+        reported, interrupt = Reported(), interrupt or error
     reported.problems |= problems
     reported.interrupt = interrupt
     return reported
@@ -95,13 +99,3 @@ def add_latency(
     else:
         reported.problems["latency"] = f"latency: was interrupted after {count}"
         reported.interrupt = error
-
-
-def error_text(error: BaseException) -> str:
-    """Return ``TypeName: message`` of an error, whose class may be a user's and fail to say itself."""
-    name = type(error).__name__
-    try:
-        text = str(error)
-    except Exception as broken:
-        text = f"<its text could not be made: {type(broken).__name__}>"
-    return f"{name}: {text}" if text else name

@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from e2e_magic.measuring.collectors.base import Unavailable, registered
+from e2e_magic.measuring.collectors.base import Classes, Unavailable, registered
 from e2e_magic.measuring.plan import Plan, Step
-from e2e_magic.measuring.trial import Classes, Identity, Trial
+from e2e_magic.measuring.trial import Identity, Trial
 from e2e_magic.record import Reason, Record
 from e2e_magic.sweeping.engines.shipping import Opened, Parcel, ShippingError, cloudpickle
 from e2e_magic.sweeping.engines.watch import announce

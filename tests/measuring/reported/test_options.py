@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from e2e_magic.measuring.reported.options import error_text, evaluate
+from e2e_magic.measuring.reported.options import evaluate
+from e2e_magic.text import error_text
 
 
 def test_options_win_over_the_value_and_over_what_is_known() -> None:
