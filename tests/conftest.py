@@ -26,9 +26,39 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# What takes longest begins first, so that the workers end together.
+_LONG = ("tests/browser/", "tests/kernel/", "tests/notebooks/", "tests/sweeping/engines/")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the files in the order of `pytest_collection_modifyitems` where workers share them."""
+    config.option.loadscopereorder = False
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the browser's tests last: their server and event loop live on, and other tests count children."""
-    items.sort(key=lambda item: "browser" in item.path.parts)
+    """Put what takes longest first."""
+    items.sort(key=lambda item: next((n for n, room in enumerate(_LONG) if item.nodeid.startswith(room)), 9))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than cores: each waits for its kernels and pages half of its time."""
+    return len(psutil.Process().cpu_affinity()) + 1 if hasattr(psutil.Process, "cpu_affinity") else 3
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return a scheduler that gives a worker whole files, and one worker all that needs the browser."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        """A file's tests share its kernel, the browser's tests one JupyterLab and one Chromium."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return _LONG[0] if path.startswith(_LONG[0]) else path
+
+    return ByFile(config, log)
 
 
 def need(present: object, what: str) -> None:

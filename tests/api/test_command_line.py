@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 from e2e_magic.api.command_line import main
@@ -252,6 +251,8 @@ def test_it_is_installed_as_a_command() -> None:
 
 def notebook(folder: Path, *cells: str) -> Path:
     """Write a notebook."""
+    import nbformat
+
     book = nbformat.v4.new_notebook()
     book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book.cells = [nbformat.v4.new_markdown_cell("# A pipeline"), *map(nbformat.v4.new_code_cell, cells)]
@@ -261,6 +262,8 @@ def notebook(folder: Path, *cells: str) -> Path:
 
 def test_a_notebook_is_run_measured_and_reported(tmp_path: Path) -> None:
     """As a real process: every cell is a row in the store, the report is there, the notebook untouched."""
+    import nbformat
+
     (tmp_path / "data.txt").write_text("beside the notebook")
     path = notebook(tmp_path, "text = open('data.txt').read()", "%%e2ebench train\nlen(text)", "print(_)")
     before = path.read_bytes()

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 
 ARTEFACTS = Path(__file__).parents[2] / "artefacts"
@@ -48,7 +47,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> Iterator[Lab]:
     """Start JupyterLab on loopback with settings of its own."""
     need(shutil.which("chromium") or shutil.which("chromium-browser"), "Chromium (apt-get install chromium)")
@@ -93,7 +92,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> 
     log.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def ipykernel_631(lab: Lab, tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> str:
     """Give the name of a kernel that is ipykernel 6.31, in a folder of its own before all others."""
     folder = tmp_path_factory.mktemp("ipykernel631")
@@ -125,7 +124,7 @@ def ipykernel_631(lab: Lab, tmp_path_factory: pytest.TempPathFactory, need: Call
     return spec.name
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(lab: Lab) -> Iterator[Any]:  # noqa: ARG001 - no browser without a server
     """Start Chromium."""
     from playwright.sync_api import sync_playwright
@@ -199,11 +198,11 @@ def open_notebook(browser: Any, lab: Lab) -> Iterator[Callable[..., Page]]:
         if isinstance(source, Path):
             shutil.copy(source, lab.root / name)
         else:
-            book = nbformat.v4.new_notebook()
             spec = {"name": kernel, "display_name": "Python 3", "language": "python"}
-            book.metadata["kernelspec"] = spec
-            book.cells = [nbformat.v4.new_code_cell(cell) for cell in source]
-            nbformat.write(book, lab.root / name)
+            empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+            cells = [{**empty, "id": f"cell-{n}", "source": cell} for n, cell in enumerate(source)]
+            book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
+            (lab.root / name).write_text(json.dumps(book), "utf-8")
         pages.append(Page(browser, lab, name, width))
         return pages[-1]
 

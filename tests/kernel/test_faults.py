@@ -11,11 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import psutil
 import pytest
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 # A killed kernel's sampler must be gone within this (design: 100 ms; the rest is for a busy machine).
 GONE_WITHIN_S = 1.0
@@ -55,7 +52,7 @@ def value(kernel: Any, expression: str) -> Any:
 
 def sampler_pid(kernel: Any) -> int:
     """Return the pid of the kernel's sampler, which must live."""
-    pid = value(kernel, "__import__('e2e_magic.measuring.sampler').sampler.sampler().pid")
+    pid = value(kernel, "__import__('importlib').import_module('e2e_magic.measuring.sampler').sampler().pid")
     assert isinstance(pid, int), "this kernel has no sampler"
     assert alive(pid)
     return pid
@@ -646,6 +643,10 @@ def test_run_all_stops_at_a_failing_measured_cell(kernel: Any) -> None:
 )
 def test_nbclient_fails_at_a_failing_measured_cell(tmp_path: Path, cell: str, name: str) -> None:
     """A notebook that is executed unattended stops at the cell and says why; later cells are not run."""
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
     cells = ["%load_ext e2e_magic", cell, "never = 1"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
     client = NotebookClient(

@@ -15,10 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import psutil
 import pytest
-from nbclient import NotebookClient
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="an isolated process needs a POSIX system")
 
@@ -351,6 +349,9 @@ def test_a_wrong_line_fails_the_cell(fresh_kernel: Any) -> None:
 
 def test_without_a_page_the_sweep_runs_at_once(tmp_path: Path) -> None:
     """Under nbclient, which shows no widgets, the cell runs in the foreground; its result is in the file."""
+    import nbformat
+    from nbclient import NotebookClient
+
     book = nbformat.v4.new_notebook()
     book.cells = [
         nbformat.v4.new_code_cell(cell) for cell in (f"{LOAD}\npause = 0", SWEEP, "len(e2e.trials())")

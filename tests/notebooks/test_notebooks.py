@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
 def _run(path: Path, folder: Path) -> Any:
+    import nbformat
+    from nbclient import NotebookClient
+
     shutil.copy(path, folder)
     book = nbformat.read(folder / path.name, as_version=4)
     NotebookClient(book, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
@@ -35,9 +37,9 @@ def _outputs(book: Any, kind: str) -> list[str]:
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_stored_without_outputs(path: Path) -> None:
     """What is in the repository is what a person wrote."""
-    book = nbformat.read(path, as_version=4)
+    cells = json.loads(path.read_text("utf-8"))["cells"]
 
-    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in book.cells)
+    assert all(not cell.get("outputs") and cell.get("execution_count") is None for cell in cells)
 
 
 def test_the_quickstart_shows_cards_pipeline_frames_and_an_export(tmp_path: Path) -> None:
