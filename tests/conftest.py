@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 import pytest
+from hypothesis import settings
 
 # A shell's background job ignores SIGINT; so would every kernel and terminal that the tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -31,8 +32,10 @@ _LONG = ("tests/browser/", "tests/kernel/", "tests/notebooks/", "tests/sweeping/
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep the files in the order of `pytest_collection_modifyitems` where workers share them."""
+    """Keep the files in the order of `pytest_collection_modifyitems`; let no test fail for being slow."""
     config.option.loadscopereorder = False
+    settings.register_profile("busy machine", deadline=None)
+    settings.load_profile("busy machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,8 +58,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         """A file's tests share its kernel, the browser's tests one JupyterLab and one Chromium."""
 
         def _split_scope(self, nodeid: str) -> str:
-            path = nodeid.partition("::")[0]
-            return _LONG[0] if path.startswith(_LONG[0]) else path
+            if nodeid.startswith("tests/notebooks/"):  # each has a kernel of its own
+                return nodeid
+            return _LONG[0] if nodeid.startswith(_LONG[0]) else nodeid.partition("::")[0]
 
     return ByFile(config, log)
 

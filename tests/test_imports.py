@@ -188,7 +188,7 @@ def test_the_house_has_twelve_names_and_each_room_says_what_passes() -> None:
 
 def test_no_modules_import_each_other() -> None:
     """The graph of modules has no circle, with imports inside functions counted."""
-    graph = grimp.build_graph("e2e_magic", exclude_type_checking_imports=True)
+    graph = grimp.build_graph("e2e_magic", exclude_type_checking_imports=True, cache_dir=None)
     imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
     circle: list[str] = []
     try:

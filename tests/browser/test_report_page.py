@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from e2e_magic.record import Record, Run, Series
+from e2e_magic.record import Reason, Record, Run, Series
 from e2e_magic.views import report as html_report
 
 HOSTILE = (
@@ -32,7 +32,7 @@ def _page(folder: Path) -> Path:
             readings={"wall_time_s": float(n), "cpu_time_s": 0.5, "peak_rss_mib": 321.0},
             series={"rss_mib": Series.of(times, [300 + k % 7 for k in range(50)])},
             reported={"confusion": [[9, 1], [2, 8]], "classes": [HOSTILE, "b"], "loss": [3.0, 2.0, 1.0]},
-            missing={HOSTILE: HOSTILE},
+            missing={HOSTILE: Reason(HOSTILE, HOSTILE, HOSTILE)},
         )
         for n in (1, 2, 3)
     ]
