@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from e2e_magic.text import legible
+
 # Of Okabe and Ito's colour-blind safe set (2008) those that have 3:1 on white and on #111, as in charts.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A97B00", "#8C6BB1")
 BLUE, RED = PALETTE[:2]
@@ -47,7 +49,7 @@ class Picture:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width} {self.height}" '
             f'width="{self.width}" height="{self.height}" font-family="{_FONT}" font-size="{TEXT_PX}" '
-            f'fill="{INK}"><title>{escape(self.alt)}</title>{self.body}</svg>'
+            f'fill="{INK}"><title>{_marked_up(self.alt)}</title>{self.body}</svg>'
         )
 
     def html(self) -> str:
@@ -103,6 +105,11 @@ def tick_texts(values: Sequence[float]) -> list[str]:
     return [f"{value + 0.0:,.{min(places, 12)}f}" for value in values]
 
 
+def _marked_up(content: str) -> str:
+    """Return a text for XML, which takes no control characters: one of them, and no picture is shown."""
+    return escape(legible(content, len(content)))
+
+
 def text(
     x: float, y: float, content: str, *, anchor: str = "start", size: float = TEXT_PX, fill: str = ""
 ) -> str:
@@ -116,7 +123,7 @@ def text(
         )
         if value
     )
-    return f'<text x="{x:.1f}" y="{y:.1f}"{look}>{escape(content)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}"{look}>{_marked_up(content)}</text>'
 
 
 def line(

@@ -52,6 +52,15 @@ def record(repeat: int = 1, **parts: Any) -> Record:
     return Record("r", "train", repeat, repeat, "complete", datetime.now(UTC), **parts)
 
 
+@given(st.text(st.characters(codec=None)))
+def test_any_text_leaves_the_picture_well_formed(words: str) -> None:
+    """XML takes no control characters: a stage that holds one would cost the whole picture."""
+    picture = Picture(10, 10, svg.text(0, 0, words), words)
+
+    assert len(texts(picture)) == 1
+    assert ET.fromstring(picture.svg())[0].tag.endswith("title")
+
+
 @given(FINITE, st.floats(1e-6, 1e9), st.integers(2, 8))
 def test_ticks_are_round_inside_and_few(low: float, span: float, most: int) -> None:
     """Ticks lie inside the range, in equal steps, two at least and hardly more than asked for."""
