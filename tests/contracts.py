@@ -213,9 +213,9 @@ class CollectorContract:
         self.measured()
         costs = []
         for _ in range(51):
-            start = time.perf_counter()
+            start = time.thread_time()  # not the time of who else works here
             self.measured().readings()
-            costs.append(time.perf_counter() - start)
+            costs.append(time.thread_time() - start)
 
         assert statistics.median(costs) < self.cost_s
 

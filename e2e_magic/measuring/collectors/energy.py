@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from types import TracebackType
 from typing import ClassVar, Self
 
-from e2e_magic.measuring.collectors import powercap
+from e2e_magic.measuring.collectors import powercap, pyrapl
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.measuring.collectors.powercap import Zone
-from e2e_magic.measuring.collectors.rapl_sensor import RaplSensor
 from e2e_magic.record import NO_ENERGY, Code, Metric, Reason, Series, Value
 
 # How often the processor moves a counter.
@@ -42,7 +40,7 @@ class Energy(Collector):
 
     The counters are the machine's: other programs are in them. They are read at both edges, where they
     are exact to about a millisecond; the sampler sees how often they start again at 0.
-    pyRAPL finds and reads them where it can start; elsewhere the powercap tree is read directly.
+    pyRAPL finds them where it can start; elsewhere the powercap tree alone says which there are.
 
     Parameters
     ----------
@@ -175,13 +173,8 @@ class Counters:
         self.zones = tuple(zones)
         self._clock = clock
         self._asleep = asleep or _asleep_s
-        self._sensor: RaplSensor | None = None
-        try:
-            self._sensor = RaplSensor(kind, zones)
-            weakref.finalize(self, self._sensor.close)
-            self.source = "pyRAPL"
-        except LookupError as why:
-            self.source = f"read directly, for pyRAPL can't: {why}"
+        refusal = pyrapl.refusal(kind, self.zones)
+        self.source = f"read directly, for pyRAPL can't: {refusal}" if refusal else "pyRAPL"
         self._start: list[tuple[int, int]] | None = None
         self._end: list[tuple[int, int]] | None = None
         self._began = self._ended = 0.0
@@ -270,10 +263,6 @@ class Counters:
 
     def _read(self) -> list[tuple[int, int]]:
         """Read every counter forth and back (see `powercap.nested`); once where there is no need."""
-        if self._sensor is not None:
-            for zone in self.zones:
-                zone.read()  # pyRAPL's open file still gives its last value when the counter is gone
-            return [(value, value) for value in self._sensor.read()]
         forth = [zone.read() for zone in self.zones]
         if not self._several_of_one():
             return [(value, value) for value in forth]

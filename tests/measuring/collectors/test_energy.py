@@ -487,10 +487,10 @@ print(json.dumps([collector.source, dict(collector.readings()), stayed, len(logg
         ("psys only", "0,0", "psys: read directly, for pyRAPL can't: it does not know psys"),
     ],
 )
-def test_the_real_pyrapl_reads_the_counters_where_it_can(
+def test_the_real_pyrapl_finds_the_counters_where_it_can(
     kind: str, sockets: str, way: str, tmp_path: Path
 ) -> None:
-    """On a tree bound to where pyRAPL looks, its device API reads, and nothing of it or of pandas stays."""
+    """On a tree bound to where pyRAPL looks, its device API finds them, and nothing of it or of pandas stays."""
     if "1" in sockets and (os.cpu_count() or 1) < 2 and not os.environ.get("CI"):
         pytest.skip("two sockets need two processors to be lent their numbers")
     tree = layout(kind, tmp_path)
