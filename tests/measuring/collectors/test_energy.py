@@ -490,7 +490,7 @@ print(json.dumps([collector.source, dict(collector.readings()), stayed, len(logg
 def test_the_real_pyrapl_finds_the_counters_where_it_can(
     kind: str, sockets: str, way: str, tmp_path: Path
 ) -> None:
-    """On a tree bound to where pyRAPL looks, its device API finds them, and nothing of it or of pandas stays."""
+    """On a tree bound to where it looks, its device API finds them; nothing of it or of pandas stays."""
     if "1" in sockets and (os.cpu_count() or 1) < 2 and not os.environ.get("CI"):
         pytest.skip("two sockets need two processors to be lent their numbers")
     tree = layout(kind, tmp_path)
