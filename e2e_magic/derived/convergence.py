@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from e2e_magic.record import Metric, Reason, Record
@@ -19,7 +19,6 @@ METRICS = (
     Metric("epochs_to_accuracy", "", "quality", "lower", "the first epoch that reached the target"),
     Metric("time_to_accuracy_s", "s", "quality", "lower", "seconds until the target was first reached"),
 )
-_TO_ACCURACY = ("epochs_to_accuracy", "time_to_accuracy_s")
 
 
 def convergence(
@@ -48,20 +47,20 @@ def convergence(
     logged = len(record.events.t_s) > 0
     if not logged and counted_accuracy is None and record.reported.keys().isdisjoint(_READ):
         return {}, {}
-    found: dict[str, float | int] = {}
+    values: dict[str, float | int] = {}
     missing: dict[str, Reason] = {}
-    listed = 0
-    for name, lowest in (("loss", True), ("accuracy", False)):
+    handed_back = 0
+    for name, best_of in (("loss", min), ("accuracy", max)):
         given = record.reported.get(name)
         if given is None and name == "accuracy":
             given = counted_accuracy
         if not logged and isinstance(given, int | float) and not math.isnan(given):
-            found |= of_one(name, float(given))
+            values |= of_one(name, float(given))
             continue
         curve: Sequence[float]
         if isinstance(given, list):
             curve = array("d", given)
-            listed = max(listed, len(curve))
+            handed_back = max(handed_back, len(curve))
             last = curve[-1]
         else:
             key, curve = _logged(record, name, f"val_{name}")
@@ -72,20 +71,22 @@ def convergence(
             else:
                 last = float(given)
                 curve = (*curve, last)
-        found[name] = last
-        best = _best(curve, lowest=lowest)
+        values[name] = last
+        best = _best(curve, best_of)
         if not math.isnan(best):
-            found[f"best_{name}"] = best
+            values[f"best_{name}"] = best
         if math.isnan(last):
             missing[name] = Reason("", f"the last {name} was not a number: the training diverged")
-    epochs = _epochs(record) if logged else listed
+    epochs = _epochs(record) if logged else handed_back
     if epochs:
-        found["epochs"] = epochs
+        values["epochs"] = epochs
     target = record.reported.get("target_accuracy")
     if target is not None:
-        _to_accuracy(record, float(target), found, missing)
+        to_accuracy, without = _to_accuracy(record, float(target))
+        values |= to_accuracy
+        missing |= without
     # What was read (an imported time to accuracy, say) needs no reason why it could not be computed.
-    return found, {name: reason for name, reason in missing.items() if name not in record.readings}
+    return values, {name: reason for name, reason in missing.items() if name not in record.readings}
 
 
 def of_one(name: str, value: Any) -> dict[str, Any]:
@@ -97,15 +98,10 @@ _READ = ("loss", "accuracy", "target_accuracy")
 _NONE = array("d")
 
 
-def _best(curve: Sequence[float], *, lowest: bool) -> float:
-    """Return the lowest or the highest number of a curve; NaN where there is none."""
+def _best(curve: Sequence[float], best_of: Callable[..., float]) -> float:
+    """Return the lowest (``min``) or the highest (``max``) number of a curve; NaN where there is none."""
     numbers = curve if math.isfinite(sum(curve)) else [value for value in curve if value == value]
-    return (min if lowest else max)(numbers, default=math.nan)
-
-
-def _first_at(curve: Sequence[float], target: float) -> int | None:
-    """Return where a raw curve first reaches a target; None where it never does."""
-    return next((n for n, value in enumerate(curve) if value >= target), None)
+    return best_of(numbers, default=math.nan)
 
 
 def _logged(record: Record, *names: str) -> tuple[str | None, array[float]]:
@@ -147,63 +143,49 @@ def _epochs(record: Record) -> int:
     return different + (record.events.dropped if different == len(epoch) else 0)
 
 
-def _to_accuracy(
-    record: Record, target: float, found: dict[str, float | int], missing: dict[str, Reason]
-) -> None:
+def _to_accuracy(record: Record, target: float) -> tuple[dict[str, float | int], dict[str, Reason]]:
+    """Return epochs and seconds until the accuracy first reached a target, and why else not."""
     events = record.events
     curve: Sequence[float]
     key, curve = _logged(record, "val_accuracy", "accuracy")
-    handed = record.reported.get("accuracy")
     if key is None:
-        if not isinstance(handed, list):
-            reason = Reason(
-                "",
-                "needs an accuracy per epoch: e2e.log(accuracy=..) inside the code, or a list for --accuracy",
+        handed_back = record.reported.get("accuracy")
+        if not isinstance(handed_back, list):
+            return _neither(
+                "needs an accuracy per epoch: e2e.log(accuracy=..) inside the code, or a list for --accuracy"
             )
-            missing.update(dict.fromkeys(_TO_ACCURACY, reason))
-            return
-        curve = array("d", handed)
-    best = _best(curve, lowest=False)
-    if target <= 1 < best <= 100:
-        reason = Reason(
-            "",
-            f"the accuracies go up to {digits(best)}, percent it seems, but the target {digits(target)} "
-            f"is a share: say --target-accuracy {digits(100 * target)}",
-        )
-        missing.update(dict.fromkeys(_TO_ACCURACY, reason))
-        return
-    if best <= 1 < target:
-        reason = Reason(
-            "",
-            f"the accuracies go up to {digits(best)}, shares it seems, but the target {digits(target)} "
-            f"is percent: say --target-accuracy {digits(target / 100)}",
-        )
-        missing.update(dict.fromkeys(_TO_ACCURACY, reason))
-        return
-    first = _first_at(curve, target)
+        curve = array("d", handed_back)
+    best = _best(curve, max)
+    for unit, other, mixed, factor in (
+        ("percent", "a share", target <= 1 < best <= 100, 100.0),
+        ("shares", "percent", best <= 1 < target, 0.01),
+    ):
+        if mixed:
+            return _neither(
+                f"the accuracies go up to {digits(best)}, {unit} it seems, but the target {digits(target)} "
+                f"is {other}: say --target-accuracy {digits(factor * target)}"
+            )
+    first = next((n for n, value in enumerate(curve) if value >= target), None)
     if first is None:
-        known = key is not None and math.isfinite(events.t_s[-1])
-        within = f" in {quantity(events.t_s[-1], 's')}" if known else ""
-        what = "accuracy" if key is None else key.replace("_", " ")
-        reason = Reason(
-            "",
-            f"the target {digits(target)} was not reached{within}; the best {what} was {digits(best)}",
+        timed = key is not None and math.isfinite(events.t_s[-1])
+        within = f" in {quantity(events.t_s[-1], 's')}" if timed else ""
+        name = "accuracy" if key is None else key.replace("_", " ")
+        return _neither(
+            f"the target {digits(target)} was not reached{within}; the best {name} was {digits(best)}"
         )
-        missing.update(dict.fromkeys(_TO_ACCURACY, reason))
-        return
     if key is None:
-        found["epochs_to_accuracy"] = first + 1
-        missing["time_to_accuracy_s"] = Reason(
-            "", "seconds to accuracy need e2e.log(accuracy=..) inside the code, once per epoch"
-        )
-        return
+        text = "seconds to accuracy need e2e.log(accuracy=..) inside the code, once per epoch"
+        return {"epochs_to_accuracy": first + 1}, {"time_to_accuracy_s": Reason("", text)}
     epoch = events.epoch[first]
-    found["epochs_to_accuracy"] = int(epoch) if math.isfinite(epoch) else first + 1
+    epochs = int(epoch) if math.isfinite(epoch) else first + 1
     if math.isnan(events.t_s[first]):
-        missing["time_to_accuracy_s"] = Reason(
-            "",
+        text = (
             "the epochs were logged when the training was over, so nobody knows when they were: "
-            "call e2e.log(accuracy=..) inside it, once per epoch",
+            "call e2e.log(accuracy=..) inside it, once per epoch"
         )
-        return
-    found["time_to_accuracy_s"] = events.t_s[first]
+        return {"epochs_to_accuracy": epochs}, {"time_to_accuracy_s": Reason("", text)}
+    return {"epochs_to_accuracy": epochs, "time_to_accuracy_s": events.t_s[first]}, {}
+
+
+def _neither(text: str) -> tuple[dict[str, float | int], dict[str, Reason]]:
+    return {}, dict.fromkeys(("epochs_to_accuracy", "time_to_accuracy_s"), Reason("", text))

@@ -1,4 +1,4 @@
-"""Cost against gain: the points that nothing beats."""
+"""The Pareto front of two metrics: the points that nothing beats."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def unbeaten(
     up = [value if better_y == "lower" else -value for value in y]
     places = [n for n in range(len(x)) if math.isfinite(across[n]) and math.isfinite(up[n])]
     places.sort(key=lambda n: (across[n], up[n]))
-    found = [False] * len(x)
+    front = [False] * len(x)
     best, best_at = math.inf, math.nan
     for n in places:
         if up[n] < best:
             best, best_at = up[n], across[n]
-            found[n] = True
+            front[n] = True
         elif up[n] == best and across[n] == best_at:
-            found[n] = True
-    return found
+            front[n] = True
+    return front
 
 
 def better_of(metric: str) -> Better | None:

@@ -47,19 +47,19 @@ def summary(stages: Mapping[str, float]) -> PipelineSummary:
     stages : mapping of str to float
         Wall time of each stage in seconds; NaN where it was not measured.
     """
-    known = {name: value for name, value in stages.items() if math.isfinite(value) and value >= 0}
-    total = sum(known.values())
-    shares = {name: known[name] / total if total and name in known else math.nan for name in stages}
+    measured = {name: value for name, value in stages.items() if math.isfinite(value) and value >= 0}
+    total = sum(measured.values())
+    shares = {name: measured[name] / total if total and name in measured else math.nan for name in stages}
     if not total:
         return PipelineSummary(shares, None, "no stage has been measured yet", 1.0)
-    bottleneck = max(known, key=lambda name: known[name])
+    bottleneck = max(measured, key=lambda name: measured[name])
     share = shares[bottleneck]
-    gain = amdahl(share, 2.0)
-    said = (
-        f"{bottleneck} is the bottleneck: {quantity(known[bottleneck], 's')} of {quantity(total, 's')} "
-        f"({100 * share:.0f} %). Twice as fast, it would make the whole {digits(gain)} times as fast "
-        f"({quantity(total - total / gain, 's')} less)"
+    speedup = amdahl(share, 2.0)
+    sentence = (
+        f"{bottleneck} is the bottleneck: {quantity(measured[bottleneck], 's')} of {quantity(total, 's')} "
+        f"({100 * share:.0f} %). Twice as fast, it would make the whole {digits(speedup)} times as fast "
+        f"({quantity(total - total / speedup, 's')} less)"
     )
-    if len(known) == 1:
-        said = f"{bottleneck} is the only stage so far: {quantity(total, 's')}"
-    return PipelineSummary(shares, bottleneck, said, gain)
+    if len(measured) == 1:
+        sentence = f"{bottleneck} is the only stage so far: {quantity(total, 's')}"
+    return PipelineSummary(shares, bottleneck, sentence, speedup)

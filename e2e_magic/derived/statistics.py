@@ -1,4 +1,4 @@
-"""The middle, the spread and how sure one can be of both."""
+"""The middle of values, their spread, and percentiles from as many values as they need."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 # Said above this share of the median (contract, section 6).
 SPREAD_LIMIT = 0.10
-_RESAMPLED = 1000  # up to so many values are resampled
 
 
 def median(values: Sequence[float]) -> float:
@@ -27,42 +26,6 @@ def spread(values: Sequence[float]) -> float:
     """Return the median absolute deviation as a share of the median; NaN where that is 0."""
     middle = median(values)
     return mad(values) / abs(middle) if middle else math.nan
-
-
-def interval(
-    values: Sequence[float], *, confidence: float = 0.95, resamples: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Return a percentile-bootstrap interval of the median.
-
-    Parameters
-    ----------
-    values : sequence of float
-        At least 2; with fewer than about 6 the interval is rough.
-    confidence : float
-    resamples, seed : int
-        The same seed gives the same interval.
-
-    Notes
-    -----
-    Efron and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13. Above 1,000 values,
-    where resampling takes long, the order statistics that bound the median take its place (Conover,
-    Practical Nonparametric Statistics, 1999, section 3.2, normal approximation); the two agree there.
-    """
-    import numpy as np
-
-    sample = np.asarray([value for value in values if math.isfinite(value)], dtype=float)
-    if len(sample) < 2:
-        return math.nan, math.nan
-    if len(sample) > _RESAMPLED:
-        reach = statistics.NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(len(sample)) / 2
-        low_rank, high_rank = (round(len(sample) / 2 + side * reach) for side in (-1, 1))
-        ordered = np.partition(sample, (low_rank - 1, high_rank))
-        return float(ordered[low_rank - 1]), float(ordered[high_rank])
-    picks = np.random.default_rng(seed).integers(0, len(sample), (resamples, len(sample)))
-    medians = np.median(sample[picks], axis=1)
-    tail = 50.0 * (1.0 - confidence)
-    low, high = np.percentile(medians, [tail, 100.0 - tail])
-    return float(low), float(high)
 
 
 def needed(q: float) -> int:
@@ -96,7 +59,7 @@ def percentile(values: Sequence[float], q: float) -> float:
 
 
 def stable(values: Sequence[float]) -> str | None:
-    """Say that repeats spread too widely to be trusted, with what to do; None where they don't."""
+    """Return a warning that repeats spread too widely, with what to do; None where they don't."""
     share = spread(values)
     if not share > SPREAD_LIMIT:
         return None

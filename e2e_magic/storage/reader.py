@@ -193,7 +193,7 @@ def _joined(stored: Iterable[Record | Block], here: list[Record]) -> Iterator[An
     read: set[tuple[str, str, int]] = set()
     for one in stored:
         if not isinstance(one, Record):
-            places = zip(*(one.said[name] for name in ("run", "stage", "trial")), strict=True)
+            places = zip(*(one.identity[name] for name in ("run", "stage", "trial")), strict=True)
             read.update(place for place in places if place[0] in runs)
         elif one.run in runs:
             read.add((one.run, one.stage, one.trial))

@@ -208,3 +208,24 @@ def test_five_hundred_comparisons_take_little_time() -> None:
         compared(a, b)
 
     assert comparison._middle.cache_info().misses == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("n", "m"), [(4, 4), (5, 10), (10, 10), (30, 20)])
+def test_the_interval_is_that_of_scipys_bootstrap(kind: str, n: int, m: int) -> None:
+    """Each end cuts off the same share of the ratios that resampling with scipy gives."""
+    rng = np.random.default_rng(n + m)
+    first, second = (np.sort(KINDS[kind](rng, (1, size))[0]) for size in (n, m))
+
+    def ratio(other: np.ndarray, baseline: np.ndarray, axis: int) -> np.ndarray:
+        return np.median(other, axis=axis) / np.median(baseline, axis=axis)
+
+    drawn = stats.bootstrap(
+        (second, first), ratio, n_resamples=10_000, method="percentile", random_state=0
+    ).bootstrap_distribution
+    low, high = comparison.interval(first, second, ratio=True)
+    tail = comparison.tail(n, m)
+
+    # Medians of few values take few values: an end may lie on one of them.
+    assert np.mean(drawn < low) - 0.01 <= tail <= np.mean(drawn <= low) + 0.01
+    assert np.mean(drawn > high) - 0.01 <= tail <= np.mean(drawn >= high) + 0.01

@@ -28,40 +28,6 @@ def test_what_was_not_measured_does_not_count() -> None:
     assert math.isnan(statistics.spread([0.0, 0.0]))
 
 
-@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=20))
-def test_the_interval_holds_the_median_and_is_repeatable(values: list[float]) -> None:
-    """It lies within the values, around their median, and the same seed gives it again."""
-    low, high = statistics.interval(values, resamples=500)
-
-    assert min(values) <= low <= statistics.median(values) <= high <= max(values)
-    assert (low, high) == statistics.interval(values, resamples=500)
-
-
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
-    """Of 200 samples of a skewed quantity, about 95 % of the intervals hold its true median."""
-    rng = np.random.default_rng(5)
-    hits = 0
-    for _ in range(200):
-        low, high = statistics.interval(rng.lognormal(size=40).tolist(), resamples=400)
-        hits += low <= 1.0 <= high
-
-    assert 0.89 <= hits / 200 <= 0.99
-
-
-def test_the_interval_of_many_values_agrees_with_resampling() -> None:
-    """Above 1,000 values order statistics bound the median where the bootstrap would."""
-    values = np.random.default_rng(1).lognormal(size=1001)
-    picks = np.random.default_rng(2).integers(0, 1001, (2000, 1001))
-    resampled = np.percentile(np.median(values[picks], axis=1), [2.5, 97.5])
-
-    assert statistics.interval(values.tolist()) == pytest.approx(tuple(resampled), rel=0.02)
-
-
-def test_no_interval_of_one_value() -> None:
-    """One value says nothing of its spread."""
-    assert all(math.isnan(bound) for bound in statistics.interval([1.0]))
-
-
 @pytest.mark.parametrize(
     ("q", "least"), [(50, 2), (90, 10), (95, 20), (99, 100), (99.9, 1000), (5, 20), (75, 4)]
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from e2e_magic.derived.blocks import PLAIN, Block, blocks, columns
+from e2e_magic.derived.blocks import IDENTITY, Block, blocks, columns
 from e2e_magic.record import Record
 
 if TYPE_CHECKING:
@@ -98,14 +98,14 @@ def gather(trials: Iterable[Record | Block]) -> tuple[dict[str, list[Any]], Tabl
     Returns
     -------
     plain : dict of str to list
-        What each trial says of itself, by the names of `PLAIN`.
+        What each trial says of itself, by the names of `IDENTITY`.
     params, values : Table
         The parameters; the metrics, read and derived.
     """
-    plain: dict[str, list[Any]] = {name: [] for name in PLAIN}
+    plain: dict[str, list[Any]] = {name: [] for name in IDENTITY}
     params, values = Table(), Table()
     for block in blocks(trials):
-        for name, cells in block.said.items():
+        for name, cells in block.identity.items():
             plain[name] += cells
         params.put(columns(block.params), slice(len(block)))
         params.grow(len(block))
