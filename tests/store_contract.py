@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from e2e_magic.record import STATES, Environment, Events, Reason, Record, Run, Series
-from e2e_magic.storage import HERE, Selection, Store, StoreError, queries, rows
+from e2e_magic.storage import Selection, Store, StoreError, queries, rows
 from tests import strategies
 from tests.test_record import same
 
@@ -171,7 +171,7 @@ class StoreContract:
 
         [back] = store.records(Selection(stage=text))
         assert alike(hostile, back)
-        assert store.records(Selection(text), source=text)[0].stage == text
+        assert [r.stage for r in store.finished(text, text)] == store.stages(text) == [text]
         assert run in store.runs()
         assert store.names()[text] == text
         assert store.counts()[text] == {"complete": 1}
@@ -219,17 +219,18 @@ class StoreContract:
             [first, second],
         )
 
-        def trials(selection: Selection = HERE, **more: Any) -> list[int]:
-            return [r.trial for r in store.records(selection, **more)]
+        def trials(selection: Selection) -> list[int]:
+            return [r.trial for r in store.records(selection)]
 
         assert trials(Selection("aa")) == [1, 2]
         assert trials(Selection("base")) == [1, 2, 3, 4]
         assert trials(Selection("nobody")) == []
         assert trials(Selection(stage="infer")) == [2]
         assert trials(Selection(since=START + timedelta(minutes=3))) == [3, 4]
-        assert trials(states=("complete",)) == [1, 3]
-        assert trials(source="model.fit(X)") == [1, 2]
-        assert trials(Selection("base", "train", START + timedelta(minutes=2)), states=("complete",)) == [3]
+        assert trials(Selection("base", "train", START + timedelta(minutes=3))) == [3, 4]
+        assert [r.trial for r in store.finished("train", "model.fit(X)")] == [1]
+        assert [r.trial for r in store.finished("train", "other")] == [3]
+        assert list(store.finished("infer", "model.fit(X)")) == list(store.finished("train", "none")) == []
         assert store.records(Selection("bb"))[1].source is None
         assert store.stages() == ["infer", "train"]
         assert store.stages("bb") == ["train"]
@@ -257,7 +258,7 @@ class StoreContract:
 
         assert store.runs() == [later]
         assert store.counts() == {"ab12cd": {"complete": 2}}
-        store.add_run(run)
+        store.append([], [run])
         assert store.names() == {"ab12cd": "first"}
 
     def test_two_kernels_do_not_undo_each_other(self, fresh: Callable[[], str]) -> None:

@@ -59,7 +59,7 @@ def url_of(text: str) -> sa.URL:
     return url
 
 
-def shown(url: sa.URL) -> str:
+def readable(url: sa.URL) -> str:
     """Return a URL as a person may see it: a path for SQLite, else without the password."""
     if url.get_backend_name() == "sqlite":
         return url.database or ":memory:"
@@ -138,13 +138,13 @@ def engine_of(url: sa.URL) -> sa.Engine:
         )
     except NoSuchModuleError:
         raise StoreError(
-            f"the store {shown(url)} names a kind of database, {url.drivername}, that is not known; "
+            f"the store {readable(url)} names a kind of database, {url.drivername}, that is not known; "
             "use sqlite:///PATH or postgresql+psycopg://user@host/name, or install its SQLAlchemy dialect"
         ) from None
     except ModuleNotFoundError as error:
         remedy = _DRIVERS.get(str(error.name), f"pip install {error.name}")
         raise StoreError(
-            f"the store {shown(url)} needs the package {error.name}, which isn't installed; {remedy}"
+            f"the store {readable(url)} needs the package {error.name}, which isn't installed; {remedy}"
         ) from None
     if sqlite:
         sa.event.listen(engine, "connect", _configure)

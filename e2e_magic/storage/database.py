@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
 
 import sqlalchemy as sa
 
 from e2e_magic.derived import CURVES
 from e2e_magic.record import Record, Run, State
 from e2e_magic.storage import inserts, packing, queries, rows, schema
-from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, shown, url_of
+from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, readable, url_of
 from e2e_magic.storage.errors import StoreError, sentence
 from e2e_magic.storage.selection import HERE, Selection
 
@@ -23,8 +23,20 @@ if TYPE_CHECKING:
     from e2e_magic.derived.blocks import Block
 
 Some = TypeVar("Some")
-# Connections that a fork brought along. SQLite forbids a child to use or to close its parent's.
+# Connections that a fork brought along. SQLite forbids a child to use or to close its parent's: they must
+# outlive the stores that had them, so they are the process's.
 _INHERITED: list[sa.Engine] = []
+
+
+class _StoredRun(NamedTuple):
+    """A run's number, and the run with its row as this process wrote it last, if it did."""
+
+    number: int
+    run: Run | None = None
+    row: Mapping[str, Any] | None = None
+
+
+_NEVER = _StoredRun(0)
 
 
 class Store:
@@ -51,14 +63,12 @@ class Store:
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = url_of(str(url))
-        self.address = shown(self.url)
+        self.address = readable(self.url)
         if not create and not exists(self.url):
             raise StoreError(f"there is no store {self.address}; check the path")
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        # By run id: its number, and the run as this process wrote it last.
-        self._numbers: dict[str, int] = {}
-        self._written: dict[str, tuple[Run, dict[str, Any]]] = {}
+        self._runs: dict[str, _StoredRun] = {}  # by id
         check_file(self.url)
         self._to = self.url
         self._engine = engine_of(self.url)
@@ -66,10 +76,10 @@ class Store:
             self._prepare()
         except StoreError:
             self._engine.dispose()
-            readable = for_reading(self.url)
-            if readable is None:
+            unwritable = for_reading(self.url)
+            if unwritable is None:
                 raise
-            self._to, self._engine = readable, engine_of(readable)
+            self._to, self._engine = unwritable, engine_of(unwritable)
             self._prepare()
         except BaseException:
             self._engine.dispose()
@@ -95,12 +105,6 @@ class Store:
         with self._lock:
             self._engine.dispose()
 
-    def add_run(self, run: Run) -> None:
-        """Write a run, or what has changed of it: name, description, environment, settings."""
-        with self._connected("written") as connection:
-            self._numbers[run.id] = inserts.put_run(connection, rows.run_row(run))
-        self._written.pop(run.id, None)
-
     def append(self, records: Record | Iterable[Record], runs: Iterable[Run] = ()) -> int:
         """Write finished trials in one transaction, with their runs where those are given.
 
@@ -116,44 +120,48 @@ class Store:
         int
             How many were new. A trial (run, stage, number) that is there already stays as it is.
         """
-        found = [records] if isinstance(records, Record) else list(records)
-        known = list(runs)
+        trials = [records] if isinstance(records, Record) else list(records)
+        runs = list(runs)
         try:
-            return self._append(found, known)
+            return self._append(trials, runs)
         except StoreError as error:
-            if not isinstance(error.__cause__, sa.exc.IntegrityError) or not self._numbers:
+            if not isinstance(error.__cause__, sa.exc.IntegrityError) or not self._runs:
                 raise
-            # Somebody has deleted a run that was known here: it is made anew.
-            self._numbers, self._written = {}, {}
-            return self._append(found, known)
+            self._runs = {}  # somebody has deleted a run that was stored: it is made anew
+            return self._append(trials, runs)
 
     def _append(self, records: Sequence[Record], runs: Sequence[Run]) -> int:
-        numbers, written = dict(self._numbers), dict(self._written)
+        stored = dict(self._runs)
         with self._connected("written") as connection:
             for run in runs:
-                last, before = written.get(run.id, (None, None))
-                if run is not last:
+                before = stored.get(run.id, _NEVER)
+                if run is not before.run:
                     row = rows.run_row(run)
-                    numbers[run.id] = inserts.put_run(connection, row, before)
-                    written[run.id] = (run, row)
-            placed = [self._number(connection, record, numbers) for record in records]
-            added = inserts.put_trials(connection, records, placed)
-        # Not before: a row that was rolled back has no number.
-        self._numbers, self._written = numbers, written
-        return added
+                    stored[run.id] = _StoredRun(inserts.put_run(connection, row, before.row), run, row)
+            for record in records:
+                if record.run not in stored:
+                    number = queries.number_of(connection, record.run)
+                    if number is None:
+                        nameless = rows.run_row(Run(record.run, record.run, record.started_at))
+                        number = inserts.put_run(connection, nameless)
+                    stored[record.run] = _StoredRun(number)
+            numbers = [stored[record.run].number for record in records]
+            new = inserts.put_trials(connection, records, numbers)
+        self._runs = stored  # not before: a row that was rolled back has no number
+        return new
 
     def runs(self) -> list[Run]:
         """Return all runs in the order of their start."""
-        found = schema.runs
+        query = sa.select(schema.runs).order_by(schema.runs.c.started_at, schema.runs.c.number)
         with self._connected("read") as connection:
-            stored = connection.execute(sa.select(found).order_by(found.c.started_at, found.c.number)).all()
+            stored = connection.execute(query).all()
         return [rows.run_of(row) for row in stored]
 
     def names(self) -> dict[str, str]:
         """Return the runs' names by id, in the order of their start."""
-        found = schema.runs.c
+        runs = schema.runs.c
         with self._connected("read") as connection:
-            stored = connection.execute(sa.select(found.id, found.name).order_by(found.started_at)).all()
+            stored = connection.execute(sa.select(runs.id, runs.name).order_by(runs.started_at)).all()
         return {packing.unescape(key): packing.unescape(name) for key, name in stored}
 
     def counts(self, since: datetime | None = None) -> dict[str, dict[State, int]]:
@@ -172,28 +180,18 @@ class Store:
 
     def stages(self, run: str | None = None) -> list[str]:
         """Return the stages of all trials, or of those of a run (id or name), sorted."""
+        query = sa.select(schema.trials.c.stage).distinct()
+        if run is not None:
+            query = query.where(queries.of_run(run))
         with self._connected("read") as connection:
-            query = queries.stages(connection, run)
             return sorted(packing.unescape(stage) for stage in connection.execute(query).scalars())
 
-    def records(
-        self,
-        selection: Selection = HERE,
-        *,
-        states: Collection[State] | None = None,
-        source: str | None = None,
-        series: bool | Collection[str] = True,
-    ) -> list[Record]:
+    def records(self, selection: Selection = HERE, *, series: bool | Collection[str] = True) -> list[Record]:
         """Return trials in the order in which they were written; parameters as of `iterate`."""
-        return list(self.iterate(selection, states=states, source=source, series=series))
+        return list(self.iterate(selection, series=series))
 
     def iterate(
-        self,
-        selection: Selection = HERE,
-        *,
-        states: Collection[State] | None = None,
-        source: str | None = None,
-        series: bool | Collection[str] = True,
+        self, selection: Selection = HERE, *, series: bool | Collection[str] = True
     ) -> Iterator[Record]:
         """Yield trials in the order in which they were written, read some at a time.
 
@@ -203,56 +201,57 @@ class Store:
         ----------
         selection : Selection
             A run's name stands for all runs of that name, unless it is the id of one.
-        states : collection of str, optional
-            Only those in one of these states.
-        source : str, optional
-            Only those of this code.
         series : bool or collection of str
             Whether the sampled curves are read, or the names of those that are. Without them it is
             several times as fast.
         """
-        query = queries.Query(selection, states, source)
-        return chain.from_iterable(self._chunks(query, series, rows.Decoder.records))
+        return chain.from_iterable(self._chunks(queries.trials(selection), series, rows.Decoder.records))
+
+    def finished(self, stage: str, source: str) -> Iterator[Record]:
+        """Yield the complete trials of a stage with this code, without their curves."""
+        trials = schema.trials.c
+        query = queries.trials(Selection(stage=stage)).where(
+            trials.state == "complete", trials.source == packing.key(source)
+        )
+        return chain.from_iterable(self._chunks(query, False, rows.Decoder.records))
 
     def blocks(self, selection: Selection = HERE) -> Iterator[Block]:
         """Yield what `iterate` does as columns, without reasons, code and most curves; far faster."""
-        return self._chunks(queries.Query(selection), CURVES, rows.Decoder.block, rows.MEASURED)
+        return self._chunks(queries.trials(selection, rows.MEASURED), CURVES, rows.Decoder.block)
 
     def _chunks(
         self,
-        wanted: queries.Query,
+        query: sa.Select[Any],
         series: bool | Collection[str],
-        made: Callable[[rows.Decoder, Sequence[Any], Any], Some],
-        columns: Sequence[sa.ColumnElement[Any]] = rows.COLUMNS,
+        decode: Callable[[rows.Decoder, Sequence[Any], Any], Some],
     ) -> Iterator[Some]:
-        """Yield what is made of some thousand rows at a time."""
+        """Yield what some thousand rows at a time are decoded to."""
         names = None if series is True else set(series or ())
-        concerns = rows.has_any(names)
         decoder = rows.Decoder()
         last = 0
         while True:
             with self._connected("read") as connection:
-                query = (
-                    queries.trials(connection, wanted, columns)
-                    .where(schema.trials.c.number > last)
-                    .limit(queries.CHUNK)
-                )
+                chunk = query.where(schema.trials.c.number > last).limit(queries.CHUNK)
                 # Plain tuples of the driver's: of these columns SQLAlchemy would convert none.
-                found: Sequence[Any] = connection.execute(query).cursor.fetchall()
-                if not found:
+                trials: Sequence[Any] = connection.execute(chunk).cursor.fetchall()
+                if not trials:
                     return
-                last = found[-1][0]
-                decoder.runs.update(queries.ids(connection, {row[1] for row in found} - decoder.runs.keys()))
-                keys = {row[13] for row in found} - {None} - decoder.sources.keys()
+                last = trials[-1][0]
+                decoder.runs.update(queries.ids(connection, {row[1] for row in trials} - decoder.runs.keys()))
+                keys = {row[13] for row in trials} - {None} - decoder.sources.keys()
                 decoder.sources.update(queries.sources(connection, keys))
                 curves = None
                 if names is None or names:
-                    have = set(filter(concerns, {row[16] for row in found}))
-                    curves = queries.curves(connection, [row[0] for row in found if row[16] in have], names)
+                    texts = {text: set(packing.read(text)) for text in {row[16] for row in trials}}
+                    having = {
+                        text for text, there in texts.items() if (there if names is None else there & names)
+                    }
+                    numbers = [row[0] for row in trials if row[16] in having]
+                    curves = queries.curves(connection, numbers, names)
             with rows.collector_at_rest():
-                decoded = made(decoder, found, curves)
+                decoded = decode(decoder, trials, curves)
             yield decoded
-            if len(found) < queries.CHUNK:
+            if len(trials) < queries.CHUNK:
                 return
 
     def rename_run(self, run: str, name: str) -> None:
@@ -273,32 +272,21 @@ class Store:
             connection.execute(schema.runs.delete().where(schema.runs.c.number == number))
             used = sa.select(trials.c.source).where(trials.c.source.is_not(None))
             connection.execute(sources.delete().where(sources.c.key.not_in(used)))
-        self._numbers.pop(run, None)
-        self._written.pop(run, None)
+        self._runs.pop(run, None)
         return gone
 
     def _existing(self, connection: sa.Connection, run: str) -> int:
-        found = queries.number_of(connection, run)
-        if found is None:
+        number = queries.number_of(connection, run)
+        if number is None:
             raise StoreError(f"the store {self.address} has no run {run!r}; %e2e runs --all lists them by id")
-        return found
-
-    def _number(self, connection: sa.Connection, record: Record, numbers: dict[str, int]) -> int:
-        """Return the number of a record's run; one that isn't there is made."""
-        known = numbers.get(record.run)
-        if known is None:
-            known = queries.number_of(connection, record.run)
-        if known is None:
-            known = inserts.put_run(connection, rows.run_row(Run(record.run, record.run, record.started_at)))
-        numbers[record.run] = known
-        return known
+        return number
 
     def _prepare(self) -> None:
         """Make the tables or bring them up to date; a file that is so already is not written to."""
         try:
             with self._connected("opened", writes=False) as connection:
-                found = schema.found_version(connection)
-            if found != schema.VERSION:
+                stored = schema.stored_version(connection)
+            if stored != schema.VERSION:
                 with self._connected("opened", writes=True) as connection:
                     schema.prepare(connection)
         except schema.NewerVersion as newer:
@@ -339,5 +327,5 @@ class Store:
 
 def _dbapi_error(engine: sa.Engine) -> type[Exception]:
     """Return the base of the driver's own errors, which what is done at connecting raises unwrapped."""
-    found: type[Exception] = engine.dialect.loaded_dbapi.Error
-    return found
+    base: type[Exception] = engine.dialect.loaded_dbapi.Error
+    return base

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# What SQLite says, why that is, and the next step. The first that is found in its message counts.
+# What SQLite says, why that is, and the next step. The first that stands in its message counts.
 _SQLITE = (
     (
         "file is not a database",
@@ -70,8 +70,8 @@ def sentence(address: str, doing: str, error: BaseException) -> str:
         for part, why, remedy in _SQLITE:
             if part in text:
                 return f"the store {address} can't be {doing}: {why}; {remedy}"
-    said = text[:300] or type(cause).__name__
+    reason = text[:300] or type(cause).__name__
     return (
-        f"the store {address} can't be {doing}: {said} ({type(cause).__name__}); "
+        f"the store {address} can't be {doing}: {reason} ({type(cause).__name__}); "
         "mend that, or name another store with %e2e store URL"
     )

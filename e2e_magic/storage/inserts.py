@@ -1,4 +1,4 @@
-"""What is written into the tables, within a transaction of the store's."""
+"""Rows written into the tables, within a transaction of the store."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _THERE = sa.select(schema.trials.c.trial).where(
 @cache
 def _absent(dialect: str, table: sa.Table) -> sa.Insert:
     """Return the statement that inserts a row unless there is one of its key."""
-    found: sa.Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table).on_conflict_do_nothing()
-    return found
+    insert: sa.Insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table).on_conflict_do_nothing()
+    return insert
 
 
 def _insert_absent(connection: sa.Connection, table: sa.Table, values: Mapping[str, Any]) -> None:
@@ -69,8 +69,8 @@ def put_trials(connection: sa.Connection, records: Sequence[Record], runs: Seque
     for record, run in zip(records, runs, strict=True):
         row = rows.trial_row(record, run)
         new.setdefault((run, row["stage_key"], record.trial), (record, row))
-    for known in _there(connection, new):
-        del new[known]
+    for trial in _stored(connection, new):
+        del new[trial]
     if not new:
         return 0
     for source in {record.source for record, _ in new.values() if record.source is not None}:
@@ -87,15 +87,17 @@ def put_trials(connection: sa.Connection, records: Sequence[Record], runs: Seque
     return len(new)
 
 
-def _there(connection: sa.Connection, wanted: Collection[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
+def _stored(
+    connection: sa.Connection, wanted: Collection[tuple[int, str, int]]
+) -> list[tuple[int, str, int]]:
     """Return those trials (run, stage, number) that are in the tables."""
-    found = []
+    stored = []
     for run, stage in {(run, stage) for run, stage, _ in wanted}:
-        counts = [trial for r, s, trial in wanted if (r, s) == (run, stage)]
-        between = {"in_run": run, "of_stage": stage, "least": min(counts), "most": max(counts)}
-        known = set(connection.execute(_THERE, between).scalars())
-        found += [(run, stage, trial) for trial in counts if trial in known]
-    return found
+        numbers = [trial for r, s, trial in wanted if (r, s) == (run, stage)]
+        between = {"in_run": run, "of_stage": stage, "least": min(numbers), "most": max(numbers)}
+        there = set(connection.execute(_THERE, between).scalars())
+        stored += [(run, stage, trial) for trial in numbers if trial in there]
+    return stored
 
 
 def _insert_trials(connection: sa.Connection, new: Sequence[Mapping[str, Any]]) -> list[int]:

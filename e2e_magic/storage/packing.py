@@ -34,14 +34,14 @@ NO_EVENTS = Events()
 
 def escape(text: str) -> str:
     """Return a text that any database can hold."""
-    return _UNSTORABLE.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", text)
+    return _UNSTORABLE.sub(lambda match: f"{_ESCAPE}{ord(match[0]):04x}", text)
 
 
 def unescape(text: str) -> str:
     """Undo `escape`."""
     if _ESCAPE not in text:
         return text
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 def key(text: str) -> str:
@@ -103,7 +103,7 @@ class Layouts:
             If there are not as many numbers as names.
         """
         values = _doubles(b"".join(numbers)).tolist()
-        found: list[dict[str, Any]] = []
+        trials: list[dict[str, Any]] = []
         start = 0
         for text, rest in zip(measures, rests, strict=True):
             names, floating = self._layout(text)
@@ -114,11 +114,11 @@ class Layouts:
             readings = dict(zip(names, mine, strict=True))
             if rest:
                 readings.update(rest)
-            found.append(readings)
+            trials.append(readings)
             start = end
         if start != len(values):
             raise _damaged(len(values), start)
-        return found
+        return trials
 
     def groups(
         self, measures: Sequence[str], numbers: Sequence[bytes], rests: Sequence[Mapping[str, Any]]
@@ -137,7 +137,7 @@ class Layouts:
         alike: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for place, shape in enumerate(zip(measures, map(tuple, rests), strict=True)):
             alike.setdefault(shape, []).append(place)
-        found = []
+        groups = []
         for (text, others), places in alike.items():
             names, floating = self._layout(text)
             raw = b"".join([numbers[place] for place in places])
@@ -149,8 +149,8 @@ class Layouts:
                 readings[name] = column([int(value) for value in readings[name].tolist()])
             for name in others:
                 readings[name] = column([rests[place][name] for place in places])
-            found.append(Group(np.array(places, dtype=np.intp), readings))
-        return found
+            groups.append(Group(np.array(places, dtype=np.intp), readings))
+        return groups
 
     def _layout(self, text: str) -> tuple[list[str], int]:
         """Return the names of numbers, and how many of these are floats."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # An error names this many runs or stages at most.
 _MOST_NAMED = 12
-_COMPLETE: tuple[State, ...] = ("complete",)
 Series = bool | Collection[str]
 
 
@@ -124,8 +123,7 @@ class Reader:
         store = self._writer.reading()
         if store is None or source is None:
             return here
-        stored = store.iterate(Selection(stage=stage), source=source, states=_COMPLETE, series=False)
-        return list(_joined(stored, here))
+        return list(_joined(store.finished(stage, source), here))
 
     def find(self, run: str) -> Run:
         """Return the one run of this id or name, of this kernel or of the store.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from e2e_magic.record import Environment, Events, Reason, Record, Run, Series
+from e2e_magic.record import Environment, Reason, Record, Run, Series
 from e2e_magic.storage import packing, schema
 
 if TYPE_CHECKING:
@@ -147,23 +147,23 @@ class Decoder:
         if not rows:
             return []
         cells = list(zip(*rows, strict=True))
-        said = self._said(cells)
+        plain = self._plain(cells)
         series: Iterable[Mapping[str, Series]] = (
             [_NO_SERIES] * len(rows) if curves is None else [curves.get(n, _NO_SERIES) for n in cells[0]]
         )
         return list(
             map(
                 Record,
-                *(said[name] for name in _FIRST),
+                *(plain[name] for name in _FIRST),
                 packing.read_all(cells[9]),
                 self._layouts.readings(cells[18], cells[19], self._shared(cells[10])),
                 series,
-                [packing.NO_EVENTS if log is None else unpacked(log) for log in cells[17]],
+                [packing.unpack_events(log) for log in cells[17]],
                 self._shared(cells[11]),
                 _reasons(self._shared(cells[12])),
                 [None if source is None else self.sources[source] for source in cells[13]],
-                said["host"],
-                said["concurrent"],
+                plain["host"],
+                plain["concurrent"],
             )
         )
 
@@ -173,7 +173,7 @@ class Decoder:
 
         cells = list(zip(*rows, strict=True))
         return Block(
-            self._said(cells),
+            self._plain(cells),
             packing.read_all(cells[9]),
             self._shared(cells[11]),
             self._layouts.groups(cells[18], cells[19], self._shared(cells[10])),
@@ -181,8 +181,8 @@ class Decoder:
             lambda places: self.records([rows[place] for place in places], curves),
         )
 
-    def _said(self, cells: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
-        """Return what trials say of themselves, by the names of a record's attributes."""
+    def _plain(self, cells: Sequence[Sequence[Any]]) -> dict[str, Sequence[Any]]:
+        """Return the columns that are plain values, by the names of a record's attributes."""
         return {
             "run": list(map(self.runs.__getitem__, cells[1])),
             "stage": self._same(cells[2]),
@@ -198,11 +198,11 @@ class Decoder:
 
     def _same(self, texts: Sequence[str | None]) -> list[str | None]:
         """Unescape texts, of which some are None; equal ones become one object."""
-        known = self._texts
+        decoded = self._texts
         for text in set(texts):
-            if text is not None and text not in known:
-                known[text] = packing.unescape(text)
-        return list(map(known.__getitem__, texts))
+            if text is not None and text not in decoded:
+                decoded[text] = packing.unescape(text)
+        return list(map(decoded.__getitem__, texts))
 
     def _shared(self, texts: Sequence[str]) -> list[Any]:
         """Read JSON texts of which most are equal."""
@@ -224,32 +224,6 @@ def _reasons(plain: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Reason]]:
     return [reasons[id(each)] for each in plain]
 
 
-def unpacked(data: bytes) -> Events:
-    """Return a stored log."""
-    return packing.unpack_events(data)
-
-
-def curve_names(text: str) -> list[str]:
-    """Return the names of a trial's curves."""
-    names: list[str] = packing.read(text)
-    return names
-
-
-def has_any(wanted: Iterable[str] | None) -> Callable[[str], bool]:
-    """Return what tells from a trial's ``curves`` whether one of them is wanted; None is all."""
-    known: dict[str, bool] = {}
-    names = None if wanted is None else set(wanted)
-
-    def test(text: str) -> bool:
-        found = known.get(text)
-        if found is None:
-            there = curve_names(text)
-            found = known[text] = bool(there) if names is None else not names.isdisjoint(there)
-        return found
-
-    return test
-
-
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
     """Keep Python's garbage collector from walking a million new objects again and again: they all stay."""
@@ -269,5 +243,5 @@ def _escaped(text: str | None) -> str | None:
 # The order in which `Record` takes them.
 _FIRST = ("run", "stage", "trial", "repeat", "state", "started_at", "error", "sweep")
 _NO_SERIES: Mapping[str, Series] = {}
-# Of so many texts it is told whether the others repeat.
+# So many texts show whether the others repeat.
 _FEW = 100

@@ -10,7 +10,7 @@ History
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import sqlalchemy as sa
 
@@ -99,18 +99,14 @@ class NewerVersion(Exception):  # noqa: N818 - nothing is wrong with the file
     """The file was written by a newer package; its text is that version."""
 
 
-def found_version(connection: sa.Connection) -> int | None:
+def stored_version(connection: sa.Connection) -> int | None:
     """Return the version of the tables, None where there are none."""
     if not sa.inspect(connection).has_table(version.name):
         return None
     return connection.execute(sa.select(sa.func.max(version.c.version))).scalar()
 
 
-def prepare(
-    connection: sa.Connection,
-    steps: Mapping[int, Callable[[sa.Connection], None]] | None = None,
-    newest: int | None = None,
-) -> None:
+def prepare(connection: sa.Connection) -> None:
     """Make the tables, or bring those of an older version up to date, within the caller's transaction.
 
     Raises
@@ -118,18 +114,16 @@ def prepare(
     NewerVersion
         If they are of a newer version: nothing is changed then.
     """
-    steps = MIGRATIONS if steps is None else steps
-    newest = VERSION if newest is None else newest
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-    found = found_version(connection)
-    if found is None:
+    stored = stored_version(connection)
+    if stored is None:
         tables.create_all(connection)
-        connection.execute(version.insert().values(version=newest))
+        connection.execute(version.insert().values(version=VERSION))
         return
-    if found > newest:
-        raise NewerVersion(str(found))
-    for step in range(found, newest):
-        steps[step](connection)
-    if found < newest:
-        connection.execute(version.update().values(version=newest))
+    if stored > VERSION:
+        raise NewerVersion(str(stored))
+    for step in range(stored, VERSION):
+        MIGRATIONS[step](connection)
+    if stored < VERSION:
+        connection.execute(version.update().values(version=VERSION))

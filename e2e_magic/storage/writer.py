@@ -1,4 +1,4 @@
-"""Keeps finished trials: in the store if it can, in memory until it can. Never in the user's way."""
+"""Writes finished trials to the store; while that can't be done, they wait in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,9 +64,9 @@ class Writer:
             return self._store.address
         if not self.on:
             return NONE
-        from e2e_magic.storage.address import shown, url_of
+        from e2e_magic.storage.address import readable, url_of
 
-        return shown(url_of(self._wanted()))
+        return readable(url_of(self._wanted()))
 
     @property
     def on(self) -> bool:
@@ -139,7 +139,7 @@ class Writer:
                 store = self.store
                 if store is not None:
                     self._write(store, say)
-            except Exception as error:  # a driver may fail in any way; the user's cell goes on
+            except Exception as error:  # noqa: BLE001 - a driver may fail in any way; the user's cell goes on
                 took = self._clock() - began
                 self._not_before = self._clock() + (_REST * took if took > _QUICK_S else 0.0)
                 if not self._warned:
@@ -184,8 +184,8 @@ class Writer:
         if store is None:
             return f"trials are kept in {self.address}, which is made with the first one"
         waiting = f"; {len(self.unsaved):,} in memory could not be written yet" if self.unsaved else ""
-        said = repr(store)  # where it can't be read, that is a sentence of its own
-        return f"{'trials are kept in ' if said.startswith(store.address) else ''}{said}{waiting}"
+        text = repr(store)  # where it can't be read, that is a sentence of its own
+        return f"{'trials are kept in ' if text.startswith(store.address) else ''}{text}{waiting}"
 
     def drop(self, run: str) -> None:
         """Forget what waits of a run (its id)."""
@@ -219,33 +219,29 @@ class Writer:
     def _write(self, store: Store, say: Callable[[str], None]) -> None:
         """Write what waits, in order; each is taken off the list when it is in the store."""
         while self.unsaved:
-            some = self.unsaved[:_AT_ONCE]
+            batch = self.unsaved[:_AT_ONCE]
             try:
-                store.append(some, [run for key in {r.run: 0 for r in some} if (run := self._run_of(key))])
+                self._append(store, batch)
             except StoreError:
                 raise
-            except Exception as error:  # a record that can't be a row must not hold up the others
-                if len(some) > 1:
-                    for record in some:
-                        self._write_one(store, record, say)
-                else:
-                    self._complain(some[0], error, say)
-            del self.unsaved[: len(some)]
+            except Exception:  # noqa: BLE001 - any value may be in a record: one alone must not hold up the others
+                for record in batch:
+                    self._write_alone(store, record, say)
+            del self.unsaved[: len(batch)]
 
-    def _write_one(self, store: Store, record: Record, say: Callable[[str], None]) -> None:
-        run = self._run_of(record.run)
+    def _write_alone(self, store: Store, record: Record, say: Callable[[str], None]) -> None:
         try:
-            store.append([record], [run] if run else [])
+            self._append(store, [record])
         except StoreError:
             raise
-        except Exception as error:
-            self._complain(record, error, say)
+        except Exception as error:  # noqa: BLE001 - said, and the others are written
+            say(
+                f"{record.stage}: trial {record.trial} can't be written to the store "
+                f"({type(error).__name__}: {error}) and is kept in memory only"
+            )
 
-    def _complain(self, record: Record, error: Exception, say: Callable[[str], None]) -> None:
-        say(
-            f"{record.stage}: trial {record.trial} can't be written to the store "
-            f"({type(error).__name__}: {error}) and is kept in memory only"
-        )
+    def _append(self, store: Store, records: Sequence[Record]) -> None:
+        store.append(records, [run for key in {r.run: 0 for r in records} if (run := self._run_of(key))])
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # a forked child leaves its parent's trials to its parent

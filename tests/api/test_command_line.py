@@ -71,7 +71,7 @@ def test_a_table_is_whole_and_as_wide_as_the_terminal(
     runs = [Run(f"id{n}", f"run {n}", START + timedelta(hours=n), "word " * 8) for n in range(100)]
     with Store(str(tmp_path / "many.db")) as store:
         for run in runs:
-            store.add_run(run)
+            store.append([], [run])
     monkeypatch.setenv("COLUMNS", "70")
     status, out, err = said("runs", tmp_path / "many.db")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from e2e_magic.storage import Store, StoreError
-from e2e_magic.storage.address import shown, url_of
+from e2e_magic.storage.address import readable, url_of
 
 
 def test_a_path_is_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,11 +14,11 @@ def test_a_path_is_sqlite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    assert shown(url_of("team.db")) == str(tmp_path / "team.db")
-    assert shown(url_of("~/x.db")) == str(tmp_path / "x.db")
-    assert shown(url_of(f"{tmp_path}/a b?c#d%41.db")) == f"{tmp_path}/a b?c#d%41.db"
-    assert shown(url_of("sqlite:///team.db")) == str(tmp_path / "team.db")
-    assert shown(url_of(":memory:")) == ":memory:"
+    assert readable(url_of("team.db")) == str(tmp_path / "team.db")
+    assert readable(url_of("~/x.db")) == str(tmp_path / "x.db")
+    assert readable(url_of(f"{tmp_path}/a b?c#d%41.db")) == f"{tmp_path}/a b?c#d%41.db"
+    assert readable(url_of("sqlite:///team.db")) == str(tmp_path / "team.db")
+    assert readable(url_of(":memory:")) == ":memory:"
     with Store(str(tmp_path / "a b?c#d%41.db")):
         assert (tmp_path / "a b?c#d%41.db").exists()
 
@@ -27,7 +27,7 @@ def test_a_password_is_never_shown() -> None:
     """Errors and cards are copied into mails."""
     url = url_of("postgresql://me:secret@db.example/team")
 
-    assert shown(url) == "postgresql+psycopg://me:***@db.example/team"
+    assert readable(url) == "postgresql+psycopg://me:***@db.example/team"
 
 
 @pytest.mark.parametrize(
@@ -109,5 +109,6 @@ def test_a_store_that_must_be_there_is_not_made(tmp_path: Path) -> None:
 def test_the_short_name_of_postgresql_is_known() -> None:
     """Hosts hand out ``postgres://`` URLs, which SQLAlchemy no longer takes."""
     assert (
-        shown(url_of("postgres://me:secret@db.example/team")) == "postgresql+psycopg://me:***@db.example/team"
+        readable(url_of("postgres://me:secret@db.example/team"))
+        == "postgresql+psycopg://me:***@db.example/team"
     )

@@ -86,7 +86,7 @@ def test_two_at_once_bring_it_up_to_date_once(older: Path, monkeypatch: pytest.M
     monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
     monkeypatch.setattr(schema, "MIGRATIONS", {schema.VERSION - 1: _second})
     seen: list[Any] = []
-    found = schema.found_version
+    found = schema.stored_version
 
     def outdated(connection: sa.Connection) -> int | None:
         if not seen:  # the first question of the second store, before the other one is done
@@ -95,7 +95,7 @@ def test_two_at_once_bring_it_up_to_date_once(older: Path, monkeypatch: pytest.M
             return schema.VERSION - 1
         return found(connection)
 
-    monkeypatch.setattr(schema, "found_version", outdated)
+    monkeypatch.setattr(schema, "stored_version", outdated)
 
     Store(str(older)).close()
 

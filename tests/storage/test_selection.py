@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.measuring.plan import PlanError
@@ -30,6 +30,8 @@ def test_how_long_ago(text: str, ago: timedelta) -> None:
     assert moment(text, NOW) == NOW - ago == moment(ago, NOW)
 
 
+# A slow machine is no failure.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.datetimes(EARLY, LATE), st.integers(-12, 12))
 def test_a_time_with_its_zone_is_that_instant(naive: datetime, hours: int) -> None:
     """As text and as it is."""
