@@ -108,7 +108,6 @@ class NotebookRun:
         options = {"kernel_name": self.kernel} if self.kernel else {}
         client = nbclient.NotebookClient(
             book,
-            timeout=None if self.timeout is None else max(1, round(self.timeout)),
             interrupt_on_timeout=True,  # the kernel must be free again for its report
             resources={"metadata": {"path": str(self.notebook.parent)}},
             **options,
@@ -147,7 +146,8 @@ class NotebookRun:
             ) from error
 
     def _cells(self, client: Any, book: Any, errors: Any, done: Executed) -> None:
-        """Execute the cells up to the first that fails."""
+        """Execute the cells up to the first that fails; the time limit is theirs alone."""
+        client.timeout = None if self.timeout is None else max(1, round(self.timeout))
         code = 0
         for index, cell in enumerate(book.cells):
             code += cell.cell_type == "code"

@@ -31,7 +31,7 @@ MOST_METRICS = 1000
 MOST_PARAMS = 100
 
 RUN_TAG = "e2e_magic.run"
-TRIAL_TAG = "e2e_magic.measuring.trial"
+TRIAL_TAG = "e2e_magic.trial"
 _STATUS = {"complete": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 
 
