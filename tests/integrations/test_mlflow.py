@@ -6,7 +6,7 @@ import shutil
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -203,15 +203,17 @@ def test_hostile_names_are_spelled_as_mlflow_takes_them(mlflow: Any) -> None:
 def test_a_trial_goes_in_few_calls(mlflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call is a transaction or a request: a trial with 300 numbers takes four."""
     calls: Counter[str] = Counter()
-    for name in [name for name in vars(mlflow.MlflowClient) if name[0] != "_"]:
 
-        def counted(
-            *given: Any, real: Any = getattr(mlflow.MlflowClient, name), of: str = name, **more: Any
-        ) -> Any:
-            calls[of] += 1
-            return real(*given, **more)
+    def counting(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any, **more: Any) -> Any:
+            calls[name] += 1
+            return call(*given, **more)
 
-        monkeypatch.setattr(mlflow.MlflowClient, name, counted)
+        return counted
+
+    for name, call in list(vars(mlflow.MlflowClient).items()):
+        if not name.startswith("_") and callable(call):
+            monkeypatch.setattr(mlflow.MlflowClient, name, counting(name, call))
     exporting.to_mlflow([RUN], [trial(1)])
     calls.clear()
     exporting.to_mlflow([RUN], [trial(n) for n in range(1, 21)])
