@@ -114,7 +114,7 @@ WORDS: Mapping[str, str] = {
     "f1": "F1",
 }
 _UNITS = (
-    ("_per_s", "entries/s"),
+    ("_per_s", "1/s"),
     ("_percent", "%"),
     ("_mib", "MiB"),
     ("_gib", "GiB"),
@@ -134,11 +134,9 @@ _UNITS = (
 )
 
 
-def unit_of(metric: str, units: Mapping[str, str] | None = None) -> str:
-    """Return the unit of a metric: as declared in `units`, else as its name ends; may be empty."""
-    if units and units.get(metric):
-        return str(units[metric])
-    name = metric.removesuffix("_now")
+def unit_in_name(name: str) -> str:
+    """Return the unit that a column's name ends with (contract, section 5); empty where it ends with none."""
+    name = name.removesuffix("_now")
     return next((unit for ending, unit in _UNITS if name.endswith(ending)), "")
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from e2e_magic import derived
-from e2e_magic.measuring.collectors.base import Unavailable, registered
+from e2e_magic.derived.declarations import declared
+from e2e_magic.measuring.collectors.base import registered
 from e2e_magic.measuring.plan import Plan, PlanError, nearest
 from e2e_magic.measuring.trial import Identity
-from e2e_magic.record import Better, Metric, Record
+from e2e_magic.record import Better, Record
 from e2e_magic.session import Session, current
 from e2e_magic.storage import Selection
 from e2e_magic.sweeping.jobs import FunctionJob, Job, check_arguments
@@ -81,11 +81,7 @@ def target_of(plan: SweepPlan, declared: Mapping[str, Better | None]) -> dict[st
 
 def declared_metrics() -> dict[str, Better | None]:
     """Return every metric that a trial may have as a number, and which direction is better."""
-    found: dict[str, Better | None] = {}
-    for cls in registered().values():
-        metrics: Sequence[Metric] = () if isinstance(cls, Unavailable) else getattr(cls, "metrics", ())
-        found |= {metric.name: metric.better for metric in metrics if not metric.curve}
-    return found | {metric.name: metric.better for metric in derived.METRICS}
+    return {name: metric.better for name, metric in declared().items() if not metric.curve}
 
 
 def sweep(

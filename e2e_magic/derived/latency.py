@@ -17,7 +17,7 @@ METRICS = (
         for q in PERCENTILES
     ),
     Metric("latency_mean_s", "s", "rates", "lower", "mean of the single calls"),
-    Metric("latency_throughput_per_s", "1/s", "rates", "higher", "single calls, one after another"),
+    Metric("latency_throughput_per_s", "calls/s", "rates", "higher", "single calls, one after another"),
     Metric("latency_energy_per_call_j", "J", "energy", "lower", "energy of the machine / single calls"),
 )
 

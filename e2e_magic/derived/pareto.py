@@ -38,18 +38,5 @@ def unbeaten(
             best, best_at = up[n], across[n]
             front[n] = True
         elif up[n] == best and across[n] == best_at:
-            front[n] = True
-    return front
-
-
-def better_of(metric: str) -> Better | None:
-    """Return which direction of a metric is declared to be better; None where none is."""
-    from e2e_magic import derived
-    from e2e_magic.measuring.collectors.base import registered
-    from e2e_magic.record import Metric
-
-    declared = [
-        *derived.METRICS,
-        *(one for cls in registered().values() for one in getattr(cls, "metrics", ())),
-    ]
-    return next((one.better for one in declared if isinstance(one, Metric) and one.name == metric), None)
+            found[n] = True
+    return found

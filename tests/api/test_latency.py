@@ -89,7 +89,8 @@ def test_a_row_per_batch_size(clock: Simulated) -> None:
         "throughput_per_s", "energy_per_entry_j", "rate_per_s",
     ]  # fmt: skip
     assert frame.attrs["units"] == {
-        "p50_s": "s", "p90_s": "s", "p95_s": "s", "p99_s": "s", "mean_s": "s", "throughput_per_s": "1/s",
+        "p50_s": "s", "p90_s": "s", "p95_s": "s", "p99_s": "s", "mean_s": "s",
+        "throughput_per_s": "entries/s",
         "energy_per_entry_j": "J", "rate_per_s": "1/s",
     }  # fmt: skip
 

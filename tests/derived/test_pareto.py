@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_magic.derived.pareto import better_of, unbeaten
+from e2e_magic.derived.pareto import unbeaten
 
 Better = Literal["lower", "higher"]
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6) | st.just(math.nan)), max_size=12)
@@ -45,11 +45,3 @@ def test_lengths_must_agree() -> None:
     """Said in words."""
     with pytest.raises(ValueError, match=r"^unbeaten: expected as many x as y, got 1 and 2$"):
         unbeaten([1], [1, 2])
-
-
-def test_directions_are_those_that_metrics_declare() -> None:
-    """Built in, derived, and none for what is unknown or neither."""
-    assert better_of("wall_time_s") == "lower"
-    assert better_of("accuracy") == "higher"
-    assert better_of("entries") is None
-    assert better_of("my_metric") is None

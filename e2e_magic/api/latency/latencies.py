@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 UNITS = {f"p{q}_s": "s" for q in PERCENTILES} | {
     "mean_s": "s",
-    "throughput_per_s": "1/s",
+    "throughput_per_s": "entries/s",
     "energy_per_entry_j": "J",
     "rate_per_s": "1/s",
 }

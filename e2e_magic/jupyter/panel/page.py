@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from e2e_magic.derived.declarations import unit_of
 from e2e_magic.jupyter.panel.ledger import Entry, Ledger
 from e2e_magic.sweeping.space import Axis
-from e2e_magic.text import digits, quantity, unit_of, words
+from e2e_magic.text import digits, quantity, words
 from e2e_magic.views import markup
 
 BEST = 10

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from e2e_magic.derived.declarations import better_of
 from e2e_magic.views.charts import style
 from e2e_magic.views.charts.lines import finite
 
@@ -18,7 +19,6 @@ EMPTY = "no cost against gain: it needs a run with both, such as wall time and a
 GAINS = ("accuracy", "loss", "throughput_per_s")
 # A level doesn't add up over stages: of those the highest counts.
 _LEVELS = ("_mib", "_w", "_percent")
-_LOWER = ("loss", "_s", "_j")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,6 @@ def gain(
     ax.set_ylim(min(upward) - spread, max(upward) + spread)
     style.plain_ticks(ax.xaxis, 6)
     style.plain_ticks(ax.yaxis, 5)
-    better = "lower" if y.endswith(_LOWER) and not y.endswith("_per_s") else "upper"
-    style.plain(ax.set_title(f"better is to the {better} left", loc="left"))
+    better = {"lower": "to the lower left", "higher": "to the upper left", None: "to the left"}[better_of(y)]
+    style.plain(ax.set_title(f"better is {better}", loc="left"))
     return ax

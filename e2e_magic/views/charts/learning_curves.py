@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.views.charts import style
 from e2e_magic.views.charts.lines import finite, thin
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANY = 5  # more trials than this are drawn as their median and spread
-_LOWER = ("loss", "error", "perplexity", "mse", "mae", "rmse", "mape")
 _NAMED = 8  # curves that a legend names
 _GRID = 400
 _NARROW_PX = 400  # where the sentence about a target would lie on the curves
@@ -30,11 +30,6 @@ class Curve:
     trial: tuple[object, ...]
     x: NDArray[np.float64]
     value: NDArray[np.float64]
-
-
-def lower_is_better(name: str) -> bool:
-    """Say by its name whether a logged quantity should fall: losses and errors do."""
-    return any(word in name.lower() for word in _LOWER)
 
 
 def curves(epochs: pd.DataFrame, y: str, x: str) -> list[Curve]:

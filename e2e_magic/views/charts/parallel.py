@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.collections import LineCollection
 
+from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.planes import lower_wins
 from e2e_magic.views.charts.scales import Scale
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw_parallel(
     heights = [_height(spots[:, n], one.places) for n, one in enumerate(scales)]
     heights.append(_height(medians, medians))
     lines = np.stack([np.column_stack([np.arange(len(heights)), row]) for row in np.column_stack(heights)])
-    lower = lower_wins(metric)
+    lower = lower_is_better(metric)
     order = np.argsort(-medians if lower else medians, kind="stable")  # the best on top
     shade = style.RAMP(heights[-1][order])
     shade[:, 3] = 0.8 if len(lines) <= 60 else 0.35

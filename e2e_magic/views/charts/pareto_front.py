@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.lines import Line2D
 
+from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.derived.pareto import unbeaten
 from e2e_magic.views.charts import style
 from e2e_magic.views.charts.lines import finite
-from e2e_magic.views.charts.planes import lower_wins
 from e2e_magic.views.charts.scales import PREFIX, Scale
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def pareto(frame: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) -> Ax
 def _marked(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
     """Mark the complete trials that none beats."""
     done = trials[(trials["state"] == "complete").to_numpy(dtype=bool)] if "state" in trials else trials
-    better: dict[str, Better] = {name: "lower" if lower_wins(name) else "higher" for name in (x, y)}
+    better: dict[str, Better] = {name: "lower" if lower_is_better(name) else "higher" for name in (x, y)}
     marks = unbeaten(finite(done[x]).tolist(), finite(done[y]).tolist(), better[x], better[y])
     made = done.assign(unbeaten=marks)
     made.attrs = {**trials.attrs, "better": better}

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from e2e_magic.derived.pareto import better_of
+from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.learning_curves import lower_is_better
 from e2e_magic.views.charts.scales import Scale, name_places
 
 if TYPE_CHECKING:
@@ -17,12 +16,6 @@ if TYPE_CHECKING:
 
 MAP = "cividis"  # its lightness rises evenly, and it looks alike to the colour-blind
 _MOST_TOLD = 64  # cells whose number fits in them
-
-
-def lower_wins(metric: str) -> bool:
-    """Say whether less of a metric is better: costs, losses and errors."""
-    better = better_of(metric)
-    return better == "lower" if better else lower_is_better(metric)
 
 
 def table(
@@ -61,7 +54,7 @@ def draw_heat(
         shown = list(range(0, len(one.values), step))
         style.name_ticks(axis, shown, [one.spell(one.values[n]) for n in shown], most=16)
     style.slant_names(ax)
-    best = np.nanargmin(cells) if lower_wins(metric) else np.nanargmax(cells)
+    best = np.nanargmin(cells) if lower_is_better(metric) else np.nanargmax(cells)
     row, column = divmod(int(best), cells.shape[1])
     if cells.size <= _MOST_TOLD:
         middle = (np.nanmin(cells) + np.nanmax(cells)) / 2

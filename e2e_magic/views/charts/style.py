@@ -27,7 +27,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
-from e2e_magic.text import number, percent, shorten, unit_of, units, words
+from e2e_magic.derived.declarations import unit_of
+from e2e_magic.text import number, percent, shorten, units, words
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis

@@ -11,6 +11,7 @@ import pandas as pd
 
 from e2e_magic.derived.energy import estimated_power
 from e2e_magic.record import Record
+from e2e_magic.text import unit_in_name
 from e2e_magic.views.frames import columns, schema
 
 _NO_NAMES: Mapping[str, str] = {}
@@ -81,7 +82,7 @@ def epochs(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> p
             block.values[key] if key in block.values else np.full(size, np.nan)
             for block, size in zip(blocks, lengths.tolist(), strict=True)
         )
-        units[column] = schema.unit_in_name(key)
+        units[column] = unit_in_name(key)
     return columns.frame(made, units)
 
 

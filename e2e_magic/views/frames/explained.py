@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from e2e_magic.derived.declarations import better_of
 from e2e_magic.derived.influence import explained
 from e2e_magic.derived.pareto import unbeaten
 from e2e_magic.measuring.plan import PlanError, nearest
@@ -194,13 +195,13 @@ def direction(metric: str) -> Better:
     PlanError
         If neither is, or none is declared.
     """
-    known = schema.declared().get(metric)
-    if known is None or known.better is None:
+    better = better_of(metric)
+    if better is None:
         raise PlanError(
             f"pareto: of {metric} neither less nor more is known to be better; "
             "take metrics such as accuracy, loss, wall_time_s, peak_rss_mib or package_energy_j"
         )
-    return known.better
+    return better
 
 
 def numbers(trials: pd.DataFrame) -> list[str]:

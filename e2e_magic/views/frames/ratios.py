@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from e2e_magic.derived.comparison import Compared, compared
+from e2e_magic.derived.declarations import better_of
 from e2e_magic.text import digits, legible
-from e2e_magic.views.frames import columns, schema
+from e2e_magic.views.frames import columns
 
 # Compared unless a metric is named, where there are values.
 METRICS = (
@@ -59,7 +60,6 @@ def ratios(
         for name in metrics
         if name in complete
     }
-    declared = schema.declared()
     before = pd.to_numeric(complete["rss_start_mib"], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     rows: list[dict[str, Any]] = []
     held: list[str] = []
@@ -78,7 +78,6 @@ def ratios(
                 a, b = column[first], column[second]
                 if not named and np.isnan(a).all() and np.isnan(b).all():
                     continue
-                metric = declared.get(name)
                 found = compared(a, b, name)
                 if name == "peak_rss_mib" and _was_there(found, before[first], before[second]):
                     held.append(f"{legible(stage)} of {legible(other)}")
@@ -88,7 +87,7 @@ def ratios(
                         "metric": name,
                         "baseline": baseline,
                         "run": other,
-                        "better": metric.better if metric else None,
+                        "better": better_of(name),
                         **_fields(found, baseline, other),
                     }
                 )

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from e2e_magic.derived.blocks import Block
+from e2e_magic.derived.declarations import declared
 from e2e_magic.record import STATES, Record
 from e2e_magic.views.frames import columns, schema
 from e2e_magic.views.frames.gathering import Table, gather
@@ -100,8 +101,7 @@ def _number(value: Any) -> Any:
 
 def _others(values: Iterable[str]) -> list[str]:
     """Return the metrics outside the contract: declared by other packages, then those that were read."""
-    declared = list(schema.declared())
-    known = {name: n for n, name in enumerate(declared)}
+    known = {name: n for n, name in enumerate(declared())}
     read = sorted(values, key=lambda name: (known.get(name, len(known)), name))
     contract = set(schema.CONTRACT)
     return [name for name in dict.fromkeys([*schema.third_party(), *read]) if name not in contract]

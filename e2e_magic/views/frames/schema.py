@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from e2e_magic import derived
+from e2e_magic.derived.declarations import declared
 from e2e_magic.measuring.collectors.base import BUILT_IN, registered
 from e2e_magic.record import Metric
+from e2e_magic.text import unit_in_name
 
 IDENTITY = ("run", "stage", "sweep", "trial", "repeat", "state", "error", "started_at")
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -51,27 +52,6 @@ INTEGERS = frozenset(
 TEXTS = frozenset(("energy_source", "gpu_source"))
 NUMBERS = tuple(name for name in CONTRACT if name not in TEXTS)
 
-# A column's name ends with its unit (contract, section 5); the longest ending first.
-_ENDINGS = {
-    "_per_s": "1/s",
-    "_mib": "MiB",
-    "_percent": "%",
-    "_s": "s",
-    "_j": "J",
-    "_w": "W",
-}
-
-
-def unit_in_name(name: str) -> str:
-    """Return the unit that a column's name ends with; empty where it ends with none."""
-    return next((unit for ending, unit in _ENDINGS.items() if name.endswith(ending)), "")
-
-
-def declared() -> dict[str, Metric]:
-    """Return every declared metric by name: built in, of other packages, derived."""
-    found = {metric.name: metric for cls in registered().values() for metric in _metrics(cls)}
-    return {**{metric.name: metric for metric in derived.METRICS}, **found}
-
 
 def third_party() -> list[str]:
     """Return the metrics that other packages' collectors declare as columns, in order."""
@@ -89,7 +69,7 @@ def _metrics(cls: object) -> Iterable[Metric]:
 
 
 def units(names: Iterable[str]) -> dict[str, str]:
-    """Return the unit of each column: as its metric declares it, else as its name says."""
+    """Return the unit of each column that has one: as its metric declares it, else as its name says."""
     metrics = declared()
     found = {name: metrics[name].unit if name in metrics else unit_in_name(name) for name in names}
     return {name: unit for name, unit in found.items() if unit}

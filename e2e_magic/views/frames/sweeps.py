@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from e2e_magic.derived.declarations import better_of
 from e2e_magic.record import Record
 from e2e_magic.views.frames import schema
 from e2e_magic.views.frames.rows import results
@@ -80,7 +81,7 @@ def trials(
             f"{f' (did you mean {close[0]}?)' if close else ''}; results().columns lists them"
         )
     if metric is not None:
-        more = _more_is_better(metric) if maximize is None else maximize
+        more = better_of(metric) == "higher" if maximize is None else maximize
         blocks = {("", metric, more): list(range(len(made)))}
     else:
         blocks = _blocks(made, about, numbers, maximize)
@@ -104,7 +105,9 @@ def _blocks(
     blocks: dict[tuple[str, str, bool], list[int]] = {}
     for one, rows in sweeps.items():
         by = _ranking(one, made.iloc[rows], numbers)
-        more = next((said for said in (maximize, one.maximize) if said is not None), _more_is_better(by))
+        more = next(
+            (said for said in (maximize, one.maximize) if said is not None), better_of(by) == "higher"
+        )
         blocks.setdefault((one.stage, by, more), []).extend(rows)
     return dict(sorted(blocks.items(), key=lambda block: -max(block[1])))
 
@@ -131,8 +134,3 @@ def _ranking(about: _About, rows: pd.DataFrame, numbers: list[str]) -> str:
 def _order(rows: pd.DataFrame, metric: str, *, highest: bool) -> np.ndarray[Any, Any]:
     rank = rows[metric].astype("float64").to_numpy(na_value=np.nan)
     return np.lexsort((-rank if highest else rank, (rows["state"] != "complete").to_numpy()))
-
-
-def _more_is_better(metric: str) -> bool:
-    known = schema.declared().get(metric)
-    return known is not None and known.better == "higher"

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.learning_curves import learning, lower_is_better
+from e2e_magic.views.charts.learning_curves import learning
 
 Make = Callable[..., pd.DataFrame]
 
@@ -139,12 +139,6 @@ def test_wrong_x() -> None:
         str(caught.value) == "x must be 'epoch' or 't_s', got 'steps': take 'epoch' for a curve over epochs, "
         "'t_s' for one over seconds"
     )
-
-
-@pytest.mark.parametrize(("name", "lower"), [("loss", True), ("val_rmse", True), ("accuracy", False)])
-def test_lower_is_better(name: str, lower: bool) -> None:
-    """Losses and errors should fall, all else should rise."""
-    assert lower is lower_is_better(name)
 
 
 def test_a_million_calls(epochs: Make) -> None:
