@@ -38,5 +38,5 @@ def unbeaten(
             best, best_at = up[n], across[n]
             front[n] = True
         elif up[n] == best and across[n] == best_at:
-            found[n] = True
-    return found
+            front[n] = True
+    return front
