@@ -9,8 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from e2e_magic.measuring.latency import check_call
-from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.api.signatures import taking
+from e2e_magic.measuring.checks import PlanError
+from e2e_magic.measuring.options import Way, functions_of, taken_by
+from e2e_magic.measuring.plan import Plan
 from e2e_magic.measuring.trial import MeasurementWarning, Trial
 from e2e_magic.record import Record
 from e2e_magic.session import current
@@ -56,6 +58,7 @@ class Measurement(Result):
         self._trial.report(**values)
 
 
+@taking(taken_by(Way.MEASURE).values())
 class measure:  # noqa: N801 - a function to the user: used as `with measure(..)` and `@measure(..)`
     """Measure a block of code or a function: what it costs and what it gains.
 
@@ -63,25 +66,7 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
     ----------
     stage : str
         The label: ``prepare``, ``train``, ``validate``, ``infer`` or any other text.
-    metrics : str or sequence of str, optional
-        Collectors, ``"cpu,memory"``; every one that this machine can do when left out.
-    repeat, warmup : int
-        For a decorated function: trials that are kept, and trials thrown away first. The value of
-        the last one is returned.
-    interval : float
-        Seconds between samples, at least 0.001.
-    entries, loss, accuracy, confusion, classes, y_true, y_pred : object or callable, optional
-        What the code handled and gained; a function is called with the returned value, after the
-        measured time.
-    latency : callable, optional
-        One call, such as ``lambda: model.predict(X[:1])``, or a function of the returned value. It is
-        timed again and again after the last repeat, outside the measured time: p50, p90, p95, p99.
-    latency_duration : float
-        Seconds for which it is timed.
-    target_accuracy : float, optional
-        Gives epochs to accuracy and, with ``log``, seconds to accuracy.
-    estimate_power : (float, float), optional
-        Idle and full power of the machine in W: adds ``estimated_energy_j``.
+    {options}
 
     Raises
     ------
@@ -90,6 +75,9 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
 
     Notes
     -----
+    An option that is a function is called with the returned value, after the measured time. A function is
+    called `warmup` + `repeat` times, and the value of the last call is returned; a block runs once.
+
     Works on functions, ``async def``, generators and async generators. A generator's trial lasts
     from its first item to its end, the consumer's work between two items included.
 
@@ -102,47 +90,18 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
     'complete'
     """
 
-    def __init__(
-        self,
-        stage: str = "cell",
-        *,
-        metrics: Any = None,
-        repeat: int = 1,
-        warmup: int = 0,
-        interval: float = 0.1,
-        target_accuracy: float | None = None,
-        estimate_power: Any = None,
-        latency_duration: float = 2.0,
-        **options: Any,
-    ) -> None:
+    def __init__(self, stage: str = "cell", **options: Any) -> None:
         if inspect.isroutine(stage) or inspect.isclass(stage):
             raise PlanError(
                 f'stage: expected a label such as train, got a function; write @measure("{stage.__name__}")'
             )
-        self._plan = Plan(
-            stage=stage,
-            metrics=metrics,
-            repeat=repeat,
-            warmup=warmup,
-            interval=interval,
-            target_accuracy=target_accuracy,
-            estimate_power=estimate_power,
-            latency_duration=latency_duration,
-            options=options,
-        )
-        if "latency" in options:
-            check_call("latency", options["latency"], "a function that makes one call", "")
+        self._plan = Plan.of(stage, options)
         self._open: list[tuple[Trial, Measurement]] = []
 
     def _trials(
         self, keep: Callable[[Record], None] | None = None, source: str | None = None
     ) -> Iterator[Trial]:
-        options: dict[str, Callable[[Any], object]] = {
-            name: value if callable(value) else functools.partial(_constant, value)
-            for name, value in self._plan.options.items()
-        }
-        if "latency" in options:
-            options["latency"] = _single_call(options["latency"])
+        options = functions_of(self._plan.options)
         return current().trials(self._plan, options=options, source=source, keep=keep)
 
     def _one(self, keep: Callable[[Record], None] | None = None, source: str | None = None) -> Trial:
@@ -212,19 +171,6 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
         return cast("_F", functools.wraps(function)(wrapper))
 
 
-def _constant(value: object, _returned: object) -> object:
-    return value
-
-
-def _single_call(function: Callable[..., object]) -> Callable[[Any], object]:
-    """Return a call as a function of the returned value, whether it takes that or nothing."""
-    try:
-        inspect.signature(function).bind()
-    except (TypeError, ValueError):  # it takes the value; or it is a built-in that doesn't say
-        return function
-    return lambda _returned: function()
-
-
 def baseline(seconds: float = 10.0) -> IdlePower:
     """Measure the power of the idle machine: from now on, the trials of this run have ``net_energy_j``.
 
@@ -246,7 +192,7 @@ def baseline(seconds: float = 10.0) -> IdlePower:
     PlanError
         For a time that is none, or too short for the counters to step.
     """
-    found = current().measure_baseline(seconds)
-    if found.warning:
-        warnings.warn(found.warning, MeasurementWarning, stacklevel=2)
-    return found
+    power = current().measure_baseline(seconds)
+    if power.warning:
+        warnings.warn(power.warning, MeasurementWarning, stacklevel=2)
+    return power

@@ -7,16 +7,15 @@ may hold spaces inside brackets, so that ``--loss history['my loss'][-1]`` needs
 from __future__ import annotations
 
 import argparse
-import keyword
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from types import CodeType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
-from e2e_magic.measuring.plan import REPORTED_OPTIONS, nearest
+from e2e_magic.measuring.checks import nearest
+from e2e_magic.measuring.options import Option, Way, read_real, taken_by
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
@@ -30,7 +29,7 @@ class Word:
 
 
 def split(line: str) -> list[Word]:
-    """Split a line at spaces outside of quotes and brackets.
+    """Split a line at spaces outside of quotes and brackets; a word that begins with ``#`` ends it.
 
     Raises
     ------
@@ -55,6 +54,8 @@ def split(line: str) -> list[Word]:
                 words.append(_word(line, start, n))
                 start = None
             continue
+        elif char == "#" and start is None:
+            break
         elif char in "\"'" and _opens_quote(line, start, n, opened):
             quote = char
         elif char in "([{":
@@ -110,6 +111,21 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
 
+    @property
+    def takes_value(self) -> dict[str, bool]:
+        """Whether each option takes a value, by its name on the line."""
+        return {name: action.nargs != 0 for action in self._actions for name in action.option_strings}
+
+    def add_options(self, options: Iterable[Option]) -> None:
+        """Add options of the table; what their reading says is wrong is said as it is."""
+        for option in options:
+            names = (option.short, option.flag) if option.short else (option.flag,)
+            shared: dict[str, Any] = {"default": option.default, "help": option.help}
+            if option.metavar:
+                self.add_argument(*names, type=_reader(option.read), metavar=option.metavar, **shared)
+            else:
+                self.add_argument(*names, action="store_true", **shared)
+
     def error(self, message: str) -> NoReturn:
         where = f"{self.prog} --help" if self.prog.startswith("%e2e ") else f"{self.prog}?"
         raise UsageError(f"{self.prog}: {message}. See {where} for all options")
@@ -131,7 +147,7 @@ class Parser(argparse.ArgumentParser):
         if rest:
             word = rest[0]
             if word.startswith("-"):
-                options = [name for action in self._actions for name in action.option_strings]
+                options = list(self.takes_value)
                 long = [name for name in options if name.startswith("--")]
                 self.error(
                     f"there is no option {word.split('=')[0]}{nearest(word.split('=')[0], options)}; "
@@ -141,59 +157,19 @@ class Parser(argparse.ArgumentParser):
         return found
 
 
-def expression(text: str) -> CodeType:
-    """Compile an EXPR of the line; what is wrong with it is said before the cell runs."""
-    try:
-        return compile(text.strip(), f"<{text}>", "eval")
-    except (SyntaxError, ValueError) as error:
-        reason = getattr(error, "msg", None) or str(error)
-        raise argparse.ArgumentTypeError(f"{text!r} is no Python expression ({reason})") from None
+def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Let argparse say a `ValueError` in its own words."""
+
+    def reading(text: str) -> Any:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return reading
 
 
-def variable(text: str) -> str:
-    """Check the name of a variable."""
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no name for a variable")
-    return text
-
-
-def whole(text: str) -> int:
-    """Read a whole number."""
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a whole number, got {text!r}") from None
-
-
-def real(text: str) -> float:
-    """Read a number."""
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from None
-
-
-def add_measuring(parser: Parser) -> None:
-    """Add the options that every measured cell understands."""
-    add = parser.add_argument
-    add("-m", "--metrics", metavar="LIST", help="collectors: cpu,memory,io,energy,gpu (default: all here)")
-    add("-r", "--repeat", type=whole, default=1, metavar="N", help="measured trials (1)")
-    add("-w", "--warmup", type=whole, default=0, metavar="N", help="trials thrown away first (0)")
-    add("-i", "--interval", type=real, default=0.1, metavar="SECONDS", help="time between samples (0.1)")
-    add("-n", "--entries", type=expression, metavar="EXPR", help="entries handled: latency, throughput")
-    add("--loss", type=expression, metavar="EXPR", help="a number, or one per epoch")
-    add("--accuracy", type=expression, metavar="EXPR", help="a number, or one per epoch")
-    add("--target-accuracy", type=real, metavar="A", help="gives time and epochs to accuracy")
-    add("--confusion", type=expression, metavar="EXPR", help="confusion matrix, rows true")
-    add("--classes", type=expression, metavar="EXPR", help="its labels")
-    add("--y-true", type=expression, metavar="EXPR", help="true labels")
-    add("--y-pred", type=expression, metavar="EXPR", help="predicted labels, or scores")
-    add("--latency", type=expression, metavar="EXPR", help="a single call, timed after the cell: p50 to p99")
-    add("--latency-duration", type=real, default=2.0, metavar="SECONDS", help="how long it is timed (2)")
-    add("-o", "--out", type=variable, metavar="NAME", help="put the result in this variable")
-    add("--estimate-power", metavar="IDLE_W,FULL_W", help="adds estimated_energy_j (CPU share x this power)")
-    add("-q", "--quiet", action="store_true", help="no card")
-    add("-h", "--help", action="store_true", help="show this help; the code is not run")
+real = _reader(read_real)
 
 
 @cache
@@ -201,7 +177,7 @@ def cell_parser() -> Parser:
     """Return the grammar of ``%%e2ebench [STAGE] [options]``."""
     parser = Parser("%%e2ebench", "Measure this cell: wall time, CPU, peak memory, IO, energy, quality.")
     parser.add_argument("stage", nargs="?", default="cell", metavar="STAGE", help="label of the cell (cell)")
-    add_measuring(parser)
+    parser.add_options(taken_by(Way.CELL).values())
     return parser
 
 
@@ -227,13 +203,13 @@ def line_parser() -> Parser:
     """Return the grammar of ``%e2ebench [-s STAGE] [options] STATEMENT``, without the statement."""
     parser = Parser("%e2ebench", "Measure one statement: %e2ebench [-s STAGE] [options] STATEMENT")
     parser.add_argument("-s", "--stage", default="cell", metavar="STAGE", help="label (cell)")
-    add_measuring(parser)
+    parser.add_options(taken_by(Way.STATEMENT).values())
     return parser
 
 
 def split_statement(parser: Parser, line: str) -> tuple[argparse.Namespace, str]:
     """Read the options at the line's start; the rest of the line is the statement, untouched."""
-    takes_value = {name: action.nargs != 0 for action in parser._actions for name in action.option_strings}
+    takes_value = parser.takes_value
     # Only the options' part is split: what follows is Python and none of this grammar's business.
     words: list[str] = []
     rest = line.lstrip()
@@ -247,25 +223,20 @@ def split_statement(parser: Parser, line: str) -> tuple[argparse.Namespace, str]
             parser.read([first])
         words.append(first)
         rest = after
-        if takes_value[name] and "=" not in first and rest:
+        if takes_value[name] and "=" not in first and rest and not rest.startswith("#"):
             value, rest = _first(rest)
             words.append(value)
-    return parser.read(words), rest
+    return parser.read(words), "" if rest.startswith("#") else rest
 
 
 def _first(text: str) -> tuple[str, str]:
     """Take the first word off a text."""
     end = len(text)
     try:
-        found = split(text)
+        words = split(text)
     except UsageError:  # an open quote further on is the statement's; look for the word alone
         head = text.split(maxsplit=1)
         return split(head[0])[0].text, head[1] if len(head) > 1 else ""
-    if len(found) > 1:
-        end = found[1].start
-    return found[0].text, text[end:]
-
-
-def given_expressions(options: argparse.Namespace) -> dict[str, CodeType]:
-    """Return the compiled EXPR options that were given, by name."""
-    return {name: getattr(options, name) for name in REPORTED_OPTIONS if getattr(options, name) is not None}
+    if len(words) > 1:
+        end = words[1].start
+    return words[0].text, text[end:]

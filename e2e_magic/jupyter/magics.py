@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from e2e_magic.jupyter.running import (
     awaited,
     check_awaited,
     compile_body,
-    evaluators,
     held_back,
     say_aside,
     silenced,
@@ -32,6 +32,7 @@ from e2e_magic.jupyter.running import (
 from e2e_magic.jupyter.sweep_arguments import sweep_parser
 from e2e_magic.measuring.cell import Cell
 from e2e_magic.measuring.collectors.base import registered
+from e2e_magic.measuring.options import planned
 from e2e_magic.measuring.plan import Plan, PlanError
 from e2e_magic.measuring.trial import Trial
 from e2e_magic.record import Record
@@ -109,17 +110,7 @@ def _notebook_folder(shell: InteractiveShell) -> Path:
 def plan_of(options: argparse.Namespace) -> Plan:
     """Build the plan of a line; what is wrong with it is a `UsageError`."""
     try:
-        plan = Plan(
-            stage=options.stage,
-            metrics=options.metrics,
-            repeat=options.repeat,
-            warmup=options.warmup,
-            interval=options.interval,
-            target_accuracy=options.target_accuracy,
-            estimate_power=options.estimate_power,
-            latency_duration=options.latency_duration,
-            options=arguments.given_expressions(options),
-        )
+        plan = Plan.of(options.stage, planned(vars(options)))
         plan.check_collectors(registered())
     except PlanError as error:
         raise UsageError(str(error)) from None
@@ -155,7 +146,7 @@ class _Measured:
         self._live: LiveCard | ProgressLine | None = None
         self._trials = self.session.trials(
             plan,
-            options=evaluators(self.spaces, dict(plan.options)),
+            options={name: partial(each.evaluate, self.spaces) for name, each in plan.options.items()},
             source=body,
             keep=self.records.append,
             warn=say_aside,

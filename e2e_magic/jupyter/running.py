@@ -7,7 +7,7 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from io import StringIO
@@ -22,6 +22,7 @@ from IPython.utils.capture import RichOutput
 
 from e2e_magic.jupyter.transform import transformed
 from e2e_magic.measuring.cell import Cell
+from e2e_magic.measuring.expression import Expression
 from e2e_magic.sweeping.sweep import Sweep
 
 _CO_COROUTINE = 0x80
@@ -206,24 +207,7 @@ def say_aside(sentence: str) -> None:
     stream.write(f"e2e_magic: {sentence}\n")
 
 
-class Evaluator:
-    """Evaluates one EXPR of the line in the user's namespace, after the code."""
-
-    def __init__(self, code: CodeType, spaces: Spaces) -> None:
-        self._code = code
-        self._spaces = spaces
-
-    def __call__(self, _value: object) -> object:
-        __tracebackhide__ = True
-        return eval(self._code, *self._spaces)  # noqa: S307 - the user's own line
-
-
-_MACHINERY = (Cell.run.__code__, Cell.run_async.__code__, Evaluator.__call__.__code__)
-
-
-def evaluators(spaces: Spaces, expressions: dict[str, CodeType]) -> dict[str, Callable[[Any], object]]:
-    """Return the EXPR options as functions of the code's value."""
-    return {name: Evaluator(code, spaces) for name, code in expressions.items()}
+_MACHINERY = (Cell.run.__code__, Cell.run_async.__code__, Expression.evaluate.__code__)
 
 
 def spaces_of(shell: InteractiveShell) -> Spaces:

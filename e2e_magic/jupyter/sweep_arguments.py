@@ -12,8 +12,10 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jupyter.arguments import Parser, add_measuring, given_expressions, real, split, whole
+from e2e_magic.jupyter.arguments import Parser, split
+from e2e_magic.measuring.options import OPTIONS, Way, planned, taken_by
 from e2e_magic.measuring.plan import Plan, PlanError
+from e2e_magic.sweeping.options import SWEEP_OPTIONS
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.space import Space
 
@@ -31,24 +33,7 @@ def sweep_parser() -> Parser:
         "For random and tpe search: lr=loguniform(1e-4,1) width=randint(8,64) act=choice(['relu','tanh'])",
     )
     parser.add_argument("stage", nargs="?", default="cell", metavar="STAGE", help="label of the cell (cell)")
-    add_measuring(parser)
-    add = parser.add_argument
-    add("--target", metavar="METRIC", help="what it is about (loss, else accuracy, else wall_time_s)")
-    add("--maximize", action="store_true", help="more is better (else as the metric says)")
-    add("--search", default="grid", metavar="grid|random|tpe", help="how the space is walked (grid)")
-    add("--trials", type=whole, metavar="N", help="combinations at most (grid: all; random, tpe: 20)")
-    add("--seed", type=whole, metavar="N", help="seeds the search, and random, numpy, torch per trial")
-    add("--shuffle", action="store_true", help="the grid in random order")
-    add("--budget", type=real, metavar="SECONDS", help="start no further trial after")
-    add("--fail-fast", action="store_true", help="stop at the first failed trial (else: keep its row, go on)")
-    add(
-        "--engine",
-        default="kernel",
-        metavar="ENGINE",
-        help="kernel, local:N, dask://HOST:PORT, a joblib backend",
-    )
-    add("--resume", action="store_true", help="skip the trials that are complete already")
-    add("--panel", action="store_true", help="show the sweep panel instead of starting at once")
+    parser.add_options(taken_by(Way.SWEEP_CELL, OPTIONS + SWEEP_OPTIONS).values())
     return parser
 
 
@@ -61,7 +46,7 @@ def read(line: str) -> argparse.Namespace:
         Says what is wrong with it.
     """
     parser = sweep_parser()
-    takes_value = {name for action in parser._actions if action.nargs != 0 for name in action.option_strings}
+    takes_value = parser.takes_value
     parameters: list[str] = []
     others: list[str] = []
     words = iter([word.text for word in split(line)])
@@ -70,16 +55,11 @@ def read(line: str) -> argparse.Namespace:
             parameters.append(word)
             continue
         others.append(word)
-        if word in takes_value and (value := next(words, None)) is not None:
+        if takes_value.get(word) and (value := next(words, None)) is not None:
             others.append(value)
     options = parser.read(others)
     options.parameters = parameters
     return options
-
-
-def space_of(options: argparse.Namespace, shell: InteractiveShell) -> Space:
-    """Evaluate the parameters' values in the user's namespace."""
-    return Space.parse(options.parameters, values_in(shell))
 
 
 def values_in(shell: InteractiveShell) -> Callable[[str, Mapping[str, Any]], Any]:
@@ -94,31 +74,12 @@ def values_in(shell: InteractiveShell) -> Callable[[str, Mapping[str, Any]], Any
 
 def sweep_plan_of(options: argparse.Namespace, shell: InteractiveShell) -> SweepPlan:
     """Build the plan of a line; what is wrong with it is a `UsageError`."""
+    values = vars(options)
     try:
-        plan = Plan(
-            stage=options.stage,
-            metrics=options.metrics,
-            repeat=options.repeat,
-            warmup=options.warmup,
-            interval=options.interval,
-            target_accuracy=options.target_accuracy,
-            estimate_power=options.estimate_power,
-            latency_duration=options.latency_duration,
-            options=given_expressions(options),
-        )
         return SweepPlan(
-            plan=plan,
-            space=space_of(options, shell),
-            target=options.target,
-            maximize=options.maximize or None,
-            search=options.search,
-            trials=options.trials,
-            seed=options.seed,
-            shuffle=options.shuffle,
-            budget=options.budget,
-            fail_fast=options.fail_fast,
-            engine=options.engine,
-            resume=options.resume,
+            plan=Plan.of(options.stage, planned(values)),
+            space=Space.parse(options.parameters, values_in(shell)),
+            **planned(values, SWEEP_OPTIONS),
         )
     except (PlanError, ImportError) as error:
         raise UsageError(str(error)) from None

@@ -8,7 +8,6 @@ import ast
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jupyter.arguments import given_expressions
 from e2e_magic.jupyter.running import compile_body
 from e2e_magic.jupyter.sweep_arguments import sweep_plan_of
 from e2e_magic.measuring.plan import PlanError
@@ -26,15 +25,15 @@ def prepared(shell: InteractiveShell, options: argparse.Namespace, cell: str) ->
         For anything that is wrong with the line, before anything runs.
     """
     plan = sweep_plan_of(options, shell)
-    job = job_of(shell, options, cell)
+    job = job_of(shell, plan, cell)
     check_parameters(plan, job)
     return plan, job
 
 
-def job_of(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> CellJob:
+def job_of(shell: InteractiveShell, plan: SweepPlan, cell: str) -> CellJob:
     """Return a cell as a sweep's job."""
     return CellJob(
-        compile_body(shell, cell), cell, shell.transform_cell(cell), shell.user_ns, given_expressions(options)
+        compile_body(shell, cell), cell, shell.transform_cell(cell), shell.user_ns, plan.plan.options
     )
 
 

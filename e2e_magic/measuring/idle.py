@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e_magic.measuring import energy_span
+from e2e_magic.measuring import checks, energy_span
 from e2e_magic.measuring.collectors.base import Classes, Unavailable
 from e2e_magic.measuring.collectors.wall_time import WallTime
 from e2e_magic.measuring.instruments import Instruments
-from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import NO_ENERGY
 from e2e_magic.text import quantity
 
@@ -159,15 +158,8 @@ def measure_idle(
 
 
 def _length(seconds: object) -> float:
-    number = math.nan
-    if not isinstance(seconds, bool | str) and hasattr(seconds, "__float__"):
-        number = float(seconds.__float__())
-    if not SHORTEST_S <= number < math.inf:
-        raise PlanError(
-            f"baseline: expected seconds, at least {SHORTEST_S:g} for the counters to step several times, "
-            f"such as 10, got {seconds!r}"
-        )
-    return number
+    wanted = f"seconds, at least {SHORTEST_S:g} for the counters to step several times, such as 10"
+    return checks.real("baseline", seconds, wanted, lambda length: SHORTEST_S <= length < math.inf)
 
 
 def _processor() -> Callable[[], float | None]:

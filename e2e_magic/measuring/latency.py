@@ -12,9 +12,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from e2e_magic.measuring.checks import PlanError
 from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.energy_span import EnergySpan
-from e2e_magic.measuring.plan import PlanError
 from e2e_magic.measuring.reported.arrays import describe
 
 Call = Callable[[Any], object]

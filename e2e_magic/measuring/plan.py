@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Self
 
-# Options that are evaluated after the code, in the order of the contract.
-REPORTED_OPTIONS = ("entries", "loss", "accuracy", "confusion", "classes", "y_true", "y_pred", "latency")
-MIN_INTERVAL_S = 0.001
+from e2e_magic.measuring import checks
+from e2e_magic.measuring.checks import PlanError, nearest, split_names
+from e2e_magic.measuring.options import BY_NAME, OPTIONS, Use
 
-
-class PlanError(ValueError):
-    """A plan that can't be run: says the parameter, what came, what is allowed and what is near."""
-
-
-def nearest(word: str, allowed: Collection[str]) -> str:
-    """Return `` (did you mean X?)`` for the most similar allowed word, or an empty text."""
-    import difflib
-
-    folded = {name.casefold(): name for name in allowed}
-    close = difflib.get_close_matches(word.casefold(), list(folded), n=1, cutoff=0.5)
-    return f" (did you mean {folded[close[0]]}?)" if close else ""
-
-
-def split_names(text: str) -> tuple[str, ...]:
-    """Split a comma-separated list, as in ``--metrics cpu,memory``."""
-    return tuple(part for part in re.split(r"[,\s]+", text) if part)
+__all__ = ["Plan", "PlanError", "Step", "nearest", "run_settings", "split_names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +30,11 @@ class Plan:
     ----------
     stage : str
         The label. Any text but an empty one.
-    metrics : collection of str or str, optional
-        Names of collectors; None for every one that this machine can do.
-    repeat, warmup : int
-        Trials that are kept (at least 1) and trials thrown away first (at least 0).
-    interval : float
-        Seconds between samples, at least 0.001.
-    target_accuracy : float, optional
-        In (0, 1] or, for accuracies in percent, up to 100.
-    estimate_power : pair of float, optional
-        Idle and full power of the machine in W, for an estimate of the energy.
-    latency_duration : float
-        Seconds for which the calls of the option ``latency`` are timed, above 0.
+    metrics, repeat, warmup, interval, target_accuracy, estimate_power, latency_duration
+        As the table `options.OPTIONS` says.
     options : mapping
-        What is evaluated after the code, by name (`REPORTED_OPTIONS`).
+        What is evaluated on what the code hands back, by the names that the table has for it; None is not
+        given.
 
     Raises
     ------
@@ -70,43 +44,43 @@ class Plan:
 
     stage: str = "cell"
     metrics: tuple[str, ...] | None = None
-    repeat: int = 1
-    warmup: int = 0
-    interval: float = 0.1
+    repeat: int = BY_NAME["repeat"].default
+    warmup: int = BY_NAME["warmup"].default
+    interval: float = BY_NAME["interval"].default
     target_accuracy: float | None = None
     estimate_power: tuple[float, float] | None = None
-    latency_duration: float = 2.0
+    latency_duration: float = BY_NAME["latency_duration"].default
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stage: str, values: Mapping[str, Any]) -> Self:
+        """Make a plan from options by name."""
+        settings = {option.name for option in OPTIONS if option.use is Use.PLAN}
+        return cls(
+            stage=stage,
+            options={name: value for name, value in values.items() if name not in settings},
+            **{name: value for name, value in values.items() if name in settings},
+        )
 
     def __post_init__(self) -> None:
         if not isinstance(self.stage, str) or not self.stage.strip():
             raise PlanError(
                 f"stage: expected a label such as prepare, train, validate or infer, got {self.stage!r}"
             )
-        object.__setattr__(self, "repeat", _whole("repeat", self.repeat, 1))
-        object.__setattr__(self, "warmup", _whole("warmup", self.warmup, 0))
-        object.__setattr__(self, "interval", _interval(self.interval))
-        object.__setattr__(self, "latency_duration", _duration(self.latency_duration))
-        if self.target_accuracy is not None:
-            object.__setattr__(self, "target_accuracy", _target(self.target_accuracy))
-        if self.estimate_power is not None:
-            object.__setattr__(self, "estimate_power", _power(self.estimate_power))
-        if isinstance(self.metrics, str):
-            if not (names := split_names(self.metrics)):
-                raise PlanError(f"metrics: expected names such as cpu,memory, got {self.metrics!r}")
-            object.__setattr__(self, "metrics", names)
-        elif self.metrics is not None:
-            if not isinstance(self.metrics, Iterable) or not all(isinstance(n, str) for n in self.metrics):
-                raise PlanError(f"metrics: expected names such as cpu,memory, got {self.metrics!r}")
-            object.__setattr__(self, "metrics", tuple(self.metrics))
-        unknown = [name for name in self.options if name not in REPORTED_OPTIONS]
-        if unknown:
-            own = [each.name for each in fields(self) if each.name not in ("stage", "options")]
-            allowed = (*own, *REPORTED_OPTIONS)
-            raise PlanError(
-                f"{unknown[0]}: no such option{nearest(unknown[0], allowed)}; "
-                f"allowed are {', '.join(allowed)}"
-            )
+        for option in OPTIONS:
+            if option.use is Use.PLAN:
+                object.__setattr__(self, option.name, option.checked(getattr(self, option.name)))
+        reports = [option.name for option in OPTIONS if option.use is Use.REPORT]
+        for name in self.options:
+            if name not in reports:
+                own = [each.name for each in fields(self) if each.name not in ("stage", "options")]
+                allowed = (*own, *reports)
+                raise PlanError(
+                    f"{name}: no such option{nearest(name, allowed)}; allowed are {', '.join(allowed)}"
+                )
+        given = {name: value for name, value in self.options.items() if value is not None}
+        checked = {name: BY_NAME[name].checked(value) for name, value in given.items()}
+        object.__setattr__(self, "options", checked)
 
     def check_collectors(self, known: Collection[str]) -> None:
         """Raise `PlanError` unless every named collector is one of `known`."""
@@ -148,65 +122,12 @@ def run_settings(*, estimate_power: object = None, carbon: object = None) -> dic
     """
     settings: dict[str, Any] = {}
     if estimate_power is not None:
-        settings["estimate_power"] = list(_power(estimate_power))
+        settings["estimate_power"] = list(checks.watts("estimate_power", estimate_power))
     if carbon is not None:
-        grams = _number(carbon)
-        if grams is None or not 0 <= grams < math.inf:
-            raise PlanError(
-                "carbon: expected grams of CO2 per kWh of your electricity, 0 or more, such as 380, "
-                f"got {carbon!r}"
-            )
-        settings["carbon_g_per_kwh"] = grams
+        settings["carbon_g_per_kwh"] = checks.real(
+            "carbon",
+            carbon,
+            "grams of CO2 per kWh of your electricity, 0 or more, such as 380",
+            lambda grams: 0 <= grams < math.inf,
+        )
     return settings
-
-
-def _whole(name: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise PlanError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-    number = int(value.__index__())
-    if number < least:
-        raise PlanError(f"{name}: expected a whole number of at least {least}, got {number}")
-    return number
-
-
-def _interval(value: object) -> float:
-    number = _number(value)
-    if number is None or not MIN_INTERVAL_S <= number < math.inf:
-        raise PlanError(f"interval: expected seconds, at least {MIN_INTERVAL_S}, got {value!r}")
-    return number
-
-
-def _duration(value: object) -> float:
-    number = _number(value)
-    if number is None or not 0 < number < math.inf:
-        raise PlanError(f"latency_duration: expected seconds above 0, got {value!r}")
-    return number
-
-
-def _target(value: object) -> float:
-    number = _number(value)
-    if number is None or not 0 < number <= 100:
-        raise PlanError(
-            f"target_accuracy: expected a number above 0 and up to 1 (up to 100 for percent), got {value!r}"
-        )
-    return number
-
-
-def _power(value: object) -> tuple[float, float]:
-    parts = value.split(",") if isinstance(value, str) else value
-    try:
-        idle, full = (float(part) for part in parts)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        idle = full = math.nan
-    if not 0 <= idle <= full < math.inf:
-        raise PlanError(
-            "estimate_power: expected two numbers of watts IDLE_W,FULL_W with 0 <= idle <= full, "
-            f"such as 12,65, got {value!r}"
-        )
-    return idle, full
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
-        return None
-    return float(value.__float__())

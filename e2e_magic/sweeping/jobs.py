@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property, partial
-from types import CodeType
 from typing import Any, Protocol
 
 from e2e_magic.measuring.cell import Cell
-from e2e_magic.measuring.plan import PlanError, nearest
+from e2e_magic.measuring.checks import PlanError, nearest
+from e2e_magic.measuring.expression import Expression
+from e2e_magic.measuring.options import functions_of
 
 _ABSENT = object()
 # How alike an unknown argument must be to an option (0 to 1): most are meant for the function.
@@ -77,7 +78,7 @@ class CellJob:
         Plain Python of it, for workers.
     namespace : dict
         Where it runs.
-    expressions : mapping of str to code
+    expressions : mapping of str to Expression
         What the line's options say, evaluated in the namespace after the cell.
     """
 
@@ -85,7 +86,7 @@ class CellJob:
     source: str
     python: str
     namespace: dict[str, Any]
-    expressions: Mapping[str, CodeType] = field(default_factory=dict)
+    expressions: Mapping[str, Expression] = field(default_factory=dict)
 
     @property
     def is_async(self) -> bool:
@@ -93,11 +94,7 @@ class CellJob:
 
     @property
     def options(self) -> Mapping[str, Callable[[Any], object]]:
-        return {name: partial(self._evaluated, code) for name, code in self.expressions.items()}
-
-    def _evaluated(self, code: CodeType, _value: object) -> object:
-        __tracebackhide__ = True
-        return eval(code, self.namespace)  # noqa: S307 - the user's own line
+        return {name: partial(each.evaluate, (self.namespace,)) for name, each in self.expressions.items()}
 
     def around(self, params: Mapping[str, Any]) -> Any:
         return lent(self.namespace, params)
@@ -132,10 +129,7 @@ class FunctionJob:
 
     @property
     def options(self) -> Mapping[str, Callable[[Any], object]]:
-        return {
-            name: value if callable(value) else partial(_constant, value)
-            for name, value in self.expressions.items()
-        }
+        return functions_of(self.expressions)
 
     @contextmanager
     def around(self, params: Mapping[str, Any]) -> Iterator[None]:  # noqa: ARG002 - they are arguments
@@ -144,10 +138,6 @@ class FunctionJob:
     def call(self, params: Mapping[str, Any]) -> Any:
         __tracebackhide__ = True
         return self.function(**params)
-
-
-def _constant(value: object, _returned: object) -> object:
-    return value
 
 
 def source_of(function: Callable[..., Any]) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
+from e2e_magic.measuring.options import Use
 from e2e_magic.measuring.plan import Plan, PlanError, nearest
+from e2e_magic.sweeping.options import SWEEP_OPTIONS
 from e2e_magic.sweeping.space import Space
-from e2e_magic.sweeping.space.search import DEFAULT_TRIALS, SEARCHES, import_optuna
+from e2e_magic.sweeping.space.search import DEFAULT_TRIALS, import_optuna
 
 _DASK = re.compile(r"dask://\S+:\d+$")
 # joblib's name for processes of this machine means the same.
@@ -87,27 +87,13 @@ class SweepPlan:
         What one combination is: stage, collectors, repeats, warm-ups, options.
     space : Space
         The parameters and their values.
-    target : str, optional
-        The metric that the sweep is about; ``loss``, else ``accuracy``, else ``wall_time_s``.
-    maximize : bool, optional
-        Whether more is better; as the metric says when left out.
-    search : {"grid", "random", "tpe"}
-    trials : int, optional
-        At most so many combinations; all of a grid, 20 for random and tpe, when left out.
-    seed : int, optional
-        Of the search and of `shuffle` (0 when left out). Where it is given, Python's random, numpy and
-        torch are seeded before each trial too, with seed + the trial's number within the sweep; what the
-        trial imports first, when it does.
-    shuffle : bool
-        Walk a grid in random order.
-    budget : float, optional
-        Seconds after which no further trial is started.
-    fail_fast : bool
-        Stop at the first failed trial and raise its error.
-    engine : str
-        ``kernel``, ``local:N``, ``dask://HOST:PORT`` or a backend of joblib.
-    resume : bool
-        Leave out what is complete already.
+    target, maximize, search, trials, seed, shuffle, budget, fail_fast, engine, resume
+        As the table `options.SWEEP_OPTIONS` says.
+
+    Attributes
+    ----------
+    where : Engine
+        What `engine` names.
 
     Raises
     ------
@@ -132,26 +118,14 @@ class SweepPlan:
     def __post_init__(self) -> None:
         if not self.space.axes:
             raise PlanError("parameters: a sweep needs at least one, NAME=VALUES such as lr=0.1,0.01")
-        if self.search not in SEARCHES:
-            near = nearest(str(self.search), SEARCHES)
-            raise PlanError(f"search: expected one of {', '.join(SEARCHES)}, got {self.search!r}{near}")
-        object.__setattr__(self, "trials", _whole("trials", self.trials, 1))
-        object.__setattr__(self, "seed", _whole("seed", self.seed, 0))
-        object.__setattr__(self, "budget", _seconds(self.budget))
+        for option in SWEEP_OPTIONS:
+            if option.use is Use.PLAN:
+                object.__setattr__(self, option.name, option.checked(getattr(self, option.name)))
         object.__setattr__(self, "where", Engine.parse(self.engine))
         if self.search == "grid":
             self.space.grid_size()  # says which parameter has no end
         if self.search == "tpe":
             import_optuna()
-        self._check_target()
-
-    def _check_target(self) -> None:
-        if self.target is None:
-            return
-        if not isinstance(self.target, str) or not self.target.strip():
-            raise PlanError(
-                f"target: expected a metric such as loss, accuracy or wall_time_s, got {self.target!r}"
-            )
 
     @property
     def combinations(self) -> int:
@@ -175,19 +149,3 @@ class SweepPlan:
         usual = f" (--trials {DEFAULT_TRIALS} when left out)" if drawn and self.trials is None else ""
         several = "s" if self.combinations != 1 else ""
         return f"{self.combinations} combination{several}{repeats}{drawn}{usual}"
-
-
-def _whole(name: str, value: Any, least: int) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value.__index__()) < least:
-        raise PlanError(f"{name}: expected a whole number of at least {least}, got {value!r}")
-    return int(value.__index__())
-
-
-def _seconds(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool | str) or not hasattr(value, "__float__") or not 0 < float(value) < math.inf:
-        raise PlanError(f"budget: expected seconds above 0, got {value!r}")
-    return float(value)

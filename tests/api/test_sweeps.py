@@ -180,6 +180,33 @@ def test_options_are_functions_of_the_value(session: Session) -> None:  # noqa: 
     assert result.progress.target == "accuracy"
 
 
+@pytest.mark.parametrize("engine", ["kernel", "local:1"])
+def test_single_calls_of_each_combination_are_timed(session: Session, engine: str) -> None:  # noqa: ARG001
+    """Every option of `measure` is one of `sweep`; calls are timed after the last repeat."""
+
+    def fit(lr: float) -> dict[str, float]:
+        return {"loss": lr}
+
+    options: dict[str, Any] = {"engine": engine, "metrics": "cpu", "repeat": 2, "latency_duration": 0.01}
+    called = e2e.sweep(fit, lr=[0.1], latency=lambda: None, **options).frame
+    served = e2e.sweep(fit, lr=[0.1], latency=lambda returned: returned["loss"], **options).frame
+
+    assert called["latency_p50_s"].notna().tolist() == [False, True]
+    assert served["latency_p50_s"].notna().tolist() == [False, True]
+
+
+def test_a_wrong_single_call_is_said_before_the_first_trial(session: Session) -> None:
+    """As for `measure`."""
+    with pytest.raises(PlanError) as caught:
+        e2e.sweep(train, lr=[0.1], latency=train(0.1))
+
+    assert (
+        str(caught.value)
+        == "latency: expected a function that makes one call, got {'loss': [1.6, 0.8], 'num_entries': 100}"
+    )
+    assert not session.records
+
+
 def test_random_search_of_a_function(session: Session) -> None:  # noqa: ARG001
     """A distribution is walked by random search, as often as asked."""
     result = e2e.sweep(train, lr=uniform(0.1, 0.9), search="random", trials=7, metrics="cpu")

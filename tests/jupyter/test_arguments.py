@@ -68,6 +68,12 @@ def test_any_subcommand_line_is_a_value_or_a_usage_error(shell: Any, line: str) 
         ("--classes ['a', 'b']", ["--classes", "['a', 'b']"]),
         ("'a' + 'b'", ["a", "+", "b"]),
         ("{x} $y", ["{x}", "$y"]),
+        ("train -q # why: it's [slow", ["train", "-q"]),
+        ("# all of it", []),
+        ("train#1 c#", ["train#1", "c#"]),
+        ("'#1' \"# 2\"", ["#1", "# 2"]),
+        ("--loss f(a, # b\n c) -q", ["--loss", "f(a, # b\n c)", "-q"]),
+        ("--loss=#1 #2", ["--loss=#1"]),
     ],
 )
 def test_words_are_split_outside_of_quotes_and_brackets(line: str, words: list[str]) -> None:
@@ -142,6 +148,8 @@ def test_what_is_wrong_is_said_and_the_cell_not_run(shell: Any, line: str, sente
         ("-- -x + 1", "cell", "-x + 1"),
         ("-q x['a b']  # why", "cell", "x['a b']  # why"),
         ("-s 'two words' x", "two words", "x"),
+        ("-s infer # no statement", "infer", ""),
+        ("# no statement", "cell", ""),
     ],
 )
 def test_a_statement_is_left_untouched(line: str, stage: str, statement: str) -> None:
@@ -149,6 +157,28 @@ def test_a_statement_is_left_untouched(line: str, stage: str, statement: str) ->
     options, rest = arguments.split_statement(arguments.line_parser(), line)
 
     assert (options.stage, rest) == (stage, statement)
+
+
+@pytest.mark.parametrize(
+    ("cell", "stages"),
+    [
+        ('%%e2ebench train -q # the 2nd try, "as said" --loss nothing\n1', ["train"]),
+        ("%e2ebench -s infer -q 1 + 1 # quick", ["infer"]),
+        ("%%e2esweep tune x=1,2 -q # y=3\nx", ["tune", "tune"]),
+        ("%e2e results # --run none", []),
+    ],
+)
+def test_a_comment_ends_every_line(shell: Any, session: Any, cell: str, stages: list[str]) -> None:
+    """A word that begins with # after a space."""
+    shell.run_cell(cell).raise_error()
+
+    assert [record.stage for record in session.records] == stages
+
+
+def test_a_value_that_a_comment_hides_is_missing(shell: Any) -> None:
+    """The option before the comment has none."""
+    with pytest.raises(UsageError, match=r"argument -s/--stage: expected one argument"):
+        shell.run_line_magic("e2ebench", "-s # infer")
 
 
 def test_braces_and_dollars_are_not_expanded(shell: Any) -> None:

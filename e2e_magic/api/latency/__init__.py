@@ -5,7 +5,6 @@ In come a function, its inputs and a scenario; out goes a `Latencies` with a row
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from operator import index
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 from e2e_magic.api.latency.batches import batches_of, entries_of
 from e2e_magic.api.latency.bench import MOST_ARRIVALS, Bench
 from e2e_magic.api.latency.latencies import Latencies
+from e2e_magic.measuring.checks import PlanError, above_zero, nearest, whole
 from e2e_magic.measuring.latency import Call, Clock, check_call
-from e2e_magic.measuring.plan import PlanError, nearest
 from e2e_magic.measuring.reported.arrays import describe
 
 BATCH_SIZES = (1, 8, 32)
@@ -98,16 +97,16 @@ def latency(
     entries = entries_of(inputs)
     default = [size for size in BATCH_SIZES if size <= entries]
     sizes = _sizes(default if batch_size is None else batch_size, entries)
-    seconds = _positive("duration", duration, "seconds")
-    warmup_calls = _whole("warmup", warmup)
+    seconds = above_zero("duration", duration)
+    warmup_calls = whole("warmup", warmup, 0)
     if scenario not in SCENARIOS:
         near = nearest(scenario, SCENARIOS) if isinstance(scenario, str) else ""
         raise PlanError(f"scenario: expected one of {', '.join(SCENARIOS)}, got {scenario!r}{near}")
-    calls_per_s = None if rate is None else _positive("rate", rate, "calls per second")
-    bound_s = None if p99_bound is None else _positive("p99_bound", p99_bound, "seconds")
+    calls_per_s = None if rate is None else above_zero("rate", rate, "calls per second")
+    bound_s = None if p99_bound is None else above_zero("p99_bound", p99_bound)
     _check_server(scenario, calls_per_s, bound_s, seconds)
     bench = Bench(
-        call, scenario, seconds, warmup_calls, calls_per_s, bound_s, _whole("seed", seed), clock or Clock()
+        call, scenario, seconds, warmup_calls, calls_per_s, bound_s, whole("seed", seed, 0), clock or Clock()
     )
     # Cut before anything runs: the inputs may refuse.
     batches = {size: batches_of(inputs, size) for size in sizes}
@@ -150,16 +149,3 @@ def _sizes(value: object, entries: int) -> list[int]:
             "hand over more inputs or smaller batches"
         )
     return list(dict.fromkeys(given))
-
-
-def _whole(name: str, value: object) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__") or index(value) < 0:
-        raise PlanError(f"{name}: expected a whole number of at least 0, got {value!r}")
-    return index(value)
-
-
-def _positive(name: str, value: object, unit: str) -> float:
-    number = math.nan if isinstance(value, bool | str) or not hasattr(value, "__float__") else float(value)
-    if not 0 < number < math.inf:
-        raise PlanError(f"{name}: expected {unit} above 0, got {value!r}")
-    return number

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
-from types import CodeType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from IPython.core.error import UsageError
 
-from e2e_magic.jupyter.arguments import Parser, split
+from e2e_magic.jupyter.arguments import split
+from e2e_magic.measuring.expression import Expression
+from e2e_magic.measuring.options import OPTIONS, Way, taken_by
+from e2e_magic.sweeping.options import SWEEP_OPTIONS
 
 
-def magic_line(
-    magic: str,
-    stage: str,
-    words: Sequence[str],
-    options: argparse.Namespace,
-    parser: Parser,
-    *,
-    without: Iterable[str] = (),
-) -> str:
+def magic_line(magic: str, stage: str, words: Sequence[str], options: argparse.Namespace) -> str:
     """Return the line.
 
     Parameters
@@ -32,26 +26,19 @@ def magic_line(
         ``NAME=VALUES``.
     options : Namespace
         As the parser reads them; what stands at its default is left out.
-    parser : Parser
-    without : iterable of str
-        Options to leave out, by their names in `options`.
     """
     parts = [magic, quoted(stage), *map(quoted, words)]
-    left_out = {"help", "panel", *without}
-    for action in parser._actions:
-        if not action.option_strings or action.dest in left_out:
+    for option in taken_by(Way.PANEL, OPTIONS + SWEEP_OPTIONS).values():
+        value = getattr(options, option.name, None)
+        if value is None or value is False or value == option.default:
             continue
-        value = getattr(options, action.dest, action.default)
-        if value is None or value == action.default or value is False:
-            continue
-        name = max(action.option_strings, key=len)
-        parts.append(name if action.nargs == 0 else f"{name} {quoted(_text(value))}")
+        parts.append(f"{option.flag} {quoted(_text(value))}" if option.metavar else option.flag)
     return " ".join(parts)
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, CodeType):
-        return value.co_filename[1:-1]  # `arguments.expression` names the code so
+    if isinstance(value, Expression):
+        return value.text
     if isinstance(value, tuple | list):
         return ",".join(map(str, value))
     return repr(value) if isinstance(value, float) else str(value)
@@ -61,10 +48,10 @@ def quoted(word: str) -> str:
     """Put a word in quotes where the line would read it differently without."""
     for candidate in (word, f'"{word}"', f"'{word}'", '"' + word.replace('"', '\\"') + '"'):
         try:
-            found = split(candidate)
+            words = [part.text for part in split(candidate)]
         except UsageError:
             continue
-        if len(found) == 1 and found[0].text == word and not (candidate == word and word.startswith("-")):
+        if words == [word] and not (candidate == word and word.startswith("-")):
             return candidate
     return word
 

@@ -23,7 +23,7 @@ from e2e_magic.jupyter.panel.settings import KERNEL, Settings
 from e2e_magic.jupyter.panel.view import Painter, SweepView
 from e2e_magic.jupyter.panel.wording import counted, in_words
 from e2e_magic.jupyter.static_output import StaticOutput, show_widget
-from e2e_magic.jupyter.sweep_arguments import sweep_parser, values_in
+from e2e_magic.jupyter.sweep_arguments import values_in
 from e2e_magic.jupyter.sweep_job import prepared
 from e2e_magic.record import Record
 from e2e_magic.session import Session
@@ -214,7 +214,7 @@ class SweepPanel:
         words = [control.word for control in self._controls]
         settings = {**self._settings.values(), "resume": False, "panel": False}
         options = changed(self.offer.options, settings)
-        self._line = magic_line("%%e2esweep", self.offer.stage, words, options, sweep_parser())
+        self._line = magic_line("%%e2esweep", self.offer.stage, words, options)
         return prepared(self._shell, changed(options, {"parameters": words}), self.offer.cell)
 
     def _start(self, *, resume: bool) -> None:

@@ -199,8 +199,8 @@ def _content(job: Job, params: set[str]) -> dict[str, Any]:
         raise PlanError(f"engine: only a cell or a function can be sent to a worker, got {job!r}")
     namespace = job.namespace
     reads = cell_reads(ast.parse(job.python))
-    for code in job.expressions.values():
-        reads |= code_reads(code)
+    for expression in job.expressions.values():
+        reads |= code_reads(expression.code)
     if "get_ipython" in reachable(reads, namespace):
         raise PlanError(
             "engine: the cell uses a magic, !shell or get_ipython(), which only this kernel has; "
