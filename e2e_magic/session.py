@@ -9,12 +9,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2e_magic.derived import CURVES, derive
+from e2e_magic.derived import derive
 from e2e_magic.measuring import environment
 from e2e_magic.measuring.collectors.base import registered
 from e2e_magic.measuring.plan import Plan, PlanError, nearest, run_settings
@@ -23,16 +24,17 @@ from e2e_magic.record import Record, Run
 from e2e_magic.storage.reader import Reader, Series
 from e2e_magic.storage.selection import HERE, Selection
 from e2e_magic.storage.writer import Writer
+from e2e_magic.views import FRAMES
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from e2e_magic.integrations.mlflow import Logged
     from e2e_magic.measuring.idle import IdlePower
     from e2e_magic.storage import Store
 
 # A run without a name is called by so many digits of its id.
 _SHORT = 8
-FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics", "pipeline")
 
 
 class Session:
@@ -48,6 +50,26 @@ class Session:
         self.writer = Writer(self._run_now)
         self.reader = Reader(self.runs, self.records, self.writer)
         self._modules = 0
+
+    @classmethod
+    @contextmanager
+    def on(cls, address: str) -> Iterator[Session]:
+        """Give a session of its own on a store that is there, and close it afterwards.
+
+        Raises
+        ------
+        StoreError
+            If there is no such store, or it can't be opened.
+        """
+        from e2e_magic.storage import Store
+
+        Store(address, create=False).close()
+        session = cls()
+        session.set_store(address)
+        try:
+            yield session
+        finally:
+            session.close()
 
     @property
     def run(self) -> Run:
@@ -227,8 +249,7 @@ class Session:
 
     def runs_of(self, selection: Selection = HERE) -> list[Run]:
         """Return the selected runs in the order of their start, this kernel's with what they imported."""
-        if self.runs:
-            self._run_now(self.runs[-1].id)
+        self._refresh()
         return self.reader.runs(self.reader.resolve(selection))
 
     def finished(self, stage: str, source: str | None) -> list[Record]:
@@ -255,54 +276,30 @@ class Session:
         StoreError
             If the store is needed and can't be read.
         """
-        from e2e_magic.views import frames
+        from e2e_magic.views import selected
 
         if name not in FRAMES:
             raise PlanError(
                 f"frame: there is no frame {name!r}{nearest(name, FRAMES)}; allowed are {', '.join(FRAMES)}"
             )
-        if name == "metrics":
-            from e2e_magic.views.catalog import catalog
+        self._refresh()
+        return selected.frame(name, self.reader, self.reader.resolve(selection))
 
-            return frames.metrics(catalog(self.runs[-1].settings if self.runs else {}))
-        selection = self.reader.resolve(selection)
-        if name == "runs":
-            return self._runs_frame(selection)
-        if name == "results":
-            return frames.results(self.reader.blocks(selection), self.names(selection))
-        records = self.reader.records(selection, True if name == "samples" else CURVES)
-        names = self.names(selection)
-        if name == "trials":
-            return frames.trials(records, names)
-        if name == "pipeline":
-            return frames.pipeline(self._of_one_run(list(records), selection), names)
-        build: Callable[..., pd.DataFrame] = getattr(frames, name)
-        return build(list(records), names)
+    def export(self, path: str | Path, frame: str = "results", selection: Selection = HERE) -> Path | Logged:
+        """Write one frame, or its chart, in the form that the suffix names; whole or not at all.
 
-    def _runs_frame(self, selection: Selection) -> pd.DataFrame:
-        from e2e_magic.views import frames
-
-        runs = self.runs_of(selection)
-        if selection.stage is not None:
-            measured = {record.run for record in self.reader.records(selection, series=False)}
-            runs = [run for run in runs if run.id in measured]
-        return frames.runs(runs, counts=self.reader.counts(selection))
-
-    def _of_one_run(self, records: list[Record], selection: Selection) -> list[Record]:
-        """Return the records of the run that is named, else of the current one."""
-        if selection.run is not None or not records:
-            return records
-        ids = {record.run for record in records}
-        current = self.runs[-1].id if self.runs else None
-        if selection.everything and current not in ids:
-            current = records[-1].run  # outside a kernel: the newest of the store
-        return [record for record in records if record.run == current]
-
-    def export(self, path: str | Path, frame: str = "results", selection: Selection = HERE) -> Path:
-        """Write one frame, or its chart, in the form that the suffix names; whole or not at all."""
+        The word ``mlflow`` instead of a path logs runs, trials, curves and charts to MLflow.
+        """
         from e2e_magic.views import exporting
 
+        if str(path) == "mlflow":
+            return exporting.to_mlflow(*self.runs_and_records(selection))
         return exporting.to_file(lambda name: self.frame(name, selection), frame, path)
+
+    def _refresh(self) -> None:
+        """Bring the current run up to date with what was imported since it started."""
+        if self.runs:
+            self._run_now(self.runs[-1].id)
 
     def _run_now(self, key: str) -> Run | None:
         """Return a run of this kernel by its id; the current one with what was imported since it started."""

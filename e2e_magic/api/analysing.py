@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     When = str | date | timedelta
 
-# Of so many runs of one name the ids are said.
+# A note lists the ids of so many runs of one name.
 _MOST_NAMED = 6
 
 
@@ -270,11 +270,11 @@ def draw_curves(
     return panels
 
 
-def _no_such(what: str, name: str, known: Sequence[str], otherwise: str) -> PlanError:
-    allowed = ", ".join(legible(one) for one in dict.fromkeys(known))
+def _no_such(what: str, name: str, names: Sequence[str], otherwise: str) -> PlanError:
+    allowed = ", ".join(legible(one) for one in dict.fromkeys(names))
     absent = f"curves: there is no {what} {legible(name)!r}"
     return PlanError(
-        f"{absent}{nearest(name, known)}; there are {allowed}" if allowed else f"{absent} yet: {otherwise}"
+        f"{absent}{nearest(name, names)}; there are {allowed}" if allowed else f"{absent} yet: {otherwise}"
     )
 
 

@@ -6,15 +6,15 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from e2e_magic.measuring.plan import PlanError, nearest, split_names
-from e2e_magic.session import FRAMES, Session
+from e2e_magic.session import Session
 from e2e_magic.storage import Selection, StoreError
+from e2e_magic.views import FRAMES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,11 +73,11 @@ def _parser() -> _Parser:
     def command(
         name: str, act: Callable[[argparse.Namespace], int], text: str, *, store: bool = True
     ) -> _Parser:
-        made: _Parser = commands.add_parser(name, help=text, description=f"{text}.", epilog=_STATUS)
-        made.set_defaults(act=act)
+        added: _Parser = commands.add_parser(name, help=text, description=f"{text}.", epilog=_STATUS)
+        added.set_defaults(act=act)
         if store:
-            made.add_argument("store", metavar="STORE", help=_STORE)
-        return made
+            added.add_argument("store", metavar="STORE", help=_STORE)
+        return added
 
     runs = command("runs", _runs, "list the runs of a store")
     runs.add_argument(
@@ -133,26 +133,12 @@ def _some(parser: argparse.ArgumentParser) -> None:
 
 def _seconds(text: str) -> float:
     try:
-        found = float(text)
+        seconds = float(text)
     except ValueError:
-        found = 0.0
-    if not 0 < found < 1e9:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
         raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
-    return found
-
-
-@contextmanager
-def _opened(address: str) -> Iterator[Session]:
-    """Give a session on a store that is there."""
-    from e2e_magic.storage import Store
-
-    Store(address, create=False).close()
-    session = Session()
-    session.set_store(address)
-    try:
-        yield session
-    finally:
-        session.close()
+    return seconds
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -164,7 +150,7 @@ def _selection(options: argparse.Namespace) -> Selection:
 
 
 def _runs(options: argparse.Namespace) -> int:
-    with _opened(options.store) as session:
+    with Session.on(options.store) as session:
         _say(_table(session.frame("runs", _selection(options))))
     return FINE
 
@@ -175,7 +161,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     if options.fail_over is not None:
         share_of(options.fail_over)  # what is wrong with it is said before anything is read
-    with _opened(options.store) as session:
+    with Session.on(options.store) as session:
         comparison = compare_in(
             session,
             options.run,
@@ -197,7 +183,7 @@ def _compare(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     from e2e_magic.views import report as html_report
 
-    with _opened(options.store) as session:
+    with Session.on(options.store) as session:
         runs, records = session.runs_and_records(_selection(options))
         _say(f"report written to {html_report.write(options.path, runs, records)}")
     return FINE
@@ -206,12 +192,9 @@ def _report(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from e2e_magic.views import exporting
 
-    with _opened(options.store) as session:
-        if options.path == "mlflow":
-            _say(str(exporting.to_mlflow(*session.runs_and_records(_selection(options)))))
-        else:
-            path = session.export(options.path, options.frame, _selection(options))
-            _say(f"{options.frame} written to {path}")
+    with Session.on(options.store) as session:
+        written = session.export(options.path, options.frame, _selection(options))
+        _say(exporting.sentence(options.frame, written))
     return FINE
 
 
@@ -219,20 +202,12 @@ def _import(options: argparse.Namespace) -> int:
     from e2e_magic.integrations import umlaut
     from e2e_magic.storage import Store
 
-    found = umlaut.read(options.path)
+    imported = umlaut.read(options.path)
     with Store(options.store) as store:
-        new = store.append(found.records, found.runs)
-    known = len(found.records) - new
-    _say(
-        found.summary
-        + (
-            f" ({known} of the trials {'was' if known == 1 else 'were'} in the store already)"
-            if known
-            else ""
-        )
-    )
-    if len(found.unread):
-        _say(_table(found.unread))
+        new = store.append(imported.records, imported.runs)
+    _say(imported.sentence(new, "in the store"))
+    if len(imported.unread):
+        _say(_table(imported.unread))
     return FINE
 
 

@@ -12,8 +12,9 @@ from typing import IO, Any
 
 from e2e_magic.measuring.plan import PlanError
 
-# A report takes seconds; a kernel that doesn't answer must not hold CI for ever.
-REPORT_TIMEOUT_S = 300
+# What is executed beside the cells takes seconds, more than a cell may be given; a kernel that doesn't answer
+# must not hold CI for ever.
+ASIDE_TIMEOUT_S = 300
 _SUFFIXES = (".html", ".htm")
 _LOAD = "get_ipython().run_line_magic('load_ext', 'e2e_magic')"
 _AUTO = "get_ipython().run_line_magic('e2e', 'auto on')"
@@ -172,7 +173,6 @@ class NotebookRun:
             if done.died:
                 self._report_from_store(began)
             else:
-                client.timeout = REPORT_TIMEOUT_S
                 _aside(client, code)
         except (errors.CellExecutionError, errors.DeadKernelError, ValueError, OSError) as error:
             done.problems.append(f"there is no report: {_last_line(error)}")
@@ -181,7 +181,7 @@ class NotebookRun:
 
     def _report_from_store(self, began: datetime) -> None:
         from e2e_magic.session import Session
-        from e2e_magic.storage import Selection, Store
+        from e2e_magic.storage import Selection
         from e2e_magic.storage.writer import DEFAULT, ENVIRONMENT, placed
         from e2e_magic.views import report as html_report
 
@@ -189,13 +189,9 @@ class NotebookRun:
         address = self.store or placed(
             self.notebook.parent, os.environ.get(ENVIRONMENT, "").strip() or DEFAULT
         )
-        Store(address, create=False).close()
-        session = Session()
-        session.set_store(address)
-        try:
-            html_report.write(self.report, *session.runs_and_records(Selection(since=began, everything=True)))
-        finally:
-            session.close()
+        with Session.on(address) as session:
+            chosen = session.runs_and_records(Selection(since=began, everything=True))
+            html_report.write(self.report, *chosen)
 
 
 def _is_url(store: str) -> bool:
@@ -220,7 +216,7 @@ def _no_kernel() -> type[Exception]:
 def _read(nbformat: Any, path: Path) -> Any:
     try:
         return nbformat.read(path, as_version=4)
-    except Exception as error:  # nbformat raises what JSON, its schema and its converters raise
+    except Exception as error:  # noqa: BLE001 - nbformat raises what JSON, its schema and its converters raise
         raise PlanError(f"{path.name} is no notebook that can be read ({_last_line(error)})") from error
 
 
@@ -240,9 +236,11 @@ def _aside(client: Any, code: str) -> None:
 
     cell = nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call]
     client.nb.cells.insert(0, cell)
+    timeout, client.timeout = client.timeout, ASIDE_TIMEOUT_S
     try:
         client.execute_cell(cell, 0, store_history=False)
     finally:
+        client.timeout = timeout
         del client.nb.cells[0]
 
 

@@ -208,13 +208,7 @@ def export(
         The absolute path that was written, whole: a failure leaves no half file. For MLflow what was
         logged, and where.
     """
-    session = current()
-    selection = Selection.of(run=run, stage=stage, all=all, since=since)
-    if str(path) == "mlflow":
-        from e2e_magic.views import exporting
-
-        return exporting.to_mlflow(*session.runs_and_records(selection))
-    return session.export(path, frame, selection)
+    return current().export(path, frame, Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def import_umlaut(path: str | Path) -> pd.DataFrame:
@@ -238,10 +232,10 @@ def import_umlaut(path: str | Path) -> pd.DataFrame:
     """
     from e2e_magic.integrations import umlaut
 
-    found = umlaut.read(path)
-    current().adopt(found.runs, found.records)
-    found.unread.attrs["summary"] = found.summary
-    return found.unread
+    imported = umlaut.read(path)
+    current().adopt(imported.runs, imported.records)
+    imported.unread.attrs["summary"] = imported.summary
+    return imported.unread
 
 
 def report(

@@ -13,7 +13,7 @@ from e2e_magic.record import Environment
 
 
 def capture(notebook: str = "") -> Environment:
-    """Look at this machine and this process. What can't be known is None; nothing is imported anew.
+    """Return where this process runs. What can't be known is None; nothing is imported for it.
 
     Parameters
     ----------
@@ -39,20 +39,20 @@ def capture(notebook: str = "") -> Environment:
 
 def packages() -> dict[str, str]:
     """Return the versions of the third-party packages that are imported now, by name."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name, module in sorted(sys.modules.items()):
         if "." in name or name.startswith("_") or name in sys.stdlib_module_names:
             continue
         version = getattr(module, "__dict__", {}).get("__version__")
         if isinstance(version, str):
-            found[name] = version
-    return found
+            versions[name] = version
+    return versions
 
 
 def _notebook(path: str) -> str | None:
     """Return the file's name alone; a console's or another session's name is none."""
-    found = re.search(r"([^/\\]+\.ipynb)\b", path)
-    return found[1] if found else None
+    match = re.search(r"([^/\\]+\.ipynb)\b", path)
+    return match[1] if match else None
 
 
 def _cpu() -> str:
@@ -102,12 +102,12 @@ def _git() -> tuple[str | None, bool | None]:
     """Return the commit of the working directory's repository and whether files differ from it."""
     if not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents)):
         return None, None
-    commit = _git_says("rev-parse", "HEAD")
-    status = _git_says("status", "--porcelain", "--untracked-files=no")
+    commit = _git_answer("rev-parse", "HEAD")
+    status = _git_answer("status", "--porcelain", "--untracked-files=no")
     return commit or None, None if status is None else bool(status)
 
 
-def _git_says(*words: str) -> str | None:
+def _git_answer(*words: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", "--no-optional-locks", *words], capture_output=True, text=True, timeout=2, check=True

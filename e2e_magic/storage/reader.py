@@ -42,6 +42,11 @@ class Reader:
         self._records = records
         self._writer = writer
 
+    @property
+    def current(self) -> Run | None:
+        """The current run of this kernel; None before the first."""
+        return self._runs[-1] if self._runs else None
+
     def resolve(self, selection: Selection, say: Callable[[str], None] = warn_user) -> Selection:
         """Return the selection with the store in it where only the store has its run; `say` hears of that.
 

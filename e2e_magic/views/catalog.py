@@ -8,7 +8,7 @@ from typing import Any
 from e2e_magic import derived
 from e2e_magic.derived import energy
 from e2e_magic.measuring.collectors.base import Collector, Unavailable, registered
-from e2e_magic.record import Reason
+from e2e_magic.record import Metric, Reason
 from e2e_magic.views.frames import CatalogEntry
 
 
@@ -22,22 +22,25 @@ def catalog(settings: Mapping[str, Any]) -> list[CatalogEntry]:
     """
     entries = []
     for name, cls in registered(again=True).items():
-        source, why, absent = _looked_at(cls)
-        for metric in getattr(cls, "metrics", ()):
-            gone = why or absent.get(metric.name)
-            told = ("", gone.text, gone.remedy) if gone else (source, "", "")
-            entries.append(CatalogEntry(metric, name, gone is None, *told))
+        source, unavailable, absent = _availability(cls)
+        entries += [
+            _entry(metric, name, source, unavailable or absent.get(metric.name))
+            for metric in getattr(cls, "metrics", ())
+        ]
     measured = {entry.metric.name for entry in entries if entry.available}
-    held_up = energy.unavailable(derived.METRICS, measured, settings)
-    for m in derived.METRICS:
-        reason = held_up.get(m.name)
-        told = ("", reason.text, reason.remedy) if reason else ("computed on read", "", "")
-        entries.append(CatalogEntry(m, "derived", reason is None, *told))
+    reasons = energy.unavailable(derived.METRICS, measured, settings)
+    entries += [_entry(m, "derived", "computed on read", reasons.get(m.name)) for m in derived.METRICS]
     # What can't be measured comes first: a long table is cut in its middle, and the reason matters.
     return sorted(entries, key=lambda entry: entry.available)
 
 
-def _looked_at(
+def _entry(metric: Metric, collector: str, source: str, reason: Reason | None) -> CatalogEntry:
+    if reason is None:
+        return CatalogEntry(metric, collector, True, source, "", "")
+    return CatalogEntry(metric, collector, False, "", reason.text, reason.remedy)
+
+
+def _availability(
     cls: type[Collector] | Unavailable,
 ) -> tuple[str, Reason | None, Mapping[str, Reason]]:
     """Return a collector's source, why it can't measure here, and why not some of its metrics."""
@@ -48,7 +51,7 @@ def _looked_at(
         absent: Mapping[str, Reason] = getattr(collector, "absent", dict)()
     except Unavailable as unavailable:
         return "", unavailable.reason, {}
-    except Exception as error:  # another package's collector may fail in any way
-        why = Reason("", f"it fails ({type(error).__name__}: {error})", "leave it out with --metrics")
-        return "", why, {}
+    except Exception as error:  # noqa: BLE001 - another package's collector may fail in any way
+        text = f"it fails ({type(error).__name__}: {error})"
+        return "", Reason("", text, "leave it out with --metrics"), {}
     return collector.source, None, absent

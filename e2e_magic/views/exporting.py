@@ -42,15 +42,20 @@ def to_file(frame_of: Callable[[str], pd.DataFrame], frame: str, path: str | Pat
     ValueError, ImportError, OSError
         As `writers.write` raises them.
     """
-    made = frame_of(frame)
+    table = frame_of(frame)
     if Path(path).suffix.lower() not in writers.FIGURES:
-        return writers.write(made, path)
+        return writers.write(table, path)
     if frame not in CHARTS:
         raise PlanError(
             f"frame: {frame} has no chart; those of {', '.join(CHARTS)} can be written as "
             f"{', '.join(writers.FIGURES)}"
         )
-    return writers.write(chart(frame, made), path)
+    return writers.write(chart(frame, table), path)
+
+
+def sentence(frame: str, written: Path | Logged) -> str:
+    """Say what an export has written, and where."""
+    return f"{frame} written to {written}" if isinstance(written, Path) else str(written)
 
 
 def chart(name: str, frame: pd.DataFrame) -> Any:
@@ -94,9 +99,11 @@ def to_mlflow(runs: Sequence[Run], records: Sequence[Record]) -> Logged:
     by_run: dict[str, list[Record]] = {}
     for record in records:
         by_run.setdefault(record.run, []).append(record)
-    known = {run.id: run for run in runs}
-    shown = [known.get(key) or Run(key, key, held[0].started_at) for key, held in by_run.items()]
-    return mlflow.log_bundles(_bundle(run, by_run[run.id]) for run in shown)
+    by_id = {run.id: run for run in runs}
+    return mlflow.log_bundles(
+        _bundle(by_id.get(key) or Run(key, key, trials[0].started_at), trials)
+        for key, trials in by_run.items()
+    )
 
 
 def _bundle(run: Run, records: Sequence[Record]) -> Bundle:
@@ -105,12 +112,12 @@ def _bundle(run: Run, records: Sequence[Record]) -> Bundle:
     from e2e_magic.views.frames import schema
 
     names = {run.id: run.name}
-    made = frames.results(records, names)
-    left_out = {*schema.IDENTITY, *_NOT_METRICS, *(n for n in made.columns if n.startswith("param_"))}
-    columns = [name for name in made.columns if name not in left_out]
-    rows = made[columns].astype(object).where(made[columns].notna(), None).to_dict("records")
+    results = frames.results(records, names)
+    left_out = {*schema.IDENTITY, *_NOT_METRICS, *(n for n in results.columns if n.startswith("param_"))}
+    columns = [name for name in results.columns if name not in left_out]
+    rows = results[columns].astype(object).where(results[columns].notna(), None).to_dict("records")
     numbers = [{str(name): value for name, value in row.items() if value is not None} for row in rows]
-    return Bundle(run, list(zip(records, numbers, strict=True)), _files(made, records))
+    return Bundle(run, list(zip(records, numbers, strict=True)), _files(results, records))
 
 
 def _files(results: pd.DataFrame, records: Sequence[Record]) -> dict[str, bytes]:

@@ -141,7 +141,7 @@ def swept(stored: Session) -> Session:
 @pytest.mark.parametrize(
     "where", [{"all": True}, {"run": "swept"}, {"run": "ddd444"}, {"since": "3h", "all": True}]
 )
-@pytest.mark.filterwarnings("default:run '.*' is not of this kernel")
+@pytest.mark.filterwarnings("ignore:run '.*' is not of this kernel")
 def test_sweeps_of_the_store_are_explained(swept: Session, where: dict[str, Any]) -> None:
     """By influence and pareto alike; without a word about the store only this kernel's count."""
     del swept

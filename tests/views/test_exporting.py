@@ -12,9 +12,9 @@ import pytest
 import e2e_magic as e2e
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Record, Run, Series
-from e2e_magic.session import FRAMES, Session
+from e2e_magic.session import Session
 from e2e_magic.storage import WHOLE_STORE
-from e2e_magic.views import exporting
+from e2e_magic.views import FRAMES, exporting
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 BEGINS = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF"}

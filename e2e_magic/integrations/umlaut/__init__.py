@@ -78,6 +78,13 @@ class Imported:
             return f"{came}; everything could be read"
         return f"{came}; {_count(len(self.unread), 'measurement')} could not be read"
 
+    def sentence(self, new: int, where: str) -> str:
+        """Return the summary, and how many trials, all but the new ones, were in this place before."""
+        old = len(self.records) - new
+        if not old:
+            return self.summary
+        return f"{self.summary} ({old} of the trials {'was' if old == 1 else 'were'} {where} already)"
+
 
 def read(path: str | os.PathLike[str]) -> Imported:
     """Read a database of the suite.

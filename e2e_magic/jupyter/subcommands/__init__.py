@@ -1,4 +1,4 @@
-"""``%e2e SUBCOMMAND``: a table of words, each a function of the rest of the line.
+"""``%e2e SUBCOMMAND``: the table of subcommands, each a function of the rest of the line.
 
 In comes the line after ``%e2e``; out goes a frame, a chart or a sentence.
 """
@@ -68,7 +68,7 @@ SUBCOMMANDS = {
 
 
 def act(text: str, session: Session, auto: Auto, shell: InteractiveShell) -> Any:
-    """Do what a ``%e2e`` line says; its value is the line's value."""
+    """Call the subcommand that a ``%e2e`` line names, and return the value of the line."""
     words = [word.text for word in split(text)]
     if not words or words[0] in ("help", "-h", "--help"):
         display({"text/plain": overview(), "text/html": _overview_html()}, raw=True)

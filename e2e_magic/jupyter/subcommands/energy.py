@@ -11,8 +11,8 @@ def baseline(line: Line) -> None:
     """Measure the idle machine's power and say it, or why it can't be measured."""
     parser = Parser("%e2e baseline", "Measure the power of the idle machine, for net_energy_j.")
     parser.add_argument("seconds", metavar="SECONDS", nargs="?", type=real, default=10.0)
-    found = line.session.measure_baseline(parser.read(line.words).seconds)
-    tail = "; net_energy_j is there from the next cell of this run on" if found.watts else ""
-    say(f"{found}{tail}")
-    if found.warning:
-        say_aside(found.warning)
+    power = line.session.measure_baseline(parser.read(line.words).seconds)
+    tail = "; net_energy_j is there from the next cell of this run on" if power.watts else ""
+    say(f"{power}{tail}")
+    if power.warning:
+        say_aside(power.warning)

@@ -1,4 +1,4 @@
-"""``%e2e export``: what goes to files."""
+"""``%e2e export``, ``import`` and ``report``: what goes to files, and what comes from them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from e2e_magic.jupyter.arguments import Parser
 from e2e_magic.jupyter.subcommands.line import Line, add_selection, say
-from e2e_magic.session import FRAMES
+from e2e_magic.views import FRAMES
 
 
 def export(line: Line) -> None:
@@ -20,14 +20,10 @@ def export(line: Line) -> None:
     parser.add_argument("--frame", default="results", metavar="NAME", help=", ".join(FRAMES))
     add_selection(parser)
     chosen = parser.read(line.words)
-    selection = line.selection(chosen)
-    if chosen.path == "mlflow":
-        from e2e_magic.views import exporting
+    written = line.session.export(chosen.path, chosen.frame, line.selection(chosen))
+    from e2e_magic.views import exporting
 
-        say(str(exporting.to_mlflow(*line.session.runs_and_records(selection))))
-        return
-    path = line.session.export(chosen.path, chosen.frame, selection)
-    say(f"{chosen.frame} written to {path}")
+    say(exporting.sentence(chosen.frame, written))
 
 
 def import_(line: Line) -> Any:
@@ -38,15 +34,10 @@ def import_(line: Line) -> Any:
     from e2e_magic.integrations import umlaut
     from e2e_magic.views.frames import TidyFrame
 
-    found = umlaut.read(chosen.path)
-    new = line.session.adopt(found.runs, found.records)
-    say(f"{found.summary}{'' if len(new) == len(found.records) else already(len(found.records) - len(new))}")
-    return TidyFrame.of(found.unread) if len(found.unread) else None
-
-
-def already(known: int) -> str:
-    """Say how many trials of a file were here before."""
-    return f" ({known} of the trials {'was' if known == 1 else 'were'} here already)"
+    imported = umlaut.read(chosen.path)
+    new = line.session.adopt(imported.runs, imported.records)
+    say(imported.sentence(len(new), "here"))
+    return TidyFrame.of(imported.unread) if len(imported.unread) else None
 
 
 def report(line: Line) -> None:

@@ -43,10 +43,10 @@ def influence(line: Line) -> Any:
         targets = trials.attrs.get("targets", {})
         metric = targets.get(stage, trials.attrs.get("metric"))
         some.attrs = {**trials.attrs, "metric": metric}
-        said = [text for text in explained.attrs["summary"].splitlines() if text.startswith(f"{stage}, ")]
-        wanted = [t for t in said if t.startswith(f"{stage}, spread of {chosen.y or metric}:")] or said[:1]
+        sentences = [s for s in explained.attrs["summary"].splitlines() if s.startswith(f"{stage}, ")]
+        about = [s for s in sentences if s.startswith(f"{stage}, spread of {chosen.y or metric}:")]
         chart = charts.influence(some, x=params, y=chosen.y, kind=chosen.kind, epochs=logged)
-        show_chart(chart, "" if by_epoch else wanted[0])
+        show_chart(chart, "" if by_epoch else (about or sentences)[0])
     return frames.TidyFrame.of(explained)
 
 
