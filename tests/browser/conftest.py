@@ -28,8 +28,19 @@ FLAGS = [
     "--disable-sync",
 ]
 # `data-status=idle` stands in the page before the kernel is connected; a Run All then is lost.
-READY = """async () => { const p = window.jupyterapp.shell.currentWidget; await p.context.ready;
-  await p.sessionContext.ready; const k = p.sessionContext.session.kernel; await k.info; return k.status }"""
+OPEN = """async name => { const app = window.jupyterapp; await app.serviceManager.kernelspecs.refreshSpecs();
+  const p = await app.commands.execute('docmanager:open', {path: name}); await p.context.ready;
+  await p.sessionContext.ready; await p.sessionContext.session.kernel.info; await p.revealed }"""
+# A changed notebook would ask whether to save it.
+CLOSE = """async () => { const app = window.jupyterapp; await app.serviceManager.sessions.shutdownAll();
+  for (const p of [...app.shell.widgets('main')]) { if (p.context) p.context.model.dirty = false; p.close() }
+  delete window.hit }"""
+# A theme is there when its colours are: its name comes before its style sheet.
+THEMED = """dark => new Promise(done => { const look = () => {
+  const white = getComputedStyle(document.body).getPropertyValue('--jp-layout-color0').trim() == 'white';
+  if (white == !dark && document.body.dataset.jpThemeLight == String(!dark)) requestAnimationFrame(done);
+  else requestAnimationFrame(look) }; look() })"""
+DRAWN = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @dataclass
@@ -136,15 +147,28 @@ def browser(lab: Lab) -> Iterator[Any]:  # noqa: ARG001 - no browser without a s
         started.close()
 
 
-class Page:
-    """One notebook, open in a tab."""
+@pytest.fixture(scope="package")
+def tab(browser: Any, lab: Lab) -> Any:
+    """Open JupyterLab, which takes it seconds: once for all notebooks."""
+    opened = browser.new_page()
+    opened.goto(f"{lab.url}/lab?reset")
+    opened.wait_for_function("window.jupyterapp", timeout=60_000)
+    opened.evaluate("window.jupyterapp.restored.then(() => null)")
+    return opened
 
-    def __init__(self, browser: Any, lab: Lab, name: str, width: int) -> None:
-        self.tab = browser.new_page(viewport={"width": width, "height": 1000})
-        self.tab.goto(f"{lab.url}/lab/tree/{name}?reset")
-        self.tab.locator(".jp-NotebookPanel:visible").wait_for(timeout=60_000)
-        self.tab.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext")
-        self.tab.evaluate(READY)
+
+class Page:
+    """One notebook, open in JupyterLab."""
+
+    def __init__(self, tab: Any, name: str) -> None:
+        self.tab = tab
+        self.theme(dark=False)
+        self.width(1200)
+        self.tab.evaluate(OPEN, name)
+
+    def close(self) -> None:
+        """End the kernel and close the notebook, unsaved."""
+        self.tab.evaluate(CLOSE)
 
     def command(self, name: str, arguments: dict[str, Any] | None = None) -> None:
         """Run one of JupyterLab's commands and wait for its end."""
@@ -168,12 +192,12 @@ class Page:
     def theme(self, dark: bool) -> None:
         """Switch the theme."""
         self.command("apputils:change-theme", {"theme": f"JupyterLab {'Dark' if dark else 'Light'}"})
-        self.tab.wait_for_timeout(300)
+        self.tab.evaluate(THEMED, dark)
 
     def width(self, width: int) -> None:
         """Make the window narrower or wider."""
         self.tab.set_viewport_size({"width": width, "height": 1000})
-        self.tab.wait_for_timeout(300)
+        self.tab.evaluate(DRAWN)
 
     def screenshot(self, name: str, locator: Any = None) -> Path:
         """Keep a picture for a person to look at."""
@@ -184,17 +208,11 @@ class Page:
 
 
 @pytest.fixture
-def open_notebook(browser: Any, lab: Lab) -> Iterator[Callable[..., Page]]:
+def open_notebook(tab: Any, lab: Lab) -> Iterator[Callable[..., Page]]:
     """Write cells (or take a notebook file) into the server's folder and open it."""
     pages: list[Page] = []
 
-    def opened(
-        source: list[str] | Path,
-        *,
-        name: str = "notebook.ipynb",
-        width: int = 1200,
-        kernel: str = "python3",
-    ) -> Page:
+    def opened(source: list[str] | Path, *, name: str = "notebook.ipynb", kernel: str = "python3") -> Page:
         if isinstance(source, Path):
             shutil.copy(source, lab.root / name)
         else:
@@ -203,10 +221,9 @@ def open_notebook(browser: Any, lab: Lab) -> Iterator[Callable[..., Page]]:
             cells = [{**empty, "id": f"cell-{n}", "source": cell} for n, cell in enumerate(source)]
             book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": spec}, "cells": cells}
             (lab.root / name).write_text(json.dumps(book), "utf-8")
-        pages.append(Page(browser, lab, name, width))
+        pages.append(Page(tab, name))
         return pages[-1]
 
     yield opened
     for page in pages:
-        page.tab.evaluate("async () => window.jupyterapp.serviceManager.sessions.shutdownAll()")
-        page.tab.close()
+        page.close()

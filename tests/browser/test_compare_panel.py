@@ -49,8 +49,9 @@ def test_choices_change_the_table_the_chart_and_the_line(open_notebook: Callable
     for dark in (False, True):
         page.theme(dark)
         page.screenshot(f"compare_panel_{'dark' if dark else 'light'}")
+    before = shown.locator("img").get_attribute("src")
     choices.nth(3).select_option("loss")
-    page.tab.wait_for_timeout(1000)
+    page.tab.wait_for_function("was => document.querySelector('.e2e-comparison img')?.src != was", arg=before)
     page.screenshot("compare_panel_loss")
     for width in (1200, 700):
         page.width(width)
