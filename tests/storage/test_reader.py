@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import e2e_magic as e2e
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.record import Environment, Run
 from e2e_magic.session import Session
-from e2e_magic.storage import WHOLE_STORE, Store
+from e2e_magic.storage import WHOLE_STORE, Selection, Store
 from tests.store_contract import record
 
 NOW = datetime.now(UTC)
@@ -88,6 +91,43 @@ def test_a_filter_never_widens(stored: Session) -> None:
         "stage: there is no stage 'old stage' in this kernel; measured are train; "
         "--all (all=True) reads the whole store"
     )
+
+
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    run=st.sampled_from([None, OLD.id, "yesterday", "mine"]),
+    stage=st.sampled_from([None, "train", "infer"]),
+    since=st.none() | st.integers(0, 3).map(lambda days: NOW - timedelta(days=days)),
+    everything=st.booleans(),
+)
+def test_what_is_selected_is_what_each_filter_lets_through(
+    stored: Session, run: str | None, stage: str | None, since: datetime | None, everything: bool
+) -> None:
+    """Of this kernel's trials, or of all where that is said or where only the store has the run."""
+    if not stored.records:
+        mine = stored.start_run("mine").id
+        for n, when in enumerate((NOW, NOW - timedelta(days=2)), 1):
+            stored.keep(record(n, run=mine, stage=("train", "infer")[n - 1], started_at=when))
+    there = stored.reader.resolve(Selection(run, everything=everything), say=lambda _: None)
+    names = stored.names(WHOLE_STORE)
+    expected = {
+        (each.run, each.stage, each.trial)
+        for each in stored.select(Selection(everything=there.everything))
+        if run in (None, each.run, names[each.run])
+        and stage in (None, each.stage)
+        and (since is None or each.started_at >= since)
+    }
+    assert there.everything == (everything or run in (OLD.id, "yesterday"))
+    try:
+        selected = stored.select(replace(there, stage=stage, since=since))
+    except PlanError:  # this stage was never measured there
+        selected = []
+
+    assert {(each.run, each.stage, each.trial) for each in selected} == expected
 
 
 def test_a_run_of_this_kernels_name_is_this_kernels(stored: Session) -> None:
