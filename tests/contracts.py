@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -217,7 +216,7 @@ class CollectorContract:
             self.measured().readings()
             costs.append(time.thread_time() - start)
 
-        assert statistics.median(costs) < self.cost_s
+        assert min(costs) < self.cost_s  # a busy machine makes some dearer, none cheaper
 
 
 def _held() -> dict[str, Any]:

@@ -25,7 +25,6 @@ _STATUS = (
     "be done"
 )
 _STORE = "a path (SQLite) or a URL of SQLAlchemy, such as e2ebench.db or postgresql+psycopg://user@host/name"
-_MAGICS = (" with %e2e store PATH", " with %e2e store URL", "; %e2e run NAME starts the next one")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except (ValueError, OSError, ImportError, StoreError) as error:
-        return _complain(_without_magics(str(error)), WRONG)
+        # Without what to type in a cell.
+        text = error.text if isinstance(error, PlanError | StoreError) else str(error)
+        return _complain(text, WRONG)
 
 
 def _parser() -> _Parser:
@@ -251,13 +252,6 @@ def _say(text: str) -> None:
         sys.stdout.encoding or "utf-8"
     ))  # fmt: skip
     sys.stdout.flush()
-
-
-def _without_magics(text: str) -> str:
-    """Return an error without the advice to type a line of a notebook."""
-    for advice in _MAGICS:
-        text = text.replace(advice, "")
-    return text
 
 
 def _complain(text: str, status: int) -> int:

@@ -61,7 +61,12 @@ class Compared:
     reason: str
 
 
-def compared(baseline: Sequence[float], other: Sequence[float], metric: str = "") -> Compared:
+def compared(
+    baseline: Sequence[float],
+    other: Sequence[float],
+    metric: str = "",
+    names: tuple[str, str] = ("the baseline", "the other side"),
+) -> Compared:
     """Compare the values of one metric with those of the baseline.
 
     Parameters
@@ -71,6 +76,8 @@ def compared(baseline: Sequence[float], other: Sequence[float], metric: str = ""
     metric : str
         Its name: of times and rates (``wall_time_s``, ``throughput_per_s``) the words are *faster* and
         *slower*, of all else *less* and *more*.
+    names : tuple of str
+        The two sides' own, for ``reason``.
 
     Notes
     -----
@@ -102,7 +109,7 @@ def compared(baseline: Sequence[float], other: Sequence[float], metric: str = ""
     ratio = low = high = math.nan
     positive = all(len(side) and side[0] > 0 for side in kept)
     if not n or not n_base:
-        where = "either side" if n == n_base else "the baseline" if n else "the other side"
+        where = "either side" if n == n_base else names[0] if n else names[1]
         reasons.append(f"no value on {where}")
     elif not positive:
         least = min(side[0] for side in kept)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from e2e_magic.measuring.collectors import gpu_source
 from e2e_magic.text import quantity
 
 _BY_RAPL = ("package_energy_j", "psys_energy_j", "dram_energy_j")
@@ -30,12 +31,10 @@ def source(name: str, readings: Mapping[str, Any]) -> str:
         return "RAPL" if name == "dram_energy_j" else "RAPL, whole machine"
     if name == "net_energy_j":
         return "above idle"
-    told = str(readings.get("gpu_source", "")).split(", ")
-    if name == "gpu_energy_j":
-        return next((f"NVML {part.removeprefix('energy by ')}" for part in told if "energy by" in part), "")
-    if name == "gpu_peak_memory_mib":
-        return next((part.removeprefix("memory of ") for part in told if "memory of" in part), "")
-    return ""
+    energy, memory = gpu_source.split(str(readings.get("gpu_source", "")))
+    if name == "gpu_energy_j" and energy:
+        return f"NVML {energy}"
+    return memory if name == "gpu_peak_memory_mib" else ""
 
 
 def doubts(values: Mapping[str, Any], reported: Mapping[str, Any]) -> list[str]:
@@ -50,27 +49,28 @@ def doubts(values: Mapping[str, Any], reported: Mapping[str, Any]) -> list[str]:
     """
     wall_s, net_j = (float(values.get(name, math.nan)) for name in ("wall_time_s", "net_energy_j"))
     took = quantity(wall_s, "s")
-    said = []
+    sentences = []
     if any(name in values for name in _BY_RAPL) and wall_s < _LEAST_STEPS * _RAPL_STEP_S:
-        said.append(
+        sentences.append(
             f"energy: {took} is short for a counter that steps about every millisecond: it is rough. "
             "Measure more work at once"
         )
-    by_counter = "gpu_energy_j" in values and "energy by counter" in str(values.get("gpu_source", ""))
-    if by_counter and wall_s < _LEAST_STEPS * _NVML_STEP_S:
-        said.append(
+    energy, _ = gpu_source.split(str(values.get("gpu_source", "")))
+    by_counter = energy.startswith(gpu_source.COUNTER)
+    if "gpu_energy_j" in values and by_counter and wall_s < _LEAST_STEPS * _NVML_STEP_S:
+        sentences.append(
             f"GPU energy: {took} is short for a counter that steps every 20 to 100 ms: it is rough. "
             "Measure more work at once"
         )
     busy = (reported.get("baseline_power") or {}).get("busy_percent") or 0.0
     again = "Measure that again while nothing else runs: %e2e baseline"
     if not math.isnan(net_j) and busy > _BUSY_PERCENT:
-        said.append(
+        sentences.append(
             f"net energy is too low: the machine was {busy:.0f} % busy while its idle power was measured. "
             f"{again}"
         )
     elif net_j < 0:
-        said.append(
+        sentences.append(
             f"net energy is below 0: the machine took less than while its idle power was measured. {again}"
         )
-    return said
+    return sentences

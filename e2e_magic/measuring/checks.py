@@ -9,7 +9,19 @@ from typing import Any
 
 
 class PlanError(ValueError):
-    """A plan that can't be run: says the parameter, what came, what is allowed and what is near."""
+    """A plan that can't be run: says the parameter, what came, what is allowed and what is near.
+
+    Parameters
+    ----------
+    text : str
+    in_cell : str
+        Its end, where that is what to type in a cell: elsewhere it is left out or said otherwise.
+    """
+
+    def __init__(self, text: str, in_cell: str = "") -> None:
+        super().__init__(text + in_cell)
+        self.text = text
+        self.in_cell = in_cell
 
 
 def nearest(word: str, allowed: Collection[str]) -> str:

@@ -84,7 +84,7 @@ def check_file(url: sa.URL) -> None:
     except OSError:  # a directory, or not to be read: SQLite says so in its own words
         return
     if start and start != _HEADER:
-        raise StoreError(not_sqlite(str(path)))
+        raise not_sqlite(str(path))
 
 
 def for_reading(url: sa.URL) -> sa.URL | None:

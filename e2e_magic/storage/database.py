@@ -16,7 +16,7 @@ from e2e_magic.derived import CURVES
 from e2e_magic.record import Record, Run, State
 from e2e_magic.storage import inserts, packing, queries, rows, schema
 from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, readable, url_of
-from e2e_magic.storage.errors import StoreError, sentence
+from e2e_magic.storage.errors import StoreError, explained
 from e2e_magic.storage.selection import HERE, Selection
 
 if TYPE_CHECKING:
@@ -93,10 +93,19 @@ class Store:
 
     def __repr__(self) -> str:
         try:
-            counted = self.counts()
-            runs, trials = len(self.names()), sum(sum(states.values()) for states in counted.values())
+            return self._counted()
         except StoreError as error:
             return str(error)
+
+    def described(self) -> str:
+        """Say that trials are kept here and how many there are, or why that can't be read."""
+        try:
+            return f"trials are kept in {self._counted()}"
+        except StoreError as error:
+            return str(error)
+
+    def _counted(self) -> str:
+        runs, trials = len(self.names()), sum(sum(states.values()) for states in self.counts().values())
         return f"{self.address}: {runs:,} run{'s' * (runs != 1)}, {trials:,} trial{'s' * (trials != 1)}"
 
     def close(self) -> None:
@@ -292,8 +301,8 @@ class Store:
         except schema.NewerVersion as newer:
             raise StoreError(
                 f"the store {self.address} has version {newer}, but this e2e_magic reads up to "
-                f"{schema.VERSION}; it was left as it is: update e2e_magic, or name another file with "
-                "%e2e store PATH"
+                f"{schema.VERSION}; it was left as it is: update e2e_magic, or name another file",
+                " with %e2e store PATH",
             ) from None
 
     @contextmanager
@@ -309,11 +318,11 @@ class Store:
                     with connection.execution_options(e2e_writes=wanted).begin():
                         yield connection
             except (sa.exc.SQLAlchemyError, _dbapi_error(self._engine)) as error:
-                raise StoreError(sentence(self.address, doing, error)) from error
+                raise explained(self.address, doing, error) from error
             except ValueError as error:
                 if doing == "written":  # a record that can be no row, and no fault of the store's
                     raise
-                raise StoreError(sentence(self.address, doing, error)) from error
+                raise explained(self.address, doing, error) from error
 
     def _own(self) -> None:
         """Open a connection of one's own after a fork, and leave the parent's alone."""

@@ -184,8 +184,7 @@ class Writer:
         if store is None:
             return f"trials are kept in {self.address}, which is made with the first one"
         waiting = f"; {len(self.unsaved):,} in memory could not be written yet" if self.unsaved else ""
-        text = repr(store)  # where it can't be read, that is a sentence of its own
-        return f"{'trials are kept in ' if text.startswith(store.address) else ''}{text}{waiting}"
+        return f"{store.described()}{waiting}"
 
     def drop(self, run: str) -> None:
         """Forget what waits of a run (its id)."""

@@ -247,7 +247,7 @@ def compare(
         have = f"only {told[0]} has trials" if len(told) == 1 else "no run has trials"
         if len(told) > 1:
             have = f"named is only {legible(str(chosen[0]))}, there are {', '.join(told)}"
-        raise PlanError(f"compare: two runs are needed, but {have}; %e2e run NAME starts the next one")
+        raise PlanError(f"compare: two runs are needed, but {have}", "; %e2e run NAME starts the next one")
     stages = _words("stage", stage, dict.fromkeys(results["stage"].astype(object)))
     metrics = _metrics(results, metric)
     taken = results[results["run"].astype(object).isin([baseline, *others]).to_numpy(dtype=bool)]

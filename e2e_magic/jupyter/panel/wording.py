@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from IPython.core.error import UsageError
 
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.sweeping.plan import SweepPlan
 
 
@@ -22,7 +23,7 @@ def in_words(error: BaseException) -> str:
     """Say an error in words, without a traceback; what is said of the engine's option, of the switch."""
     if not isinstance(error, UsageError | ValueError | ImportError):
         return f"{type(error).__name__}: {error}"
-    said = str(error)
-    for option in ("use --engine kernel", "use the engine kernel"):
-        said = said.replace(option, "let the trials run in this kernel")
-    return said.removeprefix("engine: ")
+    text = str(error)
+    if isinstance(error, PlanError) and error.in_cell:
+        text = f"{error.text}let the trials run in this kernel"
+    return text.removeprefix("engine: ")

@@ -43,10 +43,10 @@ def influence(line: Line) -> Any:
         targets = trials.attrs.get("targets", {})
         metric = targets.get(stage, trials.attrs.get("metric"))
         some.attrs = {**trials.attrs, "metric": metric}
-        sentences = [s for s in explained.attrs["summary"].splitlines() if s.startswith(f"{stage}, ")]
-        about = [s for s in sentences if s.startswith(f"{stage}, spread of {chosen.y or metric}:")]
+        by_metric = explained.attrs["sentences"][stage]
+        sentence = by_metric.get(chosen.y or metric) or next(iter(by_metric.values()))
         chart = charts.influence(some, x=params, y=chosen.y, kind=chosen.kind, epochs=logged)
-        show_chart(chart, "" if by_epoch else (about or sentences)[0])
+        show_chart(chart, "" if by_epoch else sentence)
     return frames.TidyFrame.of(explained)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
-from e2e_magic.measuring.collectors import cuda_work, nvml, proc
+from e2e_magic.measuring.collectors import cuda_work, gpu_source, nvml, proc
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.record import Metric, Reason, Series, Value
 
@@ -193,11 +193,9 @@ class Gpu(Collector):
     def _both(self, series: Mapping[str, Series]) -> dict[str, Value]:
         """Return energy and peak memory with what they were read from."""
         values: dict[str, Value] = {}
-        source = []
         energy_j, by = self._energy(series)
         if energy_j is not None:
             values |= {"gpu_energy_j": energy_j, "energy_source": "nvml"}
-            source.append(f"energy by {by}")
         # The driver names this process only while it uses the GPU, so that one word of it is enough.
         own = [_total(edge.process_mib for edge in edges) for edges in (self._start, self._end)]
         peak, of = _most(series.get("gpu_process_memory_mib"), own), "this process and its children"
@@ -206,8 +204,9 @@ class Gpu(Collector):
             peak, of = _most(series.get("gpu_memory_mib"), whole), "the whole GPU"
         if peak is not None:
             values["gpu_peak_memory_mib"] = peak
-            source.append(f"memory of {of}")
-        return values | ({"gpu_source": ", ".join(source)} if source else {})
+        if values:
+            values["gpu_source"] = gpu_source.joined(by, of if peak is not None else "")
+        return values
 
     def _energy(self, series: Mapping[str, Series]) -> tuple[float | None, str]:
         """Return the energy of all GPUs, J, and how it is known; None where that of one is not."""
@@ -218,7 +217,7 @@ class Gpu(Collector):
                 if end.energy_mj < start.energy_mj:  # the driver was loaded anew
                     return None, ""
                 joules += (end.energy_mj - start.energy_mj) / 1e3
-                ways.add("counter")
+                ways.add(gpu_source.COUNTER)
             elif power:
                 joules += _mean(power) * (self._ended - self._began)
                 ways.add("power samples")

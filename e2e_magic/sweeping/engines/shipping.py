@@ -136,11 +136,12 @@ def check_values(space: Space) -> None:
                 raise PlanError(
                     f"{axis.name}: the value {_short(value)} can't be sent to another process "
                     f"({type(error).__name__}: {error}); sweep over a name or number and make it from "
-                    "that in the code, or use the engine kernel"
+                    "that in the code, or ",
+                    "use the engine kernel",
                 ) from None
         raise PlanError(
-            f"{axis.name}: its values can't be sent to another process ({type(whole).__name__}: {whole}); "
-            "use the engine kernel"
+            f"{axis.name}: its values can't be sent to another process ({type(whole).__name__}: {whole}); ",
+            "use the engine kernel",
         )
 
 
@@ -204,7 +205,8 @@ def _content(job: Job, params: set[str]) -> dict[str, Any]:
     if "get_ipython" in reachable(reads, namespace):
         raise PlanError(
             "engine: the cell uses a magic, !shell or get_ipython(), which only this kernel has; "
-            "leave it out or use --engine kernel"
+            "leave it out or ",
+            "use --engine kernel",
         )
     if reads & OPAQUE - {"__import__"}:
         names = {name for name in namespace if not name.startswith("_")} - _HISTORY
@@ -232,7 +234,7 @@ def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanErro
     if isinstance(job, CellJob):
         namespace: Mapping[str, Any] = job.namespace
         names = reachable(content["globals"], namespace)
-        shell = "make it inside the cell, or use --engine kernel"
+        inside, engine = "make it inside the cell, or ", "use --engine kernel"
     else:
         function = content["function"]
         namespace = getattr(function, "__globals__", {})
@@ -243,7 +245,7 @@ def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanErro
         )
         namespace = {**namespace, **{name: cell.cell_contents for name, cell in closed}}
         names |= set(code.co_freevars) if code else set()
-        shell = 'make it inside the function, or use engine="kernel"'
+        inside, engine = "make it inside the function, or ", 'use engine="kernel"'
     # Of a function or class it is mostly its globals that can't be sent: these are looked at first.
     values = [(name, namespace.get(name)) for name in sorted(names)]
     values.sort(key=lambda item: isinstance(item[1], FunctionType | type))
@@ -253,10 +255,12 @@ def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanErro
         except Exception as reason:  # whatever the user's objects raise
             return PlanError(
                 f"{name}: this variable can't be sent to another process "
-                f"({type(reason).__name__}: {reason}); {shell}"
+                f"({type(reason).__name__}: {reason}); {inside}",
+                engine,
             )
     return PlanError(
-        f"engine: the code can't be sent to another process ({type(error).__name__}: {error}); {shell}"
+        f"engine: the code can't be sent to another process ({type(error).__name__}: {error}); {inside}",
+        engine,
     )
 
 

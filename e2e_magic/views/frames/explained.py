@@ -36,7 +36,8 @@ def influence(
     -------
     DataFrame
         ``stage metric param share share_low share_high chance levels trials binned reason``, per stage
-        and metric the largest share first; in words in ``attrs["summary"]``. See `derived.influence`
+        and metric the largest share first; in words in ``attrs["summary"]``, and by stage
+        and metric in ``attrs["sentences"]``. See `derived.influence`
         for what a share is, and what it isn't.
 
     Raises
@@ -53,7 +54,7 @@ def influence(
         names = dict.fromkeys([*([str(first)] if first else []), *METRICS])
         wanted = [name for name in names if name in complete and complete[name].notna().any()]
     rows: list[dict[str, Any]] = []
-    said = []
+    sentences: dict[str, dict[str, str]] = {}
     stages = list(dict.fromkeys(complete["stage"].astype(object)))
     for stage in stages:
         some = complete[(complete["stage"].astype(object) == stage).to_numpy(dtype=bool)]
@@ -68,9 +69,12 @@ def influence(
                 here.append({"stage": str(stage), "metric": metric, "param": name, "found": found})
             here.sort(key=_least_last)
             rows += here
-            said += _sentences(str(stage), metric, here)
+            if here:
+                sentences.setdefault(str(stage), {})[metric] = _sentence(str(stage), metric, here)
     made = _frame(rows)
-    made.attrs["summary"] = "\n".join(said) or NO_SWEEP
+    made.attrs["sentences"] = sentences
+    lines = (sentence for of_stage in sentences.values() for sentence in of_stage.values())
+    made.attrs["summary"] = "\n".join(lines) or NO_SWEEP
     return made
 
 
@@ -79,7 +83,7 @@ def _least_last(row: dict[str, Any]) -> float:
     return 1.0 if math.isnan(share) else -share
 
 
-def _sentences(stage: str, metric: str, rows: Sequence[dict[str, Any]]) -> list[str]:
+def _sentence(stage: str, metric: str, rows: Sequence[dict[str, Any]]) -> str:
     parts = []
     for row in rows:
         found = row["found"]
@@ -91,7 +95,7 @@ def _sentences(stage: str, metric: str, rows: Sequence[dict[str, Any]]) -> list[
             f"{row['param']} explains {100 * found.share:.0f} % "
             f"({100 * found.low:.0f} to {100 * found.high:.0f} %{by_chance})"
         )
-    return [f"{stage}, spread of {metric}: {'; '.join(parts)}"] if parts else []
+    return f"{stage}, spread of {metric}: {'; '.join(parts)}"
 
 
 def _frame(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:

@@ -78,7 +78,7 @@ def ratios(
                 a, b = column[first], column[second]
                 if not named and np.isnan(a).all() and np.isnan(b).all():
                     continue
-                found = compared(a, b, name)
+                found = compared(a, b, name, (baseline, other))
                 if name == "peak_rss_mib" and _was_there(found, before[first], before[second]):
                     held.append(f"{legible(stage)} of {legible(other)}")
                 rows.append(
@@ -88,7 +88,7 @@ def ratios(
                         "baseline": baseline,
                         "run": other,
                         "better": better_of(name),
-                        **_fields(found, baseline, other),
+                        **_fields(found),
                     }
                 )
     notes = _left_out(results, (baseline, *runs))
@@ -160,8 +160,7 @@ def _spelled(value: Any) -> str:
     return digits(float(value)) if isinstance(value, float | np.floating) else str(value)
 
 
-def _fields(found: Compared, baseline: str, other: str) -> dict[str, Any]:
-    reason = found.reason.replace("the baseline", baseline).replace("the other side", other)
+def _fields(found: Compared) -> dict[str, Any]:
     return {
         "n_baseline": found.n_baseline,
         "n": found.n,
@@ -174,7 +173,7 @@ def _fields(found: Compared, baseline: str, other: str) -> dict[str, Any]:
         "test": found.test or None,
         "verdict": found.verdict,
         "repeats_needed": found.repeats_needed,
-        "reason": reason or None,
+        "reason": found.reason or None,
     }
 
 

@@ -35,7 +35,7 @@ def test_the_count_says_what_it_is_made_of(
     ("error", "expected"),
     [
         (
-            PlanError("engine: the cell uses a magic; leave it out or use --engine kernel"),
+            PlanError("engine: the cell uses a magic; leave it out or ", "use --engine kernel"),
             "the cell uses a magic; leave it out or let the trials run in this kernel",
         ),
         (UsageError("lr: no number"), "lr: no number"),
