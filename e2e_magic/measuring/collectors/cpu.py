@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
-from e2e_magic.measuring.collectors.base import Collector, Probe
-from e2e_magic.record import Metric, Reason, Value
+from e2e_magic.measuring.collectors.base import Probe
+from e2e_magic.measuring.collectors.of_process import OfProcess
+from e2e_magic.record import Metric, Value
 
 try:
     import resource
@@ -30,7 +30,7 @@ class _Used(NamedTuple):
     living: tuple[proc.Process, ...]
 
 
-class Cpu(Collector):
+class Cpu(OfProcess):
     """CPU seconds that the process and its children used between the two edges.
 
     The process itself and the children that ended are exact to a microsecond. Children that are still
@@ -45,15 +45,16 @@ class Cpu(Collector):
         Metric("cpu_percent_now", "%", "cpu", None, "CPU use over time, 100 is one core", curve=True),
     )
 
+    in_a_child = "whose times don't go on from the parent's"
+
     def __init__(self) -> None:
+        super().__init__()
         if proc.LINUX:
             self.source = "getrusage, and /proc/PID/stat for children that are still alive"
         elif resource is not None:
             self.source = "getrusage, and psutil for children that are still alive"
         else:
             self.source = "os.times, and psutil for children that are still alive"
-        self._pid = 0
-        self._why = "the end of the code could not be measured"
         self._start = _Used(0.0, 0.0, 0.0, 0.0, ())
         self._end: _Used | None = None
 
@@ -61,23 +62,13 @@ class Cpu(Collector):
         return (Probe("cpu_percent_now", "cpu"),)
 
     def __enter__(self) -> Self:
-        self._pid = os.getpid()
+        super().__enter__()
         self._start = _used(())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         own = _own()
-        # A child that the code forked may come out at this end too: its times began at its own birth.
-        if os.getpid() != self._pid:
-            self._why = (
-                "the code came to its end in a forked child, whose times don't go on from the parent's"
-            )
+        if self.is_forked():
             return
         self._end = _used(self._start.living, own=own)
 
@@ -90,11 +81,6 @@ class Cpu(Collector):
         user = end.user_s - start.user_s + max(0.0, end.others_user_s - start.others_user_s)
         system = end.system_s - start.system_s + max(0.0, end.others_system_s - start.others_system_s)
         return {"cpu_time_s": user + system, "cpu_user_s": user, "cpu_system_s": system}
-
-    def missing(self) -> Mapping[str, Reason]:
-        if self._end is not None:
-            return {}
-        return {metric.name: Reason("", self._why) for metric in self.metrics if not metric.curve}
 
 
 def _used(known: tuple[proc.Process, ...], *, own: _Own | None = None) -> _Used:

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from types import TracebackType
 from typing import ClassVar, Self
 
 from e2e_magic.measuring.collectors import powercap, pyrapl
@@ -106,13 +105,7 @@ class Energy(Collector):
             counters.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for counters in self._counters.values():
             counters.stop()
 

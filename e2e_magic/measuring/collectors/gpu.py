@@ -7,7 +7,6 @@ import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import cuda_work, gpu_source, nvml, proc
@@ -112,13 +111,7 @@ class Gpu(Collector):
         self._began = self._clock()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             cuda_work.synchronise()
             self._ended = self._clock()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
-from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
-from e2e_magic.record import Metric, Reason, Value
+from e2e_magic.measuring.collectors.base import Probe, Unavailable
+from e2e_magic.measuring.collectors.of_process import OfProcess
+from e2e_magic.record import Metric, Value
 
 _MIB = 2**20
 
@@ -22,7 +22,7 @@ class _Moved(NamedTuple):
     living: tuple[proc.Process, ...]
 
 
-class Io(Collector):
+class Io(OfProcess):
     """MiB passed through read and write calls, by the process and its children, ended or alive.
 
     Linux counts at two places. ``read_bytes`` and ``write_bytes`` count what reached the disk: reading
@@ -45,7 +45,10 @@ class Io(Collector):
         Metric("write_mib_now", "MiB", "io", None, "written since the start, over time", curve=True),
     )
 
+    in_a_child = "whose counts don't go on from the parent's"
+
     def __init__(self, folder: str = proc.SELF) -> None:
+        super().__init__()
         self._folder = folder
         if proc.LINUX:
             self.source = "/proc/PID/io rchar and wchar: read and write calls, page cache included"
@@ -58,8 +61,6 @@ class Io(Collector):
             self.source = "psutil io_counters: read and write calls"
             if not hasattr(proc.psutil().Process, "io_counters"):
                 raise Unavailable("this system counts no bytes per process (macOS doesn't)")
-        self._pid = 0
-        self._why = "the end of the code could not be measured"
         self._start = _Moved(0, 0, ())
         self._end: _Moved | None = None
 
@@ -67,22 +68,12 @@ class Io(Collector):
         return (Probe("read_mib_now", "io_read"), Probe("write_mib_now", "io_write"))
 
     def __enter__(self) -> Self:
-        self._pid = os.getpid()
+        super().__enter__()
         self._start = _moved(self._folder, ())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        # A child that the code forked may come out at this end too: its counts began at its own birth.
-        if os.getpid() != self._pid:
-            self._why = (
-                "the code came to its end in a forked child, whose counts don't go on from the parent's"
-            )
+    def __exit__(self, *error: object) -> None:
+        if self.is_forked():
             return
         self._end = _moved(self._folder, self._start.living)
 
@@ -96,11 +87,6 @@ class Io(Collector):
             "read_mib": max(0, end.read - start.read) / _MIB,
             "write_mib": max(0, end.written - start.written) / _MIB,
         }
-
-    def missing(self) -> Mapping[str, Reason]:
-        if self._end is not None:
-            return {}
-        return {metric.name: Reason("", self._why) for metric in self.metrics if not metric.curve}
 
 
 def _moved(folder: str, known: tuple[proc.Process, ...]) -> _Moved:

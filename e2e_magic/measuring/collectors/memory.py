@@ -18,11 +18,11 @@ import sys
 import threading
 import weakref
 from collections.abc import Mapping
-from types import TracebackType
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
-from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
+from e2e_magic.measuring.collectors.base import Probe, Unavailable
+from e2e_magic.measuring.collectors.of_process import OfProcess
 from e2e_magic.record import Metric, Reason, Series, Value
 
 _EXACT = "/proc/self/status VmRSS and VmHWM, the peak exact (set back through clear_refs); children sampled"
@@ -37,7 +37,7 @@ class _Level(NamedTuple):
     mark_mib: float
 
 
-class Memory(Collector):
+class Memory(OfProcess):
     """Resident memory at the start, at the end and at the peak, and the curves in between.
 
     Parameters
@@ -62,7 +62,10 @@ class Memory(Collector):
         Metric("tree_rss_mib", "MiB", "memory", None, "resident memory with children over time", curve=True),
     )
 
+    in_a_child = "whose memory isn't the parent's"
+
     def __init__(self, folder: str = proc.SELF) -> None:
+        super().__init__()
         self.folder = folder
         self._exact = False
         if not proc.LINUX:
@@ -75,8 +78,6 @@ class Memory(Collector):
             self._sampled("")
         else:
             raise Unavailable(f"{folder}/status can't be read", "mount /proc in this container")
-        self._pid = 0
-        self._why = "the end of the code could not be measured"
         self._start = _Level(0.0, 0.0)
         self._end: _Level | None = None
         self._peak = 0.0
@@ -86,7 +87,7 @@ class Memory(Collector):
         return (Probe("rss_mib", "rss"), Probe("tree_rss_mib", "tree_rss"))
 
     def __enter__(self) -> Self:
-        self._pid = os.getpid()
+        super().__enter__()
         self._tree = _children_mib()
         if self._exact:
             try:
@@ -100,16 +101,8 @@ class Memory(Collector):
         self._tree += self._peak
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
-        # A child that the code forked may come out at this end too.
-        if os.getpid() != self._pid:
-            self._why = "the code came to its end in a forked child, whose memory isn't the parent's"
+    def __exit__(self, *error: object) -> None:
+        if self.is_forked():
             return
         end = _open.leave(self) if self._exact else _level(self.folder)
         self.note(end.rss_mib)
@@ -136,7 +129,7 @@ class Memory(Collector):
         if self._end is not None:  # counts only where `sampled` has nothing to say
             none = "children's memory is known from samples only, and there are none"
             return {"peak_tree_rss_mib": Reason("", none)}
-        return {metric.name: Reason("", self._why) for metric in self.metrics if not metric.curve}
+        return super().missing()
 
     def sampled(
         self,

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from e2e_magic.measuring.collectors.base import Unavailable
+from e2e_magic.measuring.sampler.descendants import children, read_file
 
 LINUX = sys.platform.startswith("linux")
 SELF = "/proc/self"
-_NEARLY_A_PAGE = 3500
 
 
 @dataclass(slots=True)
@@ -32,16 +32,8 @@ tally = Tally()
 
 
 def read(path: str) -> bytes:
-    """Read a whole file of ``/proc``; these have no size, and lists come in pieces of a page."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = piece = os.read(descriptor, 65536)
-        # A piece ends where the next entry of a list would pass its page; what is shorter is all.
-        while len(piece) > _NEARLY_A_PAGE:
-            piece = os.read(descriptor, 65536)
-            data += piece
-    finally:
-        os.close(descriptor)
+    """Read a whole file of ``/proc`` and count its bytes as ours."""
+    data = read_file(path)
     tally.read_bytes += len(data)
     return data
 
@@ -84,12 +76,12 @@ def descendants(known: Iterable[Process] = ()) -> dict[int, Process]:
     found: dict[int, Process] = {}
     if not LINUX:
         return _from_psutil() if has_children() else found
-    waiting = _children(SELF) if has_children() else []
+    waiting = children("self", read) if has_children() else []
     while waiting:
         pid = waiting.pop()
         if pid not in found and (process := _process(pid)) is not None:
             found[pid] = process
-            waiting.extend(_children(f"/proc/{pid}"))
+            waiting.extend(children(pid, read))
     for earlier in known:
         if earlier.pid not in found:
             process = _process(earlier.pid)
@@ -97,21 +89,6 @@ def descendants(known: Iterable[Process] = ()) -> dict[int, Process]:
             if process is not None and process.started == earlier.started:
                 found[earlier.pid] = process
     return found
-
-
-def _children(folder: str) -> list[int]:
-    # A child is listed under the thread that started it.
-    pids: list[int] = []
-    try:
-        threads = os.listdir(f"{folder}/task")  # noqa: PTH208 - Path.iterdir costs four times as much
-    except OSError:
-        return pids  # it ended meanwhile
-    for thread in threads:
-        try:
-            pids.extend(map(int, read(f"{folder}/task/{thread}/children").split()))
-        except OSError:
-            continue  # this thread ended meanwhile; its children went to another one of the list
-    return pids
 
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import ClassVar, Self
 
 from e2e_magic.measuring.collectors import cuda_work
@@ -39,13 +38,7 @@ class WallTime(Collector):
         self._start = self._clock()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             cuda_work.synchronise()  # and what this code handed to it is
         finally:  # an interrupt may end the wait

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SHARE = 100
 # A child that lives shorter than this may be missed; its CPU time still comes in when it is waited for.
 RESCAN_NS = 50_000_000
+_NEARLY_A_PAGE = 3500
 
 
 class Pace:
@@ -75,72 +76,77 @@ class Descendants:
     def parents(self) -> dict[int, int]:
         """Return each living descendant's process id with its parent's; looks again when it may."""
         if self._pace.due():
-            self._parents = self._from_lists() if self._lists else self._from_all()
+            self._parents = self._walk(children if self._lists else _children_of_all())
             self._parents.pop(os.getpid(), None)
             self._pace.done()
         return self._parents
 
-    def _from_lists(self) -> dict[int, int]:
-        found: dict[int, int] = {}
+    def _walk(self, children_of: Callable[[int], list[int]]) -> dict[int, int]:
+        parents: dict[int, int] = {}
         waiting = [self._pid]
         while waiting:
             parent = waiting.pop()
-            for child in children(parent):
-                if child not in found and child != self._pid:
-                    found[child] = parent
+            for child in children_of(parent):
+                if child not in parents and child != self._pid:
+                    parents[child] = parent
                     waiting.append(child)
-        return found
-
-    def _from_all(self) -> dict[int, int]:
-        children_of: dict[int, list[int]] = {}
-        for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is 2 MiB
-            if name.isdigit():
-                data = read_once(f"/proc/{name}/stat")
-                if data:
-                    parent = int(data[data.rindex(b")") + 2 :].split(None, 2)[1])
-                    children_of.setdefault(parent, []).append(int(name))
-        found: dict[int, int] = {}
-        waiting = [self._pid]
-        while waiting:
-            parent = waiting.pop()
-            for child in children_of.get(parent, ()):
-                if child not in found:
-                    found[child] = parent
-                    waiting.append(child)
-        return found
+        return parents
 
 
-def children(pid: int) -> list[int]:
-    """Return the living children that any thread of `pid` started; none where it is gone."""
+def _children_of_all() -> Callable[[int], list[int]]:
+    """Ask all processes for their parents, and return what gives the children of one."""
+    children_of: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is 2 MiB
+        if name.isdigit() and (data := read_once(f"/proc/{name}/stat")):
+            parent = int(data[data.rindex(b")") + 2 :].split(None, 2)[1])
+            children_of.setdefault(parent, []).append(int(name))
+    return lambda pid: children_of.get(pid, [])
+
+
+def children(pid: int | str, read: Callable[[str], bytes] | None = None) -> list[int]:
+    """Return the living children that any thread of a process started; none where it is gone.
+
+    Parameters
+    ----------
+    pid : int or str
+        Its number, or ``self``.
+    read : callable, optional
+        Reads a file of ``/proc``; `read_file` where it is left out.
+    """
     folder = f"/proc/{pid}/task"
+    pids: list[int] = []
     try:
         threads = os.listdir(folder)  # noqa: PTH208 - pathlib is 2 MiB
     except OSError:  # it ended
-        return []
-    found: list[int] = []
-    for thread in threads:
-        data = read_once(f"{folder}/{thread}/children")
-        if data:
-            found.extend(map(int, data.split()))
-    return found
+        return pids
+    for thread in threads:  # a child is listed under the thread that started it
+        try:
+            pids.extend(map(int, (read or read_file)(f"{folder}/{thread}/children").split()))
+        except OSError:
+            continue  # this thread ended meanwhile; its children went to another one of the list
+    return pids
 
 
-def read_once(path: str) -> bytes:
-    """Read a small file; nothing where it is gone meanwhile."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-    except OSError:
-        return b""
+def read_file(path: str) -> bytes:
+    """Read a whole file of ``/proc``; these have no size, and lists come in pieces of a page."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         data = piece = os.read(descriptor, 65536)
-        while piece and len(piece) >= 4096:  # a page came: there may be more
+        # A piece ends where the next entry of a list would pass its page; what is shorter is all.
+        while len(piece) > _NEARLY_A_PAGE:
             piece = os.read(descriptor, 65536)
             data += piece
-    except OSError:
-        return b""
     finally:
         os.close(descriptor)
     return data
+
+
+def read_once(path: str) -> bytes:
+    """Read a file of ``/proc``; nothing where it is gone meanwhile."""
+    try:
+        return read_file(path)
+    except OSError:
+        return b""
 
 
 def started_at(pid: int) -> str:

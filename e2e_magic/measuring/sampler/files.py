@@ -187,22 +187,24 @@ class Counters(Reader):
             raise
 
     def read(self, now_ns: int, *, last: bool = False) -> float | None:
-        rates = [part.read(now_ns, last=last) for part in self._parts]
-        told = [rate for rate in rates if rate is not None]
-        return sum(told) if len(told) == len(rates) else None
+        return _sum([part.read(now_ns, last=last) for part in self._parts])
 
     def watch(self) -> None:
         for part in self._parts:
             part.watch()
 
     def total(self) -> float | None:
-        totals = [part.total() for part in self._parts]
-        told = [total for total in totals if total is not None]
-        return sum(told) if len(told) == len(totals) else None
+        return _sum([part.total() for part in self._parts])
 
     def close(self) -> None:
         for part in self._parts:
             part.close()
+
+
+def _sum(parts: list[float | None]) -> float | None:
+    """Add numbers; None where one is not known."""
+    numbers = [part for part in parts if part is not None]
+    return sum(numbers) if len(numbers) == len(parts) else None
 
 
 def counter(spec: Spec) -> Reader:

@@ -131,11 +131,6 @@ class Nvml(Reader):
         return value
 
 
-def nvml(spec: Spec) -> Reader:
-    """Make the reader of a GPU's quantity."""
-    return Nvml(spec)
-
-
 _QUANTITIES = ("percent", "memory", "process_memory", "power", "temperature")
 _libraries: dict[str, Library] = {}
 _recent: dict[tuple[str, str, str, int], tuple[int, float | None]] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from .descendants import RESCAN_NS, Pace
-from .files import File, Reader, Spec, counter
-from .nvml import nvml
+from .files import Reader, Spec
 from .rates import Rate
+from .readers import READERS as OF_LINUX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,23 +128,12 @@ class Io(Process):
         return int(getattr(counters, name, None) or getattr(counters, self._field))
 
 
-def io_read(spec: Spec) -> Reader:
-    """Make the reader of bytes read."""
-    return Io(spec, "read_bytes")
-
-
-def io_write(spec: Spec) -> Reader:
-    """Make the reader of bytes written."""
-    return Io(spec, "write_bytes")
-
-
+# Files, counters and GPUs are read as there.
 READERS: dict[str, Callable[[Spec], Reader]] = {
+    **OF_LINUX,
     "rss": Rss,
     "tree_rss": TreeRss,
     "cpu": Cpu,
-    "io_read": io_read,
-    "io_write": io_write,
-    "file": File,
-    "counter": counter,
-    "nvml": nvml,
+    "io_read": lambda spec: Io(spec, "read_bytes"),
+    "io_write": lambda spec: Io(spec, "write_bytes"),
 }

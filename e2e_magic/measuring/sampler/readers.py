@@ -13,7 +13,7 @@ import sys
 
 from .descendants import Descendants, Pace, read_once
 from .files import File, KeptFile, Reader, Spec, counter
-from .nvml import nvml
+from .nvml import Nvml
 from .rates import Rate
 
 TYPE_CHECKING = False
@@ -200,16 +200,6 @@ class Io(Reader):
         return int(self._file.data().split(None, 2 * self._line + 2)[2 * self._line + 1])
 
 
-def io_read(spec: Spec) -> Reader:
-    """Make the reader of ``rchar``, the first line."""
-    return Io(spec, 0)
-
-
-def io_write(spec: Spec) -> Reader:
-    """Make the reader of ``wchar``, the second line."""
-    return Io(spec, 1)
-
-
 def cpu_clock(pid: int) -> int:
     """Return the CPU-time clock of a process, as the C library's ``clock_getcpuclockid`` forms it."""
     return ((~pid) << 3) | 2
@@ -224,9 +214,9 @@ READERS: dict[str, Callable[[Spec], Reader]] = {
     "rss": Rss,
     "tree_rss": TreeRss,
     "cpu": Cpu,
-    "io_read": io_read,
-    "io_write": io_write,
+    "io_read": lambda spec: Io(spec, 0),  # rchar is the first line
+    "io_write": lambda spec: Io(spec, 1),
     "file": File,
     "counter": counter,
-    "nvml": nvml,
+    "nvml": Nvml,
 }

@@ -179,3 +179,13 @@ def test_cpu_of_a_short_child_comes_when_it_ends_and_never_above_all_cores(
 ) -> None:
     """Five seconds that arrive at once show as two busy cores until they are through."""
     assert _shares(monkeypatch, [{"waited": 5000}, {}, {}, {}]) == [200, 200, 100, 0]
+
+
+def test_a_list_that_comes_in_pieces_is_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece ends where the next entry would pass its page: shorter than a page, and not the last."""
+    pids = list(range(1_000_000, 1_001_000))
+    pieces = iter([b"".join(b"%d " % pid for pid in some) for some in (pids[:511], pids[511:])])
+    monkeypatch.setattr(os, "read", lambda *_: next(pieces, b""))
+    monkeypatch.setattr(os, "listdir", lambda _: [str(os.getpid())])
+
+    assert children("self") == pids
