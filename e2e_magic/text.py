@@ -190,6 +190,6 @@ def error_text(error: BaseException) -> str:
     name = type(error).__name__
     try:
         text = str(error)
-    except Exception as broken:
+    except Exception as broken:  # noqa: BLE001 - a user's class may fail to say itself
         text = f"<its text could not be made: {type(broken).__name__}>"
     return f"{name}: {text}" if text else name

@@ -351,7 +351,7 @@ class StoreContract:
                 for n in range(1, 11):
                     store.append(record(n, stage=f"s{who}"))
                     assert len(store.records(Selection(stage=f"s{who}"), series=False)) == n
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the test looks at it
                 problems.append(error)
 
         threads = [threading.Thread(target=work, args=(who,)) for who in range(8)]

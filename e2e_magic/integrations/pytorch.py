@@ -24,7 +24,7 @@ class Tracked(Generic[_Batch]):
         for batch in self._loader:
             try:
                 events.count(index(self._entries(batch) if callable(self._entries) else self._entries))
-            except Exception as error:  # whatever a batch or the user's function raises, the loop goes on
+            except Exception as error:  # noqa: BLE001 - whatever is raised, the loop goes on
                 if not warned:
                     warnings.warn(
                         f"track: the entries of a batch could not be counted ({error}); "

@@ -173,7 +173,7 @@ def silenced(body: str) -> bool:
         return False
     try:
         return bool(DisplayHook.semicolon_at_end_of_expression(body))
-    except Exception:  # the tokenizer stumbles over magics and shell lines: those have no `;` to mean
+    except Exception:  # noqa: BLE001 - the tokenizer stumbles over magics, which mean no `;`
         return body.rstrip().endswith(";")
 
 

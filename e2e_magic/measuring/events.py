@@ -108,7 +108,7 @@ class EventLog:
         for key, value in values.items():
             try:
                 row[key] = number(value)
-            except Exception as error:  # another library's scalar may fail in any way
+            except Exception as error:  # noqa: BLE001 - another library's scalar may fail in any way
                 if key not in self.problems:
                     self.problems[key] = (
                         f"log({key}=..): expected one number, got {_came(value, error)}; "
@@ -143,7 +143,7 @@ def _came(value: object, error: Exception) -> str:
     """Say what came and why it is no number: neither may raise into the user's training."""
     try:
         return f"{describe(value)} ({error})"
-    except Exception:  # an object that can't say what it is, or an error that can't
+    except Exception:  # noqa: BLE001 - an object that can't say what it is, or an error that can't
         return f"a {type(value).__name__} ({type(error).__name__})"
 
 

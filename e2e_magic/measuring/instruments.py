@@ -105,7 +105,7 @@ class Instruments:
                 self._ask_sampler_to_end()
         try:
             self.samples = self._stop_sampling()
-        except BaseException as interrupt:
+        except BaseException as interrupt:  # noqa: BLE001 - raised again when the row is kept
             self._hold("samples", "the sampling was stopped", interrupt)
 
     def read(self) -> dict[str, Value]:
@@ -153,7 +153,7 @@ class Instruments:
             except Unavailable as error:
                 refuse(name, error)
                 self.missing[name] = self._brief(name, error.reason)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - it costs the collector its own numbers only
                 self._failed(name, "start", error)
         return probes
 
@@ -183,7 +183,7 @@ class Instruments:
                 self._recording.end()
         except (SamplerLost, OSError):
             pass  # `stop` meets it again and says it
-        except BaseException as interrupt:
+        except BaseException as interrupt:  # noqa: BLE001 - raised again when the row is kept
             self._hold("samples", "the sampling was stopped", interrupt)
 
     def _stop_sampling(self) -> Samples:
@@ -205,10 +205,10 @@ class Instruments:
             return None
         try:
             return call(*args)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it costs the collector its own numbers only
             self._broken.add(id(collector))
             self._failed(collector.name, when, error)
-        except BaseException as interrupt:
+        except BaseException as interrupt:  # noqa: BLE001 - raised again when the row is kept
             self._hold(collector.name, f"the collector {collector.name} was at its {when}", interrupt)
         return None
 

@@ -199,7 +199,7 @@ def time_calls(
         waiting = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
         with span if energy else nullcontext():
             single_stream(waiting, values, duration_ns, clock, timings, most=MOST_CALLS)
-    except BaseException as raised:
+    except BaseException as raised:  # noqa: BLE001 - the caller says it, and lets an interrupt go on
         error = raised
     if not timings.calls:
         return {}, error

@@ -188,7 +188,7 @@ class Comparison:
             from e2e_magic.views.charts.style import image
 
             chart = image(self.plot(kind)) if len(self.frame) else ""
-        except Exception as error:  # a chart that can't be drawn must not cost the words
+        except Exception as error:  # noqa: BLE001 - a chart that can't be drawn must not cost the words
             chart = escape(f"the chart could not be drawn ({type(error).__name__}: {error})")
         table = ""
         if len(self.frame):

@@ -141,7 +141,7 @@ class SweepResult(Result):
                 from e2e_magic.views.charts.style import image as image_of
 
                 image = image_of(self.plot())
-        except Exception as error:  # a chart that can't be drawn must not cost the numbers
+        except Exception as error:  # noqa: BLE001 - a chart that can't be drawn must not cost the numbers
             notes.append(f"the chart could not be drawn ({type(error).__name__}: {error})")
         return html(self.summary, self._headline(), image=image, notes=[*notes, *self._notes()])
 

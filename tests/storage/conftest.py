@@ -88,7 +88,7 @@ def as_nobody() -> Callable[[Callable[[], Any]], Any]:
                     os.setgid(65534)
                     os.setuid(65534)
                 said = str(function())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - the parent reads what it was
                 said = f"{type(error).__name__}: {error}"
             os.write(writer, said.encode())
             os._exit(0)

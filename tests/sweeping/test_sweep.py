@@ -267,7 +267,7 @@ def test_the_users_variables_come_back(
             assert params.items() <= namespace.items()
             exec(body, namespace)
             _raise(error)
-    except (Exception, KeyboardInterrupt, SystemExit):
+    except (Exception, KeyboardInterrupt, SystemExit):  # noqa: BLE001 - as the sweep does
         pass
 
     for name in swept:

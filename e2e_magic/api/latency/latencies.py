@@ -129,7 +129,7 @@ class Latencies:
                 from e2e_magic.views.charts.style import image
 
                 chart = image(self.plot())
-            except Exception as error:  # a chart that can't be drawn must not cost the numbers
+            except Exception as error:  # noqa: BLE001 - a chart that can't be drawn must not cost the numbers
                 notes.append(f"the chart could not be drawn ({type(error).__name__}: {error})")
         heads, *rows = self._table()
         return markup.block(

@@ -119,7 +119,7 @@ class Driver:
         try:
             for _ in trials:
                 pass
-        except BaseException as raised:  # whatever it is, the panel says it
+        except BaseException as raised:  # noqa: BLE001 - whatever it is, the panel says it
             error = raised
         self._ended(error)
 
@@ -144,7 +144,7 @@ class Driver:
         except asyncio.CancelledError:
             self._ended(KeyboardInterrupt())
             raise
-        except BaseException as raised:  # an interrupt too: nothing may reach the kernel's loop
+        except BaseException as raised:  # noqa: BLE001 - nothing may reach the kernel's loop
             error = raised
         self._ended(error)
 

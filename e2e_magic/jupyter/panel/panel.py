@@ -236,7 +236,7 @@ class SweepPanel:
                 self._before_run()
                 self._begin(sweep, resume=resume)
                 self._driver.start(sweep, self._settings.where)
-            except Exception as error:  # whatever it is: the panel must not say that it runs
+            except Exception as error:  # noqa: BLE001 - whatever it is: the panel must not say that it runs
                 if self.running:
                     self._over(error)
                 else:

@@ -188,7 +188,7 @@ def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailabl
         for entry in entry_points(group=GROUP):
             try:
                 found[entry.name] = entry.load()
-            except Exception as error:  # another package's import may fail in any way
+            except Exception as error:  # noqa: BLE001 - another package's import may fail in any way
                 found[entry.name] = Unavailable(
                     f"{entry.value} could not be imported ({type(error).__name__}: {error})",
                     "update or remove the package that brings it",

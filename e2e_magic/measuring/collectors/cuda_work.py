@@ -30,7 +30,7 @@ def synchronise() -> bool:
             continue
         try:
             wait(framework)
-        except Exception as error:  # a failed kernel shows up here; it is the user's to see at his next call
+        except Exception as error:  # noqa: BLE001 - a failed kernel: the user's next call shows it
             clean = False
             _log.debug("%s could not be synchronised: %s", name, error)
     return clean
@@ -62,7 +62,7 @@ class TorchEdges:
             begin = torch.cuda.Event(enable_timing=True)
             begin.record()
             self._begin = begin
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a broken CUDA raises anything; it costs these numbers
             self._failed(error)
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class TorchEdges:
                     end.record()
                     end.synchronize()
                 self._end = end
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a broken CUDA raises anything; it costs these numbers
             self._failed(error)
 
     def time_s(self) -> float | None:
@@ -87,7 +87,7 @@ class TorchEdges:
             return None
         try:
             return float(self._begin.elapsed_time(self._end)) / 1e3
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a broken CUDA raises anything; it costs these numbers
             self._failed(error)
             return None
 

@@ -42,7 +42,7 @@ def refusal(kind: str, zones: tuple[Zone, ...]) -> str:
         return f"it reads {ROOT}/intel-rapl only"
     try:
         sensors = _sensors(kind)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - its own error, or what an odd layout makes of it
         return f"it could not start ({type(error).__name__}: {error})"
     if sensors != {zone.package: zone.path for zone in zones}:
         return "it does not find every socket"

@@ -45,7 +45,7 @@ def array_of(value: object) -> NDArray[Any]:
             # One None makes objects of all, and text among numbers would make text of all: those stay.
             if unpacked.size == array.size and unpacked.dtype.kind not in "USO":
                 array = unpacked.reshape(array.shape)
-    except Exception as error:  # another library's object may refuse in any way
+    except Exception as error:  # noqa: BLE001 - another library's object may refuse in any way
         came = describe(value)
         if "different lengths" not in came:
             came += f" ({(str(error).splitlines() or [type(error).__name__])[0]})"

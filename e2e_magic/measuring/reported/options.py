@@ -38,18 +38,18 @@ def evaluate(value: object, options: Options, given: Mapping[str, object]) -> Re
             continue
         try:
             evaluated[name] = function(value)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the user's expression or object may fail in any way
             problems[name] = f"{name}: could not be evaluated ({error_text(error)})"
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the trial raises it when its row is kept
             interrupt = error
             problems[name] = f"{name}: was interrupted while it was evaluated"
             break
     try:
         reported = collect(value, evaluated)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the user's expression or object may fail in any way
         problems["value"] = f"the value handed back could not be read ({error_text(error)})"
         reported = Reported()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the trial raises it when its row is kept
         problems["value"] = "the value handed back could not be read: it was interrupted"
         reported, interrupt = Reported(), interrupt or error
     reported.problems |= problems

@@ -189,6 +189,6 @@ def main(arguments: list[str]) -> None:
         Server(channel, Kernel(int(pid), started), portable=mode == "portable").serve()
     except (BrokenPipeError, ConnectionResetError):
         return  # the kernel is gone, or has given this process up
-    except Exception as error:  # nobody reads our stderr: the kernel hears it and tells the user
+    except Exception as error:  # noqa: BLE001 - nobody reads our stderr: the kernel tells the user
         with contextlib.suppress(OSError):
             channel.sendall(encode(("broken", 0, f"{type(error).__name__}: {error}")))

@@ -194,7 +194,7 @@ def _pickled(error: BaseException) -> bytes:
     try:
         found: bytes = cloudpickle().dumps(error)
         pickle.loads(found)  # noqa: S301 - our own; an exception class may refuse to be made again
-    except Exception:  # whatever the user's exception class raises
+    except Exception:  # noqa: BLE001 - whatever the user's exception class raises
         return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
     return found
 

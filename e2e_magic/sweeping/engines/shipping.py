@@ -110,7 +110,7 @@ def pack(job: Job, params: Iterable[str] = ()) -> Parcel:
 
     try:
         main = _dumps(content, beside)
-    except Exception as error:  # whatever the user's objects raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's objects raise
         raise _culprit(job, content, error) from None
     cuts: list[tuple[int, int]] = []
     end = 0
@@ -127,12 +127,12 @@ def check_values(space: Space) -> None:
         try:
             _dumps(axis.values)
             continue
-        except Exception as error:  # whatever the user's objects raise
+        except Exception as error:  # noqa: BLE001 - whatever the user's objects raise
             whole = error
         for value in axis.values:
             try:
                 _dumps(value)
-            except Exception as error:  # as above
+            except Exception as error:  # noqa: BLE001 - as above
                 raise PlanError(
                     f"{axis.name}: the value {_short(value)} can't be sent to another process "
                     f"({type(error).__name__}: {error}); sweep over a name or number and make it from "
@@ -252,7 +252,7 @@ def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanErro
     for name, value in values:
         try:
             _dumps(value)
-        except Exception as reason:  # whatever the user's objects raise
+        except Exception as reason:  # noqa: BLE001 - whatever the user's objects raise
             return PlanError(
                 f"{name}: this variable can't be sent to another process "
                 f"({type(reason).__name__}: {reason}); {inside}",

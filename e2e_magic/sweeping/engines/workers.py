@@ -222,7 +222,7 @@ def _come_back(future: Any) -> Outcome | None:
         if future is None or not future.done():
             return None
         outcome: Outcome = future.result(timeout=FETCH_S)
-    except Exception:  # it failed, or was lost on the way: the row says that the trial was ended
+    except Exception:  # noqa: BLE001 - it failed, or was lost on the way
         return None
     return None if outcome.record is None else outcome
 

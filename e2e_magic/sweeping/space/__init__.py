@@ -181,7 +181,7 @@ class Space:
                 raise SpaceError(
                     f"{names.strip()}: {values.strip()!r} is no Python expression ({error.msg})"
                 ) from None
-            except Exception as error:  # the user's expression may fail in any way
+            except Exception as error:  # noqa: BLE001 - the user's expression may fail in any way
                 raise SpaceError(
                     f"{names.strip()}: {values.strip()!r} could not be evaluated "
                     f"({type(error).__name__}: {error})"

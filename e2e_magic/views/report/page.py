@@ -69,7 +69,7 @@ class Pictures:
         began = self._clock()
         try:
             images = draw()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a chart that fails must not cost the page
             self.failed.append(f"a chart could not be drawn ({type(error).__name__}: {error})")
             return []
         finally:

@@ -152,7 +152,7 @@ def serve(link_fd: int, life_fd: int, parent: int) -> None:
                     value = function(*content)
                 mouth.send("value", value)
                 continue
-        except BaseException as error:  # whatever it is, the kernel hears of it and asks for the next
+        except BaseException as error:  # noqa: BLE001 - the kernel hears of it, whatever it is
             _send_error(mouth, error)
             continue
         mouth.send("done")
@@ -164,7 +164,7 @@ def _asked(link: socket.socket, mouth: Mouth) -> tuple[str, Any]:
         parts = wire.receive(link)
         try:
             kind, content = wire.loads(parts)
-        except Exception as error:  # a module that isn't found here, a class that refuses
+        except Exception as error:  # noqa: BLE001 - a module that isn't found here, a class that refuses
             _send_error(mouth, error)
         else:
             return str(kind), content
@@ -173,7 +173,7 @@ def _asked(link: socket.socket, mouth: Mouth) -> tuple[str, Any]:
 def _send_error(mouth: Mouth, error: BaseException) -> None:
     try:
         mouth.send("error", error.with_traceback(None))
-    except Exception:  # an exception class that can't be pickled: its words will do
+    except Exception:  # noqa: BLE001 - an exception class that can't be pickled: its words will do
         mouth.send("error", RuntimeError(f"{type(error).__name__}: {error}"))
 
 

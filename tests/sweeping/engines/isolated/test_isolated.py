@@ -50,7 +50,7 @@ def in_a_thread(function: Any, *args: Any) -> tuple[threading.Thread, list[Any]]
     def call() -> None:
         try:
             got.append(function(*args))
-        except BaseException as error:  # the test looks at it
+        except BaseException as error:  # noqa: BLE001 - the test looks at it
             got.extend((error, time.monotonic()))
 
     thread = threading.Thread(target=call, name="Thread-test")
