@@ -294,8 +294,8 @@ def encode(value: Any) -> Any:
         return [encode(v) for v in value]
     if hasattr(value, "tolist"):  # a numpy scalar or array
         return encode(value.tolist())
-    found = named(value)
-    return found if isinstance(found, str) else repr(found)
+    name = named(value)
+    return name if isinstance(name, str) else repr(name)
 
 
 def named(value: Any) -> Any:

@@ -205,7 +205,7 @@ def from_readings(
     series: Mapping[str, Series],
     values: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, Reason]]:
-    """Return what follows from a trial's energy and what its run says, and why else it does not.
+    """Compute a trial's further numbers of energy, and the reason for each that can't be computed.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def from_readings(
         return {}, {}  # many trials: this is quick
     total_j, wall_s = total(joules), read.get("wall_time_s")
     power = total_power(curves) if curves and len(curves) == len(joules) else _NO_CURVE
-    found: dict[str, Any] = {
+    follows: dict[str, Any] = {
         "peak_power_w": peak_power(power),
         "energy_per_epoch_j": energy_per(total_j, values.get("epochs")),
         "energy_to_accuracy_j": energy_to_accuracy(power, values.get("time_to_accuracy_s")),
@@ -244,8 +244,8 @@ def from_readings(
     asked = reported.get("estimate_power")
     if isinstance(asked, Mapping):
         watts = asked["idle_w"], asked["full_w"]
-        found["estimated_energy_j"] = estimate(read.get("cpu_time_s"), wall_s, asked["cores"], *watts)
-        if found["estimated_energy_j"] is None:
+        follows["estimated_energy_j"] = estimate(read.get("cpu_time_s"), wall_s, asked["cores"], *watts)
+        if follows["estimated_energy_j"] is None:
             missing["estimated_energy_j"] = Reason("", "it follows from CPU time, which was not measured")
     if "carbon_g_per_kwh" in reported and total_j is None:
         missing["co2_g"] = _ESTIMATED if isinstance(asked, Mapping) else NO_ENERGY
@@ -260,12 +260,12 @@ def from_readings(
             )
         else:
             idle_w = sum(float(baseline[f"{part}_w"]) for part in joules)
-            found["net_energy_j"] = net_energy(total_j, wall_s, idle_w)
-    return {name: number for name, number in found.items() if number is not None}, missing
+            follows["net_energy_j"] = net_energy(total_j, wall_s, idle_w)
+    return {name: number for name, number in follows.items() if number is not None}, missing
 
 
 def unavailable(
-    declared: Sequence[Metric], known: Collection[str], settings: Mapping[str, Any]
+    declared: Sequence[Metric], measured_here: Collection[str], settings: Mapping[str, Any]
 ) -> dict[str, Reason]:
     """Return the reason for each number of energy that can't follow here and now.
 
@@ -273,12 +273,12 @@ def unavailable(
     ----------
     declared : sequence of Metric
         What is derived; of those in J, W or grams of CO2 there is something to say.
-    known : collection of str
+    measured_here : collection of str
         The metrics that can be measured on this machine.
     settings : mapping
         The run's (``Run.settings``).
     """
-    energy = any(f"{part}_energy_j" in known for part in PARTS)
+    energy = any(f"{part}_energy_j" in measured_here for part in PARTS)
     reasons: dict[str, Reason] = {}
     if not energy:
         of_energy = [

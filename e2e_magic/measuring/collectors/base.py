@@ -155,13 +155,14 @@ class Collector:
 # The collectors by name: a class, or what makes one, or why there is none.
 Classes = Mapping[str, Callable[[], Collector] | Unavailable]
 
+# Both are of the process: entry points and sensors are the same for every session.
 _classes: dict[str, type[Collector] | Unavailable] = {}
 # Collectors that said `Unavailable`: to look for sensors anew costs each cell half a millisecond.
 _refused: dict[str, Unavailable] = {}
 
 
 def refuse(name: str, why: Unavailable) -> None:
-    """Keep in mind that a collector can't measure here, until ``registered(again=True)``."""
+    """Remember until ``registered(again=True)`` that a collector can't measure here."""
     if why.lasting:
         _refused[name] = why
 
@@ -184,17 +185,17 @@ def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailabl
     if again or not _classes:
         from importlib.metadata import entry_points
 
-        found: dict[str, type[Collector] | Unavailable] = {}
+        classes: dict[str, type[Collector] | Unavailable] = {}
         for entry in entry_points(group=GROUP):
             try:
-                found[entry.name] = entry.load()
+                classes[entry.name] = entry.load()
             except Exception as error:  # noqa: BLE001 - another package's import may fail in any way
-                found[entry.name] = Unavailable(
+                classes[entry.name] = Unavailable(
                     f"{entry.value} could not be imported ({type(error).__name__}: {error})",
                     "update or remove the package that brings it",
                 )
         order = {name: n for n, name in enumerate(BUILT_IN)}
         _refused.clear()
         _classes.clear()
-        _classes.update(sorted(found.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
+        _classes.update(sorted(classes.items(), key=lambda item: (order.get(item[0], len(order)), item[0])))
     return dict(_classes)

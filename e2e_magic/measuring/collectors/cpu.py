@@ -83,8 +83,8 @@ class Cpu(OfProcess):
         return {"cpu_time_s": user + system, "cpu_user_s": user, "cpu_system_s": system}
 
 
-def _used(known: tuple[proc.Process, ...], *, own: _Own | None = None) -> _Used:
-    living = tuple(proc.descendants(known).values())
+def _used(earlier: tuple[proc.Process, ...], *, own: _Own | None = None) -> _Used:
+    living = tuple(proc.descendants(earlier).values())
     ended_user, ended_system = _ended()
     # At the start the process itself is read last, at the end first: finding the children is not its work.
     user, system = own if own is not None else _own()

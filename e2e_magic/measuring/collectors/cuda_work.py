@@ -119,7 +119,7 @@ def _torch() -> Any:
 
 
 def _torch_devices(torch: Any) -> list[int]:
-    """Return the devices that have a context: to ask another one would make it."""
+    """Return the devices that have a CUDA context; asking any other would create one."""
     has_context = getattr(torch._C, "_cuda_hasPrimaryContext", None)
     if has_context is None:
         return [torch.cuda.current_device()]

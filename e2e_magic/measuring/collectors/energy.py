@@ -68,13 +68,13 @@ class Energy(Collector):
 
     def __init__(self, root: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         root = self.root if root is None else root
-        found = powercap.known_zones(root)
-        if not found:
+        zones = powercap.zones_of(root)
+        if not zones:
             raise powercap.absence(root)
-        kinds = ("package", "dram") if powercap.counted(found, "package") else ("psys",)
-        chosen = {kind: group for kind in kinds if (group := powercap.counted(found, kind))}
+        kinds = ("package", "dram") if powercap.counted(zones, "package") else ("psys",)
+        chosen = {kind: group for kind in kinds if (group := powercap.counted(zones, kind))}
         if not chosen:
-            raise powercap.unsupported(found, root)
+            raise powercap.unsupported(zones, root)
         self._closed = _closed(chosen, root)
         if kinds[0] in self._closed:
             raise powercap.permission([zone for group in self._closed.values() for zone in group])
@@ -268,14 +268,14 @@ class Counters:
 
     def _mirrors(self, reads: Sequence[tuple[int, int]]) -> set[int]:
         """Return the positions of counters that only show an earlier one of the same socket again."""
-        found: set[int] = set()
+        mirrors: set[int] = set()
         if not self._several_of_one():
-            return found
+            return mirrors
         numbered = enumerate(self.zones)
         for _, group in groupby(numbered, key=lambda item: item[1].package):
             places = [n for n, _ in group]
-            found |= {places[j] for _, j in powercap.nested([reads[n] for n in places])}
-        return found
+            mirrors |= {places[j] for _, j in powercap.nested([reads[n] for n in places])}
+        return mirrors
 
 
 def _closed(chosen: Mapping[str, Sequence[Zone]], root: str) -> dict[str, list[Zone]]:

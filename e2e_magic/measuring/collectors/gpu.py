@@ -74,9 +74,9 @@ class Gpu(Collector):
         self._nvml = nvml.load()
         self._close = weakref.finalize(self, self._nvml.nvmlShutdown)
         try:
-            known = nvml.torch_uuids()
-            self._devices = nvml.visible(self._nvml, environ, known)
-            sure = bool(known) or nvml.order_is_sure(self._nvml, environ)
+            in_use = nvml.torch_uuids()
+            self._devices = nvml.visible(self._nvml, environ, in_use)
+            sure = bool(in_use) or nvml.order_is_sure(self._nvml, environ)
         except self._nvml.NVMLError as error:
             raise Unavailable(f"the GPU does not answer ({error})", "see what `nvidia-smi` says") from error
         if not self._devices:
@@ -86,7 +86,7 @@ class Gpu(Collector):
         self._start: list[_Edge] = []
         self._end: list[_Edge] = []
         self._began = self._ended = 0.0
-        self._found: dict[str, Value] = {}
+        self._values: dict[str, Value] = {}
         self.source = "NVML: " + ", ".join(device.name for device in self._devices)
         if not sure:
             self.source += " (which is which is sure only with CUDA_DEVICE_ORDER=PCI_BUS_ID)"
@@ -99,9 +99,9 @@ class Gpu(Collector):
         each = [(f"_{n}", (device,)) for n, device in enumerate(self._devices)]
         for quantity, name, _, _ in _CURVES:
             for number, devices in (("", self._devices), *(each if len(each) > 1 else ())):
-                told = [one.uuid for one in devices if not (one.sliced and quantity in _WHOLE_BOARD)]
-                if len(told) == len(devices):
-                    probes.append(Probe(name.format(number), "nvml", self.library, args=(quantity, *told)))
+                uuids = [one.uuid for one in devices if not (one.sliced and quantity in _WHOLE_BOARD)]
+                if len(uuids) == len(devices):
+                    probes.append(Probe(name.format(number), "nvml", self.library, args=(quantity, *uuids)))
         return tuple(probes)
 
     def __enter__(self) -> Self:
@@ -156,7 +156,7 @@ class Gpu(Collector):
         }
         if not self._end:
             reasons = dict.fromkeys(reasons, Reason("", "the code did not reach its end"))
-        return {name: reason for name, reason in reasons.items() if name not in self._found}
+        return {name: reason for name, reason in reasons.items() if name not in self._values}
 
     def absent(self) -> Mapping[str, Reason]:
         absent: dict[str, Reason] = {}
@@ -180,7 +180,7 @@ class Gpu(Collector):
         ]
 
     def _keep(self, values: dict[str, Value]) -> dict[str, Value]:
-        self._found |= values
+        self._values |= values
         return values
 
     def _both(self, series: Mapping[str, Series]) -> dict[str, Value]:
@@ -255,10 +255,10 @@ def _mean(series: Series) -> float:
 
 def _total(values: Iterable[float | None]) -> float | None:
     """Add what is told; None where nothing is."""
-    told = [value for value in values if value is not None]
-    return sum(told) if told else None
+    numbers = [value for value in values if value is not None]
+    return sum(numbers) if numbers else None
 
 
 def _most(curve: Series | None, edges: Sequence[float | None]) -> float | None:
-    told = [*(curve.value if curve else ()), *(value for value in edges if value is not None)]
-    return max(told) if told else None
+    numbers = [*(curve.value if curve else ()), *(value for value in edges if value is not None)]
+    return max(numbers) if numbers else None

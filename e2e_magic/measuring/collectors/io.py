@@ -89,9 +89,9 @@ class Io(OfProcess):
         }
 
 
-def _moved(folder: str, known: tuple[proc.Process, ...]) -> _Moved:
+def _moved(folder: str, earlier: tuple[proc.Process, ...]) -> _Moved:
     read = written = 0
-    living = tuple(proc.descendants(known).values())
+    living = tuple(proc.descendants(earlier).values())
     for process in living:
         counts = _counts(f"/proc/{process.pid}") if proc.LINUX else _from_psutil(process.pid)
         if counts is not None:

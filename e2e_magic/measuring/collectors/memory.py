@@ -142,10 +142,10 @@ class Memory(OfProcess):
         tree = max(series["tree_rss_mib"].value, default=0.0) if "tree_rss_mib" in series else 0.0
         # An exact peak stays: a sample may have been taken a moment outside of the code.
         peak = self._peak if self._exact else max(self._peak, own)
-        found: dict[str, Value] = {"peak_rss_mib": peak}
+        values: dict[str, Value] = {"peak_rss_mib": peak}
         if "tree_rss_mib" in series:  # from the two edges alone a child's peak would be guessed
-            found["peak_tree_rss_mib"] = max(self._tree, tree, peak)
-        return found
+            values["peak_tree_rss_mib"] = max(self._tree, tree, peak)
+        return values
 
     def _sampled(self, why: str) -> None:
         self.source = _SAMPLED.format(where="/proc/self/status VmRSS", why=why)

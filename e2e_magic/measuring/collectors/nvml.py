@@ -74,7 +74,7 @@ def load(marks: Sequence[str] = _DRIVER_MARKS) -> Any:
 
 
 def visible(
-    nvml: Any, environ: Mapping[str, str] = os.environ, known: Sequence[str] = ()
+    nvml: Any, environ: Mapping[str, str] = os.environ, in_use: Sequence[str] = ()
 ) -> tuple[Device, ...]:
     """Return the GPUs that CUDA gives to this process, in its order.
 
@@ -86,29 +86,29 @@ def visible(
         ``CUDA_VISIBLE_DEVICES`` is read as CUDA reads it: indices, UUIDs or their beginnings, and MIG
         UUIDs; the first that is not there ends the list, so that ``-1`` and nothing hide all, and one that
         is named twice hides all too.
-    known : sequence of str
+    in_use : sequence of str
         UUIDs from a framework that uses CUDA already: they decide, for CUDA's own order is by speed
         where ``CUDA_DEVICE_ORDER`` does not say ``PCI_BUS_ID``, and NVML's is by bus.
     """
     boards = [_device(nvml, nvml.nvmlDeviceGetHandleByIndex(n)) for n in range(nvml.nvmlDeviceGetCount())]
     slices = [_slices(nvml, board) for board in boards]
     by_uuid = {board.uuid: board for board in boards}
-    if known and all(uuid in by_uuid and not slices[boards.index(by_uuid[uuid])] for uuid in known):
-        return tuple(by_uuid[uuid] for uuid in dict.fromkeys(known))
+    if in_use and all(uuid in by_uuid and not slices[boards.index(by_uuid[uuid])] for uuid in in_use):
+        return tuple(by_uuid[uuid] for uuid in dict.fromkeys(in_use))
     wanted = environ.get("CUDA_VISIBLE_DEVICES")
     if wanted is None:
         # CUDA gives a process one slice, and no whole GPU beside it; of a GPU without slices yet, nothing.
         first = [inner[0] for inner in slices if inner][:1]
         return tuple(first or [board for board, inner in zip(boards, slices, strict=True) if inner is None])
-    found: list[Device] = []
+    devices: list[Device] = []
     for token in wanted.split(","):
         device = _find(token.strip(), boards, slices)
         if device is None:
             break
-        if device in found:
+        if device in devices:
             return ()
-        found.append(device)
-    return tuple(found)
+        devices.append(device)
+    return tuple(devices)
 
 
 def order_is_sure(nvml: Any, environ: Mapping[str, str] = os.environ) -> bool:
@@ -143,8 +143,8 @@ def process_mib(nvml: Any, device: Device, pids: frozenset[int]) -> float | None
     """
     running = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, device.handle) or []
     used: list[int | None] = [process.usedGpuMemory for process in running if process.pid in pids]
-    told = [size for size in used if size is not None]
-    return sum(told) / MIB if told and len(told) == len(used) else None
+    sizes = [size for size in used if size is not None]
+    return sum(sizes) / MIB if sizes and len(sizes) == len(used) else None
 
 
 def torch_uuids() -> list[str]:

@@ -28,7 +28,8 @@ _TRIES = 20
 _ENOUGH = 8192
 
 
-_known: dict[str, tuple[Zone, ...]] = {}
+# Of the machine, by root: the same for all sessions, and to look again costs a trial 4 ms.
+_zones: dict[str, tuple[Zone, ...]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,30 +79,30 @@ class Zone:
         raise OSError(f"{self.file} is empty")
 
 
-def known_zones(root: str = ROOT) -> tuple[Zone, ...]:
-    """Return what `zones` found for this root earlier: a trial need not look again for 4 ms."""
-    if root not in _known:
-        found = zones(root)
-        if not found:
+def zones_of(root: str = ROOT) -> tuple[Zone, ...]:
+    """Return the zones below a root, looked for once; where there are none, at each call."""
+    if root not in _zones:
+        tree = zones(root)
+        if not tree:
             return ()
-        _known[root] = found
-    return _known[root]
+        _zones[root] = tree
+    return _zones[root]
 
 
 def forget(root: str) -> None:
     """Look again the next time: a zone has gone."""
-    _known.pop(root, None)
+    _zones.pop(root, None)
 
 
 def zones(root: str = ROOT) -> tuple[Zone, ...]:
     """Find every RAPL zone below `root`, each once, however many links lead to it."""
-    found: dict[str, Zone] = {}
+    by_folder: dict[str, Zone] = {}
     for folder, package, within in _folders(Path(root), None, None, set()):
         control = folder.name.partition(":")[0]
         try:
             name = (folder / "name").read_text("utf-8").strip()
             named = _PACKAGE.match(name)
-            found[str(folder)] = Zone(
+            by_folder[str(folder)] = Zone(
                 path=str(folder),
                 control=control,
                 kind="package" if named else name,
@@ -111,21 +112,21 @@ def zones(root: str = ROOT) -> tuple[Zone, ...]:
             )
         except (OSError, ValueError):
             continue  # not a zone, or gone between two looks
-    for path, zone in found.items():
+    for path, zone in by_folder.items():
         # Laid out flat, a zone knows its package by its number only: intel-rapl:0:1 is in intel-rapl:0.
-        above = found.get(path.rpartition(":")[0])
+        above = by_folder.get(path.rpartition(":")[0])
         if zone.package is None and above is not None:
-            found[path] = replace(zone, package=above.package, die=above.die)
-    return tuple(sorted(found.values(), key=_order))
+            by_folder[path] = replace(zone, package=above.package, die=above.die)
+    return tuple(sorted(by_folder.values(), key=_order))
 
 
-def counted(found: Sequence[Zone], kind: str) -> tuple[Zone, ...]:
+def counted(tree: Sequence[Zone], kind: str) -> tuple[Zone, ...]:
     """Return the zones of one kind whose counters are to be added.
 
     The same package is shown once by each driver (``intel-rapl`` reads its register, and
     ``intel-rapl-mmio`` its copy in memory): of each package one driver's zones are kept.
     """
-    wanted = [zone for zone in found if zone.kind == kind]
+    wanted = [zone for zone in tree if zone.kind == kind]
     best: dict[int | None, str] = {}
     for zone in wanted:
         kept = best.setdefault(zone.package, zone.control)
@@ -209,9 +210,9 @@ def absence(
     )
 
 
-def unsupported(found: Sequence[Zone], root: str = ROOT) -> Unavailable:
+def unsupported(tree: Sequence[Zone], root: str = ROOT) -> Unavailable:
     """Say that there are counters, but none of them is a whole package's."""
-    kinds = ", ".join(sorted({zone.kind for zone in found}))
+    kinds = ", ".join(sorted({zone.kind for zone in tree}))
     return _none(f"RAPL in {root} has no counter for a whole package, only for {kinds}")
 
 

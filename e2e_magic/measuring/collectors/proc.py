@@ -59,13 +59,13 @@ def has_children() -> bool:
     return True
 
 
-def descendants(known: Iterable[Process] = ()) -> dict[int, Process]:
+def descendants(earlier: Iterable[Process] = ()) -> dict[int, Process]:
     """Find the living children, their children and so on, by process id.
 
     Parameters
     ----------
-    known : iterable of Process
-        Descendants found earlier. One that still lives counts although its parent ended and it has
+    earlier : iterable of Process
+        Descendants found before. One that still lives counts although its parent ended and it has
         another parent now.
 
     Notes
@@ -73,22 +73,22 @@ def descendants(known: Iterable[Process] = ()) -> dict[int, Process]:
     Costs 1 µs where there are no children; else about 6 µs a thread and 10 µs a process, with psutil a
     millisecond and more.
     """
-    found: dict[int, Process] = {}
+    processes: dict[int, Process] = {}
     if not LINUX:
-        return _from_psutil() if has_children() else found
+        return _from_psutil() if has_children() else processes
     waiting = children("self", read) if has_children() else []
     while waiting:
         pid = waiting.pop()
-        if pid not in found and (process := _process(pid)) is not None:
-            found[pid] = process
+        if pid not in processes and (process := _process(pid)) is not None:
+            processes[pid] = process
             waiting.extend(children(pid, read))
-    for earlier in known:
-        if earlier.pid not in found:
-            process = _process(earlier.pid)
+    for before in earlier:
+        if before.pid not in processes:
+            process = _process(before.pid)
             # The start time tells it from another process that was given the same number.
-            if process is not None and process.started == earlier.started:
-                found[earlier.pid] = process
-    return found
+            if process is not None and process.started == before.started:
+                processes[before.pid] = process
+    return processes
 
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -116,7 +116,7 @@ def psutil() -> Any:
 
 def _from_psutil() -> dict[int, Process]:
     module = psutil()
-    found: dict[int, Process] = {}
+    processes: dict[int, Process] = {}
     for child in module.Process().children(recursive=True):
         try:
             times = child.cpu_times()
@@ -125,5 +125,5 @@ def _from_psutil() -> dict[int, Process]:
             continue  # it ended meanwhile, or belongs to another user
         user = times.user + getattr(times, "children_user", 0.0)
         system = times.system + getattr(times, "children_system", 0.0)
-        found[child.pid] = Process(child.pid, started, user, system)
-    return found
+        processes[child.pid] = Process(child.pid, started, user, system)
+    return processes

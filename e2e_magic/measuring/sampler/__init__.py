@@ -157,7 +157,7 @@ class Sampler:
             Seconds between samples, at least 0.001.
         origin_ns : int or callable
             The instant on `time.perf_counter_ns` that curves count from; a callable is asked once the
-            process is there, for to start it takes tens of milliseconds.
+            process has started, which takes tens of milliseconds.
 
         Raises
         ------

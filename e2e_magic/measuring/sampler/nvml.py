@@ -117,10 +117,10 @@ class Nvml(Reader):
         if self._quantity == "process_memory":
             pids = frozenset((self._pid, *(self._tree.parents() if self._tree else ())))
         values = [self._value(uuid, handle, pids, now_ns) for uuid, handle in self._gpus]
-        told = [value for value in values if value is not None]
-        if not told:
+        numbers = [value for value in values if value is not None]
+        if not numbers:
             return None
-        return max(told) if self._quantity == "temperature" else sum(told)
+        return max(numbers) if self._quantity == "temperature" else sum(numbers)
 
     def _value(self, uuid: str, handle: Any, pids: frozenset[int], now_ns: int) -> float | None:
         key = (self._path, uuid, self._quantity, self._pid)

@@ -48,8 +48,8 @@ class Process(Reader):
     def _descendants(self) -> list[psutil.Process]:
         if self._pace.due():
             # On Windows the sampler is a child of the process that it measures.
-            found = self._process.children(recursive=True)
-            self._children = [child for child in found if child.pid != os.getpid()]
+            descendants = self._process.children(recursive=True)
+            self._children = [child for child in descendants if child.pid != os.getpid()]
             self._pace.done()
         return self._children
 

@@ -43,8 +43,8 @@ class Rate:
         if elapsed_ns <= 0 or soon:
             return None
         seconds = elapsed_ns / 1e9
-        shown = min(self._pending, self._ceiling * seconds)
-        self._pending -= shown
+        used = min(self._pending, self._ceiling * seconds)
+        self._pending -= used
         self._since_ns = now_ns
         self._valued = True
-        return shown / seconds
+        return used / seconds

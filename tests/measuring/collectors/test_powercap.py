@@ -76,13 +76,13 @@ def test_what_was_found_is_remembered_until_a_zone_is_gone(tmp_path: Path) -> No
     """Found once, the layout is not looked up for each trial; nothing found is looked up again."""
     root = str(tmp_path / "powercap")
 
-    assert powercap.known_zones(root) == ()
+    assert powercap.zones_of(root) == ()
     tree = layout("amd", tmp_path / "powercap")
-    assert len(powercap.known_zones(root)) == 2
+    assert len(powercap.zones_of(root)) == 2
     tree.zone("intel-rapl:1", "package-1")
-    assert len(powercap.known_zones(root)) == 2
+    assert len(powercap.zones_of(root)) == 2
     powercap.forget(root)
-    assert len(powercap.known_zones(root)) == 3
+    assert len(powercap.zones_of(root)) == 3
 
 
 def proc(tmp_path: Path, release: str = "6.8.0", flags: str = "fpu vme") -> str:
