@@ -11,11 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
-from e2e_magic.storage.errors import StoreError, not_sqlite
+from e2e_magic.storage.errors import StoreError
+from e2e_magic.storage.local_file import PATIENCE_S, check_header, configure
 
-# How long a writer waits for the others (s): eight kernels at once need a few milliseconds.
-PATIENCE_S = 5.0
-_HEADER = b"SQLite format 3\0"
 _DRIVERS = {
     "psycopg": 'pip install "e2e-magic[postgresql]"',
     "psycopg2": 'pip install "e2e-magic[postgresql]" and begin the URL with postgresql+psycopg://',
@@ -76,15 +74,8 @@ def exists(url: sa.URL) -> bool:
 def check_file(url: sa.URL) -> None:
     """Raise `StoreError` for a file of something else: SQLite would overwrite a short one."""
     path = _file(url)
-    if path is None:
-        return
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_HEADER))
-    except OSError:  # a directory, or not to be read: SQLite says so in its own words
-        return
-    if start and start != _HEADER:
-        raise not_sqlite(str(path))
+    if path is not None:
+        check_header(path)
 
 
 def for_reading(url: sa.URL) -> sa.URL | None:
@@ -153,21 +144,7 @@ def engine_of(url: sa.URL) -> sa.Engine:
 
 
 def _configure(connection: Any, _record: object) -> None:
-    """Set a new SQLite connection up.
-
-    With a write-ahead log readers and the writer don't wait for each other. NORMAL: what was committed
-    survives the end of the process, however it comes; only the machine losing power may take the last
-    trials, and never the file.
-    """
-    cursor = connection.cursor()
-    try:
-        cursor.execute(f"PRAGMA busy_timeout = {int(PATIENCE_S * 1000)}")
-        if cursor.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-            cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-    finally:
-        cursor.close()
+    configure(connection)
 
 
 def _begin(connection: sa.Connection) -> None:

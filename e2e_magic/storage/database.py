@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from e2e_magic.derived import CURVES
 from e2e_magic.record import Record, Run, State
-from e2e_magic.storage import inserts, packing, queries, rows, schema
+from e2e_magic.storage import decoding, inserts, packing, queries, rows, schema
 from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, readable, url_of
-from e2e_magic.storage.errors import StoreError, explained
+from e2e_magic.storage.errors import StoreError, explained, newer_version
 from e2e_magic.storage.selection import HERE, Selection
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Store:
         query = sa.select(schema.runs).order_by(schema.runs.c.started_at, schema.runs.c.number)
         with self._connected("read") as connection:
             stored = connection.execute(query).all()
-        return [rows.run_of(row) for row in stored]
+        return [decoding.run_of(row) for row in stored]
 
     def names(self) -> dict[str, str]:
         """Return the runs' names by id, in the order of their start."""
@@ -214,7 +214,7 @@ class Store:
             Whether the sampled curves are read, or the names of those that are. Without them it is
             several times as fast.
         """
-        return chain.from_iterable(self._chunks(queries.trials(selection), series, rows.Decoder.records))
+        return chain.from_iterable(self._chunks(queries.trials(selection), series, decoding.Decoder.records))
 
     def finished(self, stage: str, source: str) -> Iterator[Record]:
         """Yield the complete trials of a stage with this code, without their curves."""
@@ -222,21 +222,21 @@ class Store:
         query = queries.trials(Selection(stage=stage)).where(
             trials.state == "complete", trials.source == packing.key(source)
         )
-        return chain.from_iterable(self._chunks(query, False, rows.Decoder.records))
+        return chain.from_iterable(self._chunks(query, False, decoding.Decoder.records))
 
     def blocks(self, selection: Selection = HERE) -> Iterator[Block]:
         """Yield what `iterate` does as columns, without reasons, code and most curves; far faster."""
-        return self._chunks(queries.trials(selection, rows.MEASURED), CURVES, rows.Decoder.block)
+        return self._chunks(queries.trials(selection, decoding.MEASURED), CURVES, decoding.Decoder.block)
 
     def _chunks(
         self,
         query: sa.Select[Any],
         series: bool | Collection[str],
-        decode: Callable[[rows.Decoder, Sequence[Any], Any], Some],
+        decode: Callable[[decoding.Decoder, Sequence[Any], Any], Some],
     ) -> Iterator[Some]:
         """Yield what some thousand rows at a time are decoded to."""
         names = None if series is True else set(series or ())
-        decoder = rows.Decoder()
+        decoder = decoding.Decoder()
         last = 0
         while True:
             with self._connected("read") as connection:
@@ -257,7 +257,7 @@ class Store:
                     }
                     numbers = [row[0] for row in trials if row[16] in having]
                     curves = queries.curves(connection, numbers, names)
-            with rows.collector_at_rest():
+            with decoding.collector_at_rest():
                 decoded = decode(decoder, trials, curves)
             yield decoded
             if len(trials) < queries.CHUNK:
@@ -295,15 +295,11 @@ class Store:
         try:
             with self._connected("opened", writes=False) as connection:
                 stored = schema.stored_version(connection)
-            if stored != schema.VERSION:
+            if stored != rows.VERSION:
                 with self._connected("opened", writes=True) as connection:
                     schema.prepare(connection)
         except schema.NewerVersion as newer:
-            raise StoreError(
-                f"the store {self.address} has version {newer}, but this e2e_magic reads up to "
-                f"{schema.VERSION}; it was left as it is: update e2e_magic, or name another file",
-                " with %e2e store PATH",
-            ) from None
+            raise newer_version(self.address, newer, rows.VERSION) from None
 
     @contextmanager
     def _connected(

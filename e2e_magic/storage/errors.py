@@ -65,6 +65,15 @@ def not_sqlite(address: str) -> StoreError:
     return StoreError(f"the store {address} can't be opened: {why}; {remedy}", _ELSEWHERE)
 
 
+def newer_version(address: str, stored: object, known: int) -> StoreError:
+    """Return the error for a store that was written by a newer package."""
+    return StoreError(
+        f"the store {address} has version {stored}, but this e2e_magic reads up to {known}; "
+        "it was left as it is: update e2e_magic, or name another file",
+        _ELSEWHERE,
+    )
+
+
 def explained(address: str, doing: str, error: BaseException) -> StoreError:
     """Return what a database's error means.
 

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from e2e_magic.record import Series
-from e2e_magic.storage import packing, rows, schema
+from e2e_magic.storage import decoding, packing, rows, schema
 from e2e_magic.storage.selection import HERE, Selection
 
 # Rows that are read and decoded at once.
@@ -27,7 +27,7 @@ def of_run(run: str) -> sa.ColumnElement[bool]:
 
 
 def trials(
-    selection: Selection = HERE, columns: Sequence[sa.ColumnElement[Any]] = rows.COLUMNS
+    selection: Selection = HERE, columns: Sequence[sa.ColumnElement[Any]] = decoding.COLUMNS
 ) -> sa.Select[Any]:
     """Return the query for trials, in the order of their numbers."""
     trials = schema.trials.c

@@ -1,11 +1,8 @@
 """The tables, their version, and how those of an older version become today's.
 
-A version is a whole number in a table of one row. A change of the tables raises `VERSION` by one and
+A version is a whole number in a table of one row. A change of the tables raises `rows.VERSION` by one and
 adds a step to `MIGRATIONS`, so that a file of any older version is opened, in one transaction.
-
-History
--------
-1 : the first.
+`local_file` makes the same tables in a SQLite file without SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -14,7 +11,8 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-VERSION = 1
+from e2e_magic.storage import rows
+
 # From a version to the next one: a function of the connection, within one transaction.
 MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
 
@@ -119,11 +117,11 @@ def prepare(connection: sa.Connection) -> None:
     stored = stored_version(connection)
     if stored is None:
         tables.create_all(connection)
-        connection.execute(version.insert().values(version=VERSION))
+        connection.execute(version.insert().values(version=rows.VERSION))
         return
-    if stored > VERSION:
+    if stored > rows.VERSION:
         raise NewerVersion(str(stored))
-    for step in range(stored, VERSION):
+    for step in range(stored, rows.VERSION):
         MIGRATIONS[step](connection)
-    if stored < VERSION:
-        connection.execute(version.update().values(version=VERSION))
+    if stored < rows.VERSION:
+        connection.execute(version.update().values(version=rows.VERSION))

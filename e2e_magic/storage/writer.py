@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from e2e_magic.measuring.trial import warn_user
 from e2e_magic.record import Record, Run
 from e2e_magic.storage.errors import StoreError
+from e2e_magic.storage.local_file import LocalFile, OlderTables, path_of
 
 if TYPE_CHECKING:
     from e2e_magic.storage.database import Store
@@ -45,6 +47,7 @@ class Writer:
         self._clock = clock
         self._asked: str | None = None
         self._store: Store | None = None
+        self._file: LocalFile | None = None
         self._warned = False
         self._not_before = 0.0
         self._pid = os.getpid()
@@ -106,8 +109,7 @@ class Writer:
                     self.unsaved[:] = waiting
                     fresh.close()
                     raise
-            if self._store is not None:
-                self._store.close()
+            self._close_files()
             self._store = fresh
             # A relative path means the one that was there when it was given.
             self._asked = NONE if fresh is None else fresh.url.render_as_string(hide_password=False)
@@ -134,11 +136,9 @@ class Writer:
         began = self._clock()
         with self._lock:
             try:
-                import_module("e2e_magic.storage.database")  # once, and no slowness of the store's
-                began = self._clock()
-                store = self.store
-                if store is not None:
-                    self._write(store, say)
+                sink = self._sink()
+                began = self._clock()  # what was imported is no slowness of the store's
+                self._write(sink, say)
             except Exception as error:  # noqa: BLE001 - a driver may fail in any way; the user's cell goes on
                 took = self._clock() - began
                 self._not_before = self._clock() + (_REST * took if took > _QUICK_S else 0.0)
@@ -151,6 +151,20 @@ class Writer:
             self._not_before = 0.0  # it works again: the next trial is written at once
         return True
 
+    def _sink(self) -> Store | LocalFile:
+        """Return what takes the trials; for a SQLite file, SQLAlchemy stays out of this process."""
+        if self._file is None and (path := path_of(self._wanted())) is not None:
+            with suppress(OlderTables):
+                self._file = LocalFile(path)
+                atexit.unregister(self._at_exit)
+                atexit.register(self._at_exit)
+        if self._file is not None:
+            return self._file
+        import_module("e2e_magic.storage.database")
+        store = self.store
+        assert store is not None  # noqa: S101 - there is one where trials are written
+        return store
+
     def reading(self) -> Store | None:
         """Return the store to read from, with all in it that can be; None where there is none yet.
 
@@ -159,7 +173,7 @@ class Writer:
         StoreError
             If it can't be opened.
         """
-        if self._store is None and self.on:
+        if self._store is None and self._file is None and self.on:
             from e2e_magic.storage.address import exists, url_of
 
             if not self.unsaved and not exists(url_of(self._wanted())):
@@ -196,10 +210,15 @@ class Writer:
         atexit.unregister(self._at_exit)
         with self._lock:
             self.flush()
-            if self._store is not None:
-                self._store.close()
-                self._store = None
+            self._close_files()
         atexit.unregister(self._at_exit)
+
+    def _close_files(self) -> None:
+        if self._store is not None:
+            self._store.close()
+        if self._file is not None:
+            self._file.close()
+        self._store = self._file = None
 
     def _wanted(self) -> str:
         if self._asked:
@@ -215,7 +234,7 @@ class Writer:
         atexit.register(self._at_exit)
         return opened
 
-    def _write(self, store: Store, say: Callable[[str], None]) -> None:
+    def _write(self, store: Store | LocalFile, say: Callable[[str], None]) -> None:
         """Write what waits, in order; each is taken off the list when it is in the store."""
         while self.unsaved:
             batch = self.unsaved[:_AT_ONCE]
@@ -228,7 +247,7 @@ class Writer:
                     self._write_alone(store, record, say)
             del self.unsaved[: len(batch)]
 
-    def _write_alone(self, store: Store, record: Record, say: Callable[[str], None]) -> None:
+    def _write_alone(self, store: Store | LocalFile, record: Record, say: Callable[[str], None]) -> None:
         try:
             self._append(store, [record])
         except StoreError:
@@ -239,7 +258,7 @@ class Writer:
                 f"({type(error).__name__}: {error}) and is kept in memory only"
             )
 
-    def _append(self, store: Store, records: Sequence[Record]) -> None:
+    def _append(self, store: Store | LocalFile, records: Sequence[Record]) -> None:
         store.append(records, [run for key in {r.run: 0 for r in records} if (run := self._run_of(key))])
 
     def _at_exit(self) -> None:

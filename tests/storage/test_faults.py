@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from e2e_magic.storage import Store, StoreError, schema
+from e2e_magic.storage import Store, StoreError, rows
 from tests.store_contract import record
 
 # Measures trials and says each number when the trial is reported finished.
@@ -257,7 +257,7 @@ def test_a_newer_store_is_left_as_it_is(tmp_path: Path) -> None:
         Store(str(path))
 
     assert str(caught.value) == (
-        f"the store {path} has version 99, but this e2e_magic reads up to {schema.VERSION}; "
+        f"the store {path} has version 99, but this e2e_magic reads up to {rows.VERSION}; "
         "it was left as it is: update e2e_magic, or name another file with %e2e store PATH"
     )
     assert path.read_bytes() == before

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from e2e_magic.storage import Store, StoreError, schema
+from e2e_magic.storage import Store, StoreError, rows, schema
 from tests.store_contract import alike, record
 
 
@@ -38,13 +38,13 @@ def older(tmp_path: Path) -> Path:
 
 def test_a_fresh_store_has_todays_version(older: Path) -> None:
     """Written once, with the tables."""
-    assert _version(older) == (schema.VERSION,)
+    assert _version(older) == (rows.VERSION,)
 
 
 def test_an_older_file_is_brought_up_to_date(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step once and in order, whatever was stored stays; the next opening changes nothing."""
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {schema.VERSION - 2: _second, schema.VERSION - 1: _third})
+    monkeypatch.setattr(rows, "VERSION", rows.VERSION + 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {rows.VERSION - 2: _second, rows.VERSION - 1: _third})
 
     with Store(str(older)) as store:
         assert alike(record(1), store.records()[0])
@@ -52,7 +52,7 @@ def test_an_older_file_is_brought_up_to_date(older: Path, monkeypatch: pytest.Mo
     with Store(str(older)) as store:
         assert [r.trial for r in store.records()] == [1, 2, 3]
 
-    assert _version(older) == (schema.VERSION,)
+    assert _version(older) == (rows.VERSION,)
     with closing(sqlite3.connect(older)) as connection:
         assert connection.execute("SELECT note FROM e2e_runs").fetchall() == [("from ab12cd",)]
 
@@ -65,8 +65,8 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(older: Path, monkeypatch: p
         connection.execute(sa.text("SELECT * FROM nowhere"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "VERSION", schema.VERSION + 1)
-        patched.setattr(schema, "MIGRATIONS", {schema.VERSION - 1: broken})
+        patched.setattr(rows, "VERSION", rows.VERSION + 1)
+        patched.setattr(schema, "MIGRATIONS", {rows.VERSION - 1: broken})
         with pytest.raises(StoreError) as caught:
             Store(str(older))
 
@@ -74,7 +74,7 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(older: Path, monkeypatch: p
         f"the store {older} can't be opened: no such table: nowhere (OperationalError); "
         "mend that, or name another store with %e2e store URL"
     )
-    assert _version(older) == (schema.VERSION,)
+    assert _version(older) == (rows.VERSION,)
     with closing(sqlite3.connect(older)) as connection:
         assert "note" not in {row[1] for row in connection.execute("PRAGMA table_info(e2e_runs)")}
     with Store(str(older)) as store:
@@ -83,8 +83,8 @@ def test_a_step_that_fails_leaves_the_file_as_it_was(older: Path, monkeypatch: p
 
 def test_two_at_once_bring_it_up_to_date_once(older: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second finds the work done: it asks again once it has the lock."""
-    monkeypatch.setattr(schema, "VERSION", schema.VERSION + 1)
-    monkeypatch.setattr(schema, "MIGRATIONS", {schema.VERSION - 1: _second})
+    monkeypatch.setattr(rows, "VERSION", rows.VERSION + 1)
+    monkeypatch.setattr(schema, "MIGRATIONS", {rows.VERSION - 1: _second})
     seen: list[Any] = []
     found = schema.stored_version
 
@@ -92,11 +92,11 @@ def test_two_at_once_bring_it_up_to_date_once(older: Path, monkeypatch: pytest.M
         if not seen:  # the first question of the second store, before the other one is done
             seen.append(True)
             Store(str(older)).close()
-            return schema.VERSION - 1
+            return rows.VERSION - 1
         return found(connection)
 
     monkeypatch.setattr(schema, "stored_version", outdated)
 
     Store(str(older)).close()
 
-    assert _version(older) == (schema.VERSION,)
+    assert _version(older) == (rows.VERSION,)

@@ -147,13 +147,13 @@ def test_after_a_long_wait_it_rests(writer: Writer, monkeypatch: pytest.MonkeyPa
     """A server that doesn't answer costs its time-out once, and not after each cell."""
     now, tries = [0.0], []
 
-    def slow(_: str) -> Any:
+    def slow() -> Any:
         tries.append(now[0])
         now[0] += 5.0
         raise StoreError("no answer")
 
     monkeypatch.setattr(writer, "_clock", lambda: now[0])
-    monkeypatch.setattr(writer, "_opened", slow)
+    monkeypatch.setattr(writer, "_sink", slow)
     for n in range(1, 8):
         writer.keep([record(n)], lambda _: None)
         now[0] += 10.0
@@ -167,16 +167,16 @@ def test_it_rests_no_longer_than_needed(
 ) -> None:
     """While it rests reading doesn't wait for the writer; once writing works, trials wait for nothing."""
     now, held = [0.0], [True]
-    opened = writer._opened
+    sink = writer._sink
 
-    def slow(address: str) -> Any:
+    def slow() -> Any:
         if held[0]:
             now[0] += 5.0
             raise StoreError("locked")
-        return opened(address)
+        return sink()
 
     monkeypatch.setattr(writer, "_clock", lambda: now[0])
-    monkeypatch.setattr(writer, "_opened", slow)
+    monkeypatch.setattr(writer, "_sink", slow)
     writer.keep([record(1)], lambda _: None)
     held[0] = False
     (tmp_path / "later").mkdir()
@@ -253,10 +253,10 @@ def test_a_lock_delays_nothing_for_long(
     writer: Writer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another program that holds the file costs one wait; the trials are written when it lets go."""
-    from e2e_magic.storage import address
+    from e2e_magic.storage import local_file
 
-    monkeypatch.setattr(address, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(module, "_QUICK_S", 5.0)
+    monkeypatch.setattr(local_file, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(module, "_QUICK_S", 60.0)
     (tmp_path / "later").mkdir()
     writer.keep([record(1)])
     path = tmp_path / "later" / "e2ebench.db"
