@@ -20,7 +20,6 @@ from e2e_magic.measuring.sampler import SamplerLost, Samples
 from e2e_magic.measuring.trial import Identity, MeasurementWarning, Trial
 from e2e_magic.record import Metric, Record, Value, sentences
 from e2e_magic.session import Session
-from e2e_magic.storage.database import Store
 
 ONCE = Step(1, warmup=False)
 
@@ -366,14 +365,14 @@ def test_an_interrupt_while_the_store_is_written_keeps_the_row(
 ) -> None:
     """It is raised when the row is there, and the row is written with the next one."""
     session.set_store(tmp_path / "trials.db")
-    append, interrupts = Store.append, iter([KeyboardInterrupt()])
+    append, interrupts = LocalFile.append, iter([KeyboardInterrupt()])
 
     def interrupted(*given: Any) -> None:
         for interrupt in interrupts:
             raise interrupt
         append(*given)
 
-    monkeypatch.setattr(Store, "append", interrupted)
+    monkeypatch.setattr(LocalFile, "append", interrupted)
     with pytest.raises(KeyboardInterrupt), e2e.measure("train", metrics="cpu"):
         pass
     assert [record.state for record in session.records] == ["complete"]

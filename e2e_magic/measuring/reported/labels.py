@@ -51,10 +51,13 @@ def read(value: object) -> Labels:
 
 def class_names(value: object) -> list[Any]:
     """Read the names of classes: different from each other, in the order of rows and columns."""
-    array = array_of(value)
-    if array.ndim != 1 or not array.size:
-        raise WrongValueError(f"expected a list of labels, got {describe(value)}")
-    names = [plain(label) for label in array]
+    if isinstance(value, list | tuple) and value and {type(name) for name in value} <= {str}:
+        names = list(value)  # without numpy, which stays out of the process
+    else:
+        array = array_of(value)
+        if array.ndim != 1 or not array.size:
+            raise WrongValueError(f"expected a list of labels, got {describe(value)}")
+        names = [plain(label) for label in array]
     twice = next((name for n, name in enumerate(names) if name in names[:n]), None)
     if twice is not None:
         raise WrongValueError(f"expected labels that differ, got {twice!r} twice")

@@ -6,9 +6,13 @@ Each function raises `WrongValueError`, which says what was expected and what ca
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from e2e_magic.measuring.reported.arrays import WrongValueError, array_of, describe
+
+# A larger whole number is no number of numpy's.
+_LARGEST = 2**63
 
 
 def read_share(value: object) -> float:
@@ -47,6 +51,10 @@ def read_entries(value: object) -> int:
 
 def read_curve(value: object) -> float | list[float]:
     """Return a number, or one per epoch. NaN and infinities are legal: training may diverge."""
+    if _are_plain((value,)):
+        return float(value)  # type: ignore[arg-type]
+    if isinstance(value, list | tuple) and value and _are_plain(value):
+        return list(map(float, value))
     array = array_of(value)
     if array.dtype.kind not in "iuf" or array.ndim > 1 or not array.size:
         raise WrongValueError(f"expected a number, or one number per epoch, got {describe(value)}")
@@ -56,6 +64,8 @@ def read_curve(value: object) -> float | list[float]:
 
 def read_matrix(value: object) -> list[list[float]]:
     """Return the rows of a square matrix of counts; whole ones as int."""
+    if (plain_rows := _plain_matrix(value)) is not None:
+        return plain_rows
     import numpy as np
 
     expected = "a square matrix (rows true, columns predicted)"
@@ -77,7 +87,31 @@ def read_matrix(value: object) -> list[list[float]]:
     return rows
 
 
+def _are_plain(values: Iterable[object]) -> bool:
+    """Tell whether these are Python's own numbers, which need no numpy: it stays out of the process."""
+    return all(type(v) is float or (type(v) is int and abs(v) < _LARGEST) for v in values)
+
+
+def _plain_matrix(value: object) -> list[list[float]] | None:
+    """Return a square matrix of Python's own numbers; None for any other, or where one is no count."""
+    if not isinstance(value, list | tuple) or not value:
+        return None
+    rows = [list(row) if isinstance(row, list | tuple) else [] for row in value]
+    cells = [cell for row in rows for cell in row]
+    if any(len(row) != len(rows) for row in rows) or not _are_plain(cells):
+        return None
+    if not all(0 <= cell < math.inf for cell in cells):
+        return None
+    if all(float(cell).is_integer() for cell in cells) and (
+        all(type(cell) is int for cell in cells) or max(cells) < 2**53
+    ):
+        return [list(map(int, row)) for row in rows]
+    return [list(map(float, row)) for row in rows]
+
+
 def _number(value: object, expected: str) -> float:
+    if _are_plain((value,)):
+        return float(value)  # type: ignore[arg-type]
     array = array_of(value)
     if array.size != 1 or array.dtype.kind not in "iuf":
         raise WrongValueError(f"expected {expected}, got {describe(value)}")
