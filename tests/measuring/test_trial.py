@@ -20,6 +20,7 @@ from e2e_magic.measuring.sampler import SamplerLost, Samples
 from e2e_magic.measuring.trial import Identity, MeasurementWarning, Trial
 from e2e_magic.record import Metric, Record, Value, sentences
 from e2e_magic.session import Session
+from e2e_magic.storage.local_file import LocalFile
 
 ONCE = Step(1, warmup=False)
 
