@@ -204,11 +204,14 @@ class Trial:
             given["target_accuracy"] = self.plan.target_accuracy
         if self.events.entries and not ("entries" in given or _has_entries(self.value)):
             given["entries"] = self.events.entries
-        reported = evaluate(self.value, self._options, given)
-        if (call := self._options.get("latency")) is not None and failed:
-            reason = Reason("", "the code did not come to its end, so no calls were timed")
-            reported.missing["latency"] = reason
-        elif call is not None:
+        # After a failure the line's expressions would tell of an earlier execution: of the model before it.
+        reported = evaluate(self.value, {} if failed else self._options, given)
+        if failed:
+            for name in self._options.keys() - given.keys():
+                lacks = "no calls were timed" if name == "latency" else "it was not evaluated"
+                reason = Reason("", f"the code did not come to its end, so {lacks}")
+                reported.missing[name] = reason
+        elif (call := self._options.get("latency")) is not None:
             last = self.step.repeat == self.plan.repeat
             alone = not self.identity.concurrent
             add_latency(reported, call, self.value, self.plan, last=last, energy=alone)

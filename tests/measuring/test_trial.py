@@ -495,3 +495,17 @@ def test_an_exception_that_cannot_say_itself_is_named() -> None:
         raise MuteError
 
     assert kept[0].error == "MuteError: <its text could not be made: TypeError>"
+
+
+def test_options_are_not_evaluated_after_a_failure() -> None:
+    """They would tell of the model before it: what they ask for is missing, with the reason."""
+    kept: list[Record] = []
+    with (
+        pytest.raises(ValueError, match="broken"),
+        _trial({}, Clock(), kept, options={"accuracy": lambda _: 0.97, "latency": lambda _: None}),
+    ):
+        raise ValueError("broken")
+
+    assert "accuracy" not in kept[0].reported
+    assert str(kept[0].missing["accuracy"]) == "the code did not come to its end, so it was not evaluated"
+    assert str(kept[0].missing["latency"]) == "the code did not come to its end, so no calls were timed"
