@@ -140,7 +140,7 @@ class Trial:
             self.identity = self._identity_of()
         readings = self._read()
         ended = around.held if error is None else error
-        reported = self._reported(failed=ended is not None)
+        reported = self._reported(failed=error is not None, ended_early=ended is not None)
         for problem in (*self.events.problems.values(), *reported.problems.values()):
             self._say(problem)
         problems = {**reported.problems, **self.events.problems}
@@ -197,7 +197,7 @@ class Trial:
             readings["missed_samples"] = samples.missed
         return readings
 
-    def _reported(self, *, failed: bool) -> Reported:
+    def _reported(self, *, failed: bool, ended_early: bool) -> Reported:
         """Evaluate the line's options on the code's value and check all that was handed over."""
         given: dict[str, object] = dict(self._handed_over)
         if self.plan.target_accuracy is not None:
@@ -207,11 +207,15 @@ class Trial:
         # After a failure the line's expressions would tell of an earlier execution: of the model before it.
         reported = evaluate(self.value, {} if failed else self._options, given)
         if failed:
-            for name in self._options.keys() - given.keys():
-                lacks = "no calls were timed" if name == "latency" else "it was not evaluated"
-                reason = Reason("", f"the code did not come to its end, so {lacks}")
-                reported.missing[name] = reason
-        elif (call := self._options.get("latency")) is not None:
+            for name in self._options.keys() - given.keys() - {"latency"}:
+                reported.missing[name] = Reason(
+                    "", "the code did not come to its end, so it was not evaluated"
+                )
+        if (call := self._options.get("latency")) is not None and ended_early:
+            reported.missing["latency"] = Reason(
+                "", "the code did not come to its end, so no calls were timed"
+            )
+        elif call is not None:
             last = self.step.repeat == self.plan.repeat
             alone = not self.identity.concurrent
             add_latency(reported, call, self.value, self.plan, last=last, energy=alone)
