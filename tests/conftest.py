@@ -128,6 +128,14 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
         assert dict(sys.modules["matplotlib"].rcParams) == rc
 
 
+@pytest.fixture(autouse=True)
+def _every_collector_may_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget who couldn't measure here: another test's fake of the same name must be asked anew."""
+    from e2e_magic.measuring.collectors import base
+
+    monkeypatch.setattr(base, "_refused", {})
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _sampler_ends_with_the_session() -> Iterator[None]:
     yield

@@ -73,7 +73,8 @@ def test_the_bar_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) 
     with BarProgress(sweep()) as progress:
         progress.update()
 
-        assert max(map(len, screen(terminal.getvalue()))) == WIDTH - 1
+        # A blank before the ellipsis is cut too.
+        assert max(map(len, screen(terminal.getvalue()))) in (WIDTH - 2, WIDTH - 1)
 
 
 def test_the_streams_are_given_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
