@@ -3,8 +3,8 @@
 Each number given is one linear equation in the four counts TP, FN, FP, TN: ``1_class = 5`` says
 ``TP + FN = 5``, and ``recall = 0.8`` says ``0.2 TP - 0.8 FN = 0``. What follows is what has one value
 for all solutions, which also finds what no chain of single formulas does (the counts that follow from
-accuracy, precision, recall and one class, say): of the 210 ways to give four of the ten numbers, the
-equations complete 148 and a chain of 27 formulas 123. The definitions are scikit-learn's.
+accuracy, precision, recall and one class, say): of the 210 ways to give four of the ten numbers of one
+table, the equations completed 148 and a chain of 28 formulas 123. The definitions are scikit-learn's.
 """
 
 from __future__ import annotations
