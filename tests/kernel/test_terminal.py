@@ -201,7 +201,7 @@ def test_measuring_goes_on_after_ctrl_c_at_the_prompt(terminal: Any) -> None:
     pid = terminal.sampler_pid()
     terminal.child.sendintr()
     terminal.read()
-    terminal.type("%%e2ebench later -q -i 0.01", "import time; time.sleep(0.1)")
+    terminal.type("%%e2ebench later -q -i 0.01", "import time; time.sleep(0.5)")
 
     assert terminal.type(
         "bool(__import__('e2e_magic').results(stage='later')['samples'].item() >= 5)"
