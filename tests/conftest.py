@@ -129,11 +129,12 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _every_collector_may_try(monkeypatch: pytest.MonkeyPatch) -> None:
+def _every_collector_may_try() -> None:
     """Forget who couldn't measure here: another test's fake of the same name must be asked anew."""
     from e2e_magic.measuring.collectors import base
 
-    monkeypatch.setattr(base, "_refused", {})
+    # Without `monkeypatch`: asked for here, it would be undone only after the guard above has looked.
+    base._refused.clear()
 
 
 @pytest.fixture(scope="session", autouse=True)
