@@ -17,6 +17,7 @@ from e2e_magic.derived import derive, provenance
 from e2e_magic.record import Code, Reason, Record
 from e2e_magic.text import digits, quantity, signed
 from e2e_magic.views import markup
+from e2e_magic.views.pictures.matrix import MOST
 from e2e_magic.views.pictures.trial import pictures
 
 LONGEST_TEXT = 300
@@ -217,6 +218,8 @@ def notes(records: Sequence[Record]) -> list[str]:
     said += derived.problems
     some = {name: value for record in records for name, value in record.readings.items()}
     said += provenance.doubts({**some, **derived.values}, last.reported)  # the last may lack what others have
+    if len(last.reported.get("confusion", ())) > MOST:
+        said.append(f'a matrix of over {MOST} classes has no picture on a card: .plot("confusion") draws it')
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
         said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")

@@ -230,6 +230,18 @@ def test_a_card_has_a_picture_per_panel_and_needs_no_chart_library(monkeypatch: 
     assert 'alt="loss: smallest 1, largest 3, last 1, over epoch 1 to 3"' in html
 
 
+def test_a_matrix_too_large_for_a_card_is_said() -> None:
+    """Where no picture is, the reader hears what draws it."""
+    matrix = [[int(i == j) for j in range(61)] for i in range(61)]
+    html = Result([_record(reported={"confusion": matrix})])._repr_html_()
+
+    assert html is not None
+    assert "<img" not in html
+    assert (
+        "a matrix of over 60 classes has no picture on a card: .plot(&quot;confusion&quot;) draws it" in html
+    )
+
+
 def test_a_result_without_trials_says_so() -> None:
     """Read too early, it is a sentence, not an error."""
     assert repr(Result([])) == "no trial has finished yet"

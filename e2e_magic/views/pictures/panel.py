@@ -1,10 +1,10 @@
-"""A panel: axes with round ticks, and curves, bands, a target and marks in it."""
+"""A panel: axes with round ticks, and curves, a target and marks in it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from e2e_magic.text import quantity
 from e2e_magic.views.pictures import svg
@@ -30,16 +30,6 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """The area between two values at each place: a spread of several curves."""
-
-    x: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
-    colour: str = svg.BLUE
-
-
-@dataclass(frozen=True, slots=True)
 class Panel:
     """What one picture shows.
 
@@ -50,7 +40,6 @@ class Panel:
     x_label, x_unit : str
         Of what goes to the right.
     curves : sequence of Curve
-    bands : sequence of Band
     target : float, optional
         A dashed line across.
     reached : (x, y), optional
@@ -66,7 +55,6 @@ class Panel:
     curves: Sequence[Curve]
     x_label: str = "time"
     x_unit: str = "s"
-    bands: Sequence[Band] = field(default_factory=tuple)
     target: float | None = None
     reached: tuple[float, float] | None = None
     peak: bool = False
@@ -119,10 +107,6 @@ def draw(panel: Panel, *, width: int = WIDTH_PX, height: int = HEIGHT_PX) -> Pic
         for level, name in zip(levels, names, strict=True)
     ]
     body += _foot(panel, across, height)
-    for band in panel.bands:
-        there = [(across(x), up(y)) for x, y in zip(band.x, band.high, strict=True)]
-        back = [(across(x), up(y)) for x, y in zip(band.x, band.low, strict=True)]
-        body.append(svg.polygon([*there, *reversed(back)], fill=band.colour, opacity=0.2))
     if panel.target is not None:
         body.append(svg.line(left, up(panel.target), width - _RIGHT_PX, up(panel.target), dashed=True))
     for curve, points in reversed(lines):  # the first one on top
@@ -144,8 +128,6 @@ def _ranges(
     panel: Panel, points: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     xs, ys = [x for x, _ in points], [y for _, y in points]
-    for band in panel.bands:
-        ys += [*band.low, *band.high]
     if panel.target is not None:
         ys.append(panel.target)
     low, high = min(ys), max(ys)

@@ -155,12 +155,6 @@ def polyline(points: Iterable[tuple[float, float]], *, stroke: str, width: float
     )
 
 
-def polygon(points: Iterable[tuple[float, float]], *, fill: str, opacity: float) -> str:
-    """Return a filled area without an edge."""
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    return f'<polygon points="{path}" fill="{fill}" fill-opacity="{opacity:g}"/>'
-
-
 def rectangle(x: float, y: float, width: float, height: float, *, fill: str, opacity: float = 1) -> str:
     """Return a filled rectangle."""
     faint = f' fill-opacity="{opacity:.3g}"' if opacity < 1 else ""

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 
+from e2e_magic.derived import derive
+from e2e_magic.derived.declarations import unit_of
+from e2e_magic.derived.energy import estimated_power
+from e2e_magic.derived.statistics import median
 from e2e_magic.record import Record, Series
+from e2e_magic.text import words
 from e2e_magic.views.pictures import svg
 from e2e_magic.views.pictures.matrix import confusion
 from e2e_magic.views.pictures.panel import Curve, Panel, draw
@@ -29,25 +35,33 @@ _PANELS: tuple[tuple[str, str, bool, Mapping[str, str]], ...] = (
             "psys_power_w": "platform",
             "dram_power_w": "DRAM",
             "gpu_power_w": "GPU",
+            "estimated_power_w": "estimate",
         },
     ),
     ("IO", "MiB", True, {"read_mib_now": "read", "write_mib_now": "written"}),
     ("GPU use", "%", True, {"gpu_percent_now": "GPU use"}),
     ("GPU memory", "MiB", True, {"gpu_memory_mib": "all programs", "gpu_process_memory_mib": "this process"}),
+    ("GPU temperature", "°C", False, {"gpu_temperature_c": "hottest"}),
 )
+_PLACED = frozenset(metric for *_, names in _PANELS for metric in names)
+# One GPU of several: a line beside that of all of them.
+_ONE_GPU = re.compile(r"gpu_(\d+)_(\w+)$")
 
 
 def pictures(records: Sequence[Record]) -> list[Picture]:
     """Return what there is to see of a measured cell: of its last repeat, and of all repeats together."""
     last = records[-1]
-    drawn: list[Picture | None] = [*samples(last.series, _moved(last)), *epochs(last)]
-    if len(records) >= LEAST_POINTS:
-        walls = [float(r.readings.get("wall_time_s", math.nan)) for r in records]
-        drawn.append(strip("wall time of the repeats", "s", walls))
+    estimate = estimated_power(last)
+    series = {**last.series, "estimated_power_w": estimate} if estimate is not None else last.series
+    drawn: list[Picture | None] = [*samples(series, _moved(last)), *epochs(last)]
+    walls = [float(r.readings.get("wall_time_s", math.nan)) for r in records]
+    drawn.append(strip("wall time of the repeats", "s", walls, {"median": median(walls)}))
     if matrix := last.reported.get("confusion"):
         drawn.append(confusion(matrix, last.reported.get("classes", ())))
     if calls := last.reported.get("latency"):
-        drawn.append(strip("single calls", "s", calls.get("laps_s", ())))
+        values = derive(last).values
+        marks = {q: float(values[f"latency_{q}_s"]) for q in ("p50", "p99") if f"latency_{q}_s" in values}
+        drawn.append(strip("single calls", "s", calls.get("laps_s", ()), marks))
     return [picture for picture in drawn if picture is not None]
 
 
@@ -58,22 +72,43 @@ def _moved(record: Record) -> float:
 def samples(
     series: Mapping[str, Series], moved_mib: float = math.inf, *, least: int = LEAST_POINTS
 ) -> list[Picture]:
-    """Return a picture for each kind of sampled quantity that has at least `least` samples."""
+    """Return a picture for each kind of sampled quantity that has at least `least` samples.
+
+    The gauges of other packages have a picture each, behind those of our own.
+    """
     drawn = []
-    for title, unit, from_zero, names in _PANELS:
+    for title, unit, from_zero, names in (*_PANELS, *_others(series)):
         if title == "IO" and moved_mib < LEAST_MOVED_MIB:
             continue
+        named = {**names, **_of_each_gpu(series, names)}
         lines = [
-            (name, series[metric]) for metric, name in names.items() if len(series.get(metric, ())) >= least
+            (name, series[metric]) for metric, name in named.items() if len(series.get(metric, ())) >= least
         ]
         if title == "memory" and len(lines) == 2 and _alike(lines[0][1], lines[1][1]):
             lines = lines[:1]  # without children both are one curve
-        curves = [
-            Curve(name, curve.t_s, curve.value, svg.PALETTE[n]) for n, (name, curve) in enumerate(lines)
-        ]
+        # Two alike colours would be two names for one curve.
+        coloured = zip(lines, svg.PALETTE, strict=False)
+        curves = [Curve(name, curve.t_s, curve.value, colour) for (name, curve), colour in coloured]
         picture = draw(Panel(title, unit, curves, from_zero=from_zero, peak=title == "memory"))
         drawn += [picture] if picture is not None else []
     return drawn
+
+
+def _others(series: Mapping[str, Series]) -> list[tuple[str, str, bool, Mapping[str, str]]]:
+    return [
+        (words(metric), unit_of(metric), False, {metric: words(metric)})
+        for metric in series
+        if metric not in _PLACED and not _ONE_GPU.match(metric)
+    ]
+
+
+def _of_each_gpu(series: Mapping[str, Series], names: Mapping[str, str]) -> dict[str, str]:
+    matches = {metric: _ONE_GPU.match(metric) for metric in series}
+    return {
+        metric: f"GPU {match[1]}"
+        for metric, match in matches.items()
+        if match is not None and f"gpu_{match[2]}" in names
+    }
 
 
 def _alike(one: Series, other: Series) -> bool:

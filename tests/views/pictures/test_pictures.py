@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 
 from e2e_magic.record import Events, Record, Series
 from e2e_magic.views.pictures import svg
-from e2e_magic.views.pictures.bars import bars
 from e2e_magic.views.pictures.matrix import confusion, distinct
-from e2e_magic.views.pictures.panel import COLUMNS, Band, Curve, Panel, draw, thin
+from e2e_magic.views.pictures.panel import COLUMNS, Curve, Panel, draw, thin
 from e2e_magic.views.pictures.strip import MOST_DOTS, strip
 from e2e_magic.views.pictures.svg import Picture, Scale, tick_texts, ticks
 from e2e_magic.views.pictures.trial import pictures
@@ -156,13 +155,12 @@ def test_a_target_out_of_reach_is_in_sight_and_said() -> None:
 
 
 def test_several_curves_are_named() -> None:
-    """Two curves have names and colours of their own; a band lies behind them."""
+    """Two curves have names and colours of their own."""
     curves = [Curve("RSS", [0, 1], [1, 2]), Curve("with children", [0, 1], [2, 3], svg.RED)]
-    picture = draw(Panel("memory", "MiB", curves, bands=[Band([0, 1], [1, 1], [3, 3])]))
+    picture = draw(Panel("memory", "MiB", curves))
 
     assert {"RSS", "with children"} <= set(texts(picture))
     assert {line.get("stroke") for line in elements(picture, "polyline")} == {svg.BLUE, svg.RED}
-    assert len(elements(picture, "polygon")) == 1
 
 
 def test_a_panel_without_a_number_is_no_picture() -> None:
@@ -172,26 +170,15 @@ def test_a_panel_without_a_number_is_no_picture() -> None:
 
 def test_an_image_holds_its_svg_and_its_words() -> None:
     """The data URI decodes to the picture; what a user wrote is escaped in it and in the alt text."""
-    picture = bars("wall time", "s", ['<b>"x"', "y"], [1, 2])
+    picture = strip('<b>"x"', "s", [1, 2, 3])
     assert picture is not None
     page = picture.html()
     data = re.search(r"base64,([^\"]+)", page)
 
     assert data is not None
     assert base64.b64decode(data[1]).decode() == picture.svg()
-    assert 'alt="wall time: &lt;b&gt;&quot;x&quot; 1 s, y 2 s"' in page
-    assert '<b>"x"' in texts(picture)
-
-
-def test_bars_are_as_long_as_their_values() -> None:
-    """Lengths are in the values' ratio from 0; what was not measured is said and has no bar."""
-    picture = bars("wall time", "s", ["a", "b", "c"], [1, 4, math.nan])
-    widths = [float(bar.get("width") or 0) for bar in elements(picture, "rect")]
-
-    assert widths[1] / widths[0] == pytest.approx(4, rel=0.02)
-    assert len(widths) == 2
-    assert "not measured" in texts(picture)
-    assert bars("wall time", "s", ["a"], [math.nan]) is None
+    assert 'alt="&lt;b&gt;&quot;x&quot; of 3: smallest 1 s, largest 3 s"' in page
+    assert '<b>"x" (s)' in texts(picture)
 
 
 def test_a_matrix_bears_its_counts() -> None:
@@ -307,11 +294,45 @@ def test_pictures_import_the_standard_library_only() -> None:
     """Drawing brings nothing but Python's own modules and ours."""
     script = (
         "import sys, e2e_magic.views.pictures.trial\n"
-        "from e2e_magic.views.pictures.bars import bars\n"
-        "bars('t', 's', ['a'], [1.0]).html()\n"
+        "from e2e_magic.views.pictures.strip import strip\n"
+        "strip('t', 's', [1.0, 2.0, 3.0]).html()\n"
         "print(*sorted({n.partition('.')[0] for n in sys.modules} - {*sys.stdlib_module_names}))"
     )
     answer = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:0]={sys.path!r}\n{script}"],
                             capture_output=True, text=True, check=True, timeout=60)  # fmt: skip
 
     assert set(answer.stdout.split()) - {"__main__", "_sitebuiltins"} == {"e2e_magic"}
+
+
+def test_every_gauge_has_a_place() -> None:
+    """Estimates, GPUs one by one, and the gauges of other packages are drawn, as in the chart of samples."""
+    curve = Series.of([0, 1, 2], [10, 20, 30])
+    names = ("cpu_percent_now", "gpu_percent_now", "gpu_0_percent_now", "gpu_1_percent_now", "disk_mib")
+    last = record(
+        series=dict.fromkeys(
+            ("cpu_percent_now", "gpu_percent_now", "gpu_0_percent_now", "gpu_1_percent_now", "disk_mib"),
+            curve,
+        ),
+        reported={"estimate_power": {"idle_w": 10.0, "full_w": 50.0, "cores": 1}},
+    )
+    alts = [picture.alt for picture in pictures([last])]
+
+    assert [alt.split(":")[0].split(",")[0] for alt in alts] == ["CPU", "power", "GPU use", "disk"]
+    assert "power: smallest 14 W, largest 22 W, last 22 W" in alts[1]
+    assert "GPU use, GPU 1: smallest 10 %" in alts[2]
+    assert "disk: smallest 10 MiB" in alts[3]
+
+
+def test_percentiles_and_the_median_are_marked() -> None:
+    """The strips of repeats and of single calls say where their middle and their tail are."""
+    laps = [n / 1000 for n in range(1, 201)]
+    repeats = [record(n, readings={"wall_time_s": float(n)}) for n in (1, 2, 3)]
+    last = record(
+        4,
+        readings={"wall_time_s": 4.0},
+        reported={"latency": {"calls": 200, "elapsed_s": 20.1, "mean_s": 0.1005, "laps_s": laps}},
+    )
+    walls, calls = pictures([*repeats, last])
+
+    assert walls.alt.endswith("largest 4 s, median 2.5 s")
+    assert calls.alt.endswith(", p50 100 ms, p99 198 ms")
