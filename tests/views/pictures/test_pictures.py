@@ -309,10 +309,7 @@ def test_every_gauge_has_a_place() -> None:
     curve = Series.of([0, 1, 2], [10, 20, 30])
     names = ("cpu_percent_now", "gpu_percent_now", "gpu_0_percent_now", "gpu_1_percent_now", "disk_mib")
     last = record(
-        series=dict.fromkeys(
-            ("cpu_percent_now", "gpu_percent_now", "gpu_0_percent_now", "gpu_1_percent_now", "disk_mib"),
-            curve,
-        ),
+        series=dict.fromkeys(names, curve),
         reported={"estimate_power": {"idle_w": 10.0, "full_w": 50.0, "cores": 1}},
     )
     alts = [picture.alt for picture in pictures([last])]
