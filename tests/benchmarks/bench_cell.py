@@ -110,7 +110,7 @@ def noop(rounds: int) -> dict[str, float]:
     shell.display_pub.outputs.clear()
     slept, charted = fresh.interleaved(drawn, 10)
     pictures = [out["data"].get("text/html", "") for out in shell.display_pub.outputs]
-    if not all("data:image/png" in page for page in pictures if page) or len(pictures) < 10:
+    if not all("data:image/svg+xml" in page for page in pictures if page) or len(pictures) < 10:
         raise RuntimeError("the cards of a cell of 0.5 s carry no chart: what was timed isn't what is said")
     usual = statistics.median(plain)
     return {

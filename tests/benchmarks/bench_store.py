@@ -74,8 +74,10 @@ def kept(trials: int) -> dict[str, float]:
 
 def fill(path: str, trials: int, energy: bool) -> float:
     """Write the trials of many runs, and return the seconds per trial: in batches, as an import does."""
-    from e2e_magic.record import Environment, Record, Run, Series
+    from e2e_magic.record import Environment, Reason, Record, Run, Series
     from e2e_magic.storage import Store
+
+    lacking = {"energy": Reason("", "no RAPL counters on this machine"), "gpu": Reason("", "no GPU")}
 
     chance = random.Random(6)
     times = [n / 10 for n in range(SAMPLES)]
@@ -109,7 +111,7 @@ def fill(path: str, trials: int, energy: bool) -> float:
                         for name in ("rss_mib", "cpu_percent_now")
                     },
                     reported={"entries": 1000, "loss": chance.random(), "accuracy": chance.random()},
-                    missing={} if energy else {"energy": "no RAPL counters on this machine", "gpu": "no GPU"},
+                    missing={} if energy else lacking,
                     source="model.fit(X, y)\n" * 20,
                     host="bench",
                 )
