@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from e2e_magic.api.analysing import compare, curves, influence, pareto
+    from e2e_magic.api.analysing import compare, influence, pareto, why
     from e2e_magic.api.latency import latency
     from e2e_magic.api.measure import baseline, measure
+    from e2e_magic.api.overlaid_curves import curves
     from e2e_magic.api.scripting import (
         confusions,
         epochs,
         export,
+        holders,
         import_umlaut,
+        lines,
         metrics,
         pipeline,
         report,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
         trials,
     )
     from e2e_magic.api.sweeps import sweep
+    from e2e_magic.api.trusting import trust
+    from e2e_magic.api.variants import ab
     from e2e_magic.integrations import track
     from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
     from e2e_magic.measuring.events import log
@@ -49,15 +54,18 @@ __all__ = [
     "RegressionError",
     "StoreError",
     "Unavailable",
+    "ab",
     "baseline",
     "compare",
     "confusions",
     "curves",
     "epochs",
     "export",
+    "holders",
     "import_umlaut",
     "influence",
     "latency",
+    "lines",
     "log",
     "measure",
     "metrics",
@@ -72,6 +80,8 @@ __all__ = [
     "sweep",
     "track",
     "trials",
+    "trust",
+    "why",
 ]
 
 # Where each public name lives. It is imported when first used, so that `import e2e_magic` and
@@ -86,15 +96,18 @@ _HOMES = {
     "RegressionError": "views.comparison",
     "StoreError": "storage",
     "compare": "api.analysing",
-    "curves": "api.analysing",
+    "curves": "api.overlaid_curves",
     "influence": "api.analysing",
     "baseline": "api.measure",
     "latency": "api.latency",
     "log": "measuring.events",
     "measure": "api.measure",
     "sweep": "api.sweeps",
+    "ab": "api.variants",
+    "trust": "api.trusting",
     "pareto": "api.analysing",
     "track": "integrations.pytorch",
+    "why": "api.analysing",
 }
 
 
@@ -116,6 +129,9 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add ``%%e2ebench`` and ``%e2e`` to the shell: called by ``%load_ext e2e_magic``."""
+    from e2e_magic.jupyter.browser import refuse_browser
+
+    refuse_browser()  # before the rest is imported, which needs processes
     from e2e_magic.jupyter.extension import load
 
     load(shell)

@@ -1,7 +1,7 @@
-"""The words of the package as plain, frozen data: metrics, series, records, runs.
+"""The data model of the package as plain, frozen data: metrics, series, records, runs.
 
 Everything that is measured ends up here, raw. What can be computed from it (``e2e_magic.derived``)
-is computed when it is read, so that a mended definition also mends old runs.
+is computed when it is read, so that a corrected definition also corrects old runs.
 """
 
 from __future__ import annotations
@@ -9,29 +9,36 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import BuiltinFunctionType, FunctionType
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 Better = Literal["lower", "higher"]
-State = Literal["complete", "failed", "interrupted"]
+State = Literal["complete", "failed", "interrupted", "killed", "over limit", "pruned"]
 Value = float | int | str
-STATES: tuple[State, ...] = ("complete", "failed", "interrupted")
+STATES: tuple[State, ...] = ("complete", "failed", "interrupted", "killed", "over limit", "pruned")
+# Ended on purpose in its middle: neither complete nor a failure of the code.
+CUT_SHORT: tuple[State, ...] = ("interrupted", "over limit", "pruned")
 
 
 class Code(StrEnum):
-    """What is the case, for the program: the codes of those reasons that something is decided by."""
+    """Codes of the reasons on which the program decides something."""
 
-    NAMED = "named"  # the text says itself which number it is about
+    NAMED = "named"  # the text itself names the number it is about
     NO_DRAM_COUNTER = "no DRAM counter"
     NO_DRIVER = "no GPU driver"
     NO_ENERGY = "no energy"  # nothing was measured from which it could follow
     NO_ENERGY_COUNTER = "no energy counter"  # an estimate may stand in
+    NO_SAMPLE = "no sample"
     NO_TORCH = "torch not in use"
+    NO_WAITS = "waits not counted"
+    OVER_LIMIT = "over limit"  # the trial's process was ended
     PACKAGE_COUNTED = "package counted"  # so the whole platform is not
+    TOO_SHORT = "too short"
     STOPPED = "stopped"  # the sweep was, in the middle of the trial
+    UNREADABLE = "unreadable"  # what the worker sent back could not be opened
     WORKER_DIED = "worker died"
 
 
@@ -39,8 +46,7 @@ class Code(StrEnum):
 LONGEST_BRIEF = 250
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a number is missing, something was refused or a trial ended.
 
     Attributes
@@ -65,7 +71,7 @@ class Reason:
         """The reason as it fits on a card: a remedy of several commands stands where there is room."""
         if len(str(self)) <= LONGEST_BRIEF:
             return self
-        return replace(self, remedy="%e2e metrics shows what to do")
+        return self._replace(remedy="%e2e metrics shows what to do")
 
     @classmethod
     def of(cls, data: Reason | str | Mapping[str, str]) -> Reason:
@@ -92,8 +98,7 @@ def sentences(reasons: Mapping[str, Reason]) -> dict[str, str]:
     return {name: str(reason) for name, reason in reasons.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
+class Metric(NamedTuple):
     """A named quantity with one unit, declared once, before anything runs.
 
     Attributes
@@ -129,7 +134,7 @@ class Series:
 
     @classmethod
     def of(cls, t_s: Sequence[float], value: Sequence[float]) -> Series:
-        """Make a series from any two sequences of equal length."""
+        """Return a series of any two sequences of equal length."""
         if len(t_s) != len(value):
             raise ValueError(f"a series needs as many times as values, got {len(t_s)} and {len(value)}")
         return cls(array("d", t_s), array("d", value))
@@ -166,6 +171,20 @@ class Events:
         return len(self.t_s)
 
 
+class Lines(NamedTuple):
+    """What lines cost: a place per line that ran, NaN where memory was not read (see `measuring.lines`)."""
+
+    place: array[float]  # of its listing
+    line: array[float]
+    hits: array[float]
+    wall_s: array[float]  # its own, without the counting
+    peak_mib: array[float]
+    delta_mib: array[float]
+    listings: tuple[tuple[str, int, str], ...]  # the function's name, the number of the first line, the text
+    counting_s: float  # an estimate, part of the trial's wall time
+    notes: tuple[str, ...] = ()  # what was not counted
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One finished trial, raw.
@@ -180,7 +199,8 @@ class Record:
         Counts the trials of this stage in this run, from 1.
     repeat : int
         Counts the trials that share parameters, from 1.
-    state : {"complete", "failed", "interrupted"}
+    state : {"complete", "failed", "interrupted", "killed", "over limit", "pruned"}
+        ``killed``: the process ended in it.
     started_at : datetime
         Timezone-aware, UTC.
     error : str or None
@@ -196,8 +216,8 @@ class Record:
     events : Events
         What ``log`` reported.
     reported : mapping of str to plain data
-        What the code handed back and what the line's options said, checked and plain:
-        numbers, strings, lists (``derived`` reads these keys; see ``reported.py``).
+        What the code and the line's options reported, checked, as plain data: numbers, strings, lists
+        (its keys: `measuring.reported.Reported`).
     missing : mapping of str to Reason
         Metric or collector name to why it has no number.
     source : str or None
@@ -206,6 +226,8 @@ class Record:
         Where it ran.
     concurrent : bool
         Whether other trials ran beside it.
+    lines : Lines or None
+        What its lines cost, where that was asked for.
     """
 
     run: str
@@ -225,11 +247,12 @@ class Record:
     source: str | None = None
     host: str = ""
     concurrent: bool = False
+    lines: Lines | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where a run happened: captured once, missing where it can't be known."""
+    """The machine and the software of a run, captured once; None and empty where unavailable."""
 
     host: str = ""
     os: str = ""
@@ -243,14 +266,15 @@ class Environment:
     git_dirty: bool | None = None
     packages: Mapping[str, str] = field(default_factory=dict)
     notebook: str | None = None
+    threads: Mapping[str, str] | None = None
+    memory_limit_mib: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One pass through a pipeline, in one kernel.
 
-    `settings` is plain data that its trials carry or obey: ``carbon_g_per_kwh``, ``estimate_power``
-    (idle and full, W), ``baseline_power`` (see ``idle.IdlePower``).
+    `settings` is plain data that its trials carry or obey: `plan.run_settings`, `idle.IdlePower`.
     """
 
     id: str
@@ -264,7 +288,7 @@ class Run:
         return f"run {self.name} ({self.id}), started {self.started_at:%Y-%m-%d %H:%M:%S} UTC"
 
     def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
-        """Show the sentence as the last value of a cell: the environment is long and stands in `runs`."""
+        """Print the sentence as the last value of a cell; `runs` has the environment."""
         printer.text(str(self))
 
 
@@ -301,7 +325,7 @@ def encode(value: Any) -> Any:
 def named(value: Any) -> Any:
     """Return the name of a function or class (a lambda has none); anything else as it is.
 
-    Their text has an address, which tells nobody what was tried, and is another one in the next kernel.
+    Their text has an address, which identifies nothing and changes with the next kernel.
     """
     if isinstance(value, type | FunctionType | BuiltinFunctionType) and "<" not in value.__qualname__:
         home = value.__module__
@@ -310,7 +334,7 @@ def named(value: Any) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Undo `encode`."""
+    """Return the data that `encode` was given."""
     if isinstance(value, list):
         return [decode(v) for v in value]
     if isinstance(value, dict):

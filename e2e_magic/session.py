@@ -1,26 +1,30 @@
-"""The composition root: the current run, its records and all that is asked of them.
+"""The composition root: the current run, its records and all queries of them.
 
 Magics, panels and scripts use the one session of the process, so that they see the same rows.
 """
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from e2e_magic.derived import derive
-from e2e_magic.measuring import environment
+from e2e_magic.derived.energy import CARRIED
+from e2e_magic.measuring import clocks, overhead
 from e2e_magic.measuring.collectors.base import registered
-from e2e_magic.measuring.plan import Plan, PlanError, nearest, run_settings
-from e2e_magic.measuring.trial import Identity, Trial, warn_user
+from e2e_magic.measuring.identity import Identity
+from e2e_magic.measuring.plan import Plan, PlanError, nearest
+from e2e_magic.measuring.records import Records
+from e2e_magic.measuring.runs import Runs
+from e2e_magic.measuring.sampler import launch_early
+from e2e_magic.measuring.trial import Trial, warn_user
 from e2e_magic.record import Record, Run
+from e2e_magic.storage import run_names
+from e2e_magic.storage.place import BoxPlaces
 from e2e_magic.storage.reader import Reader, Series
 from e2e_magic.storage.selection import HERE, Selection
 from e2e_magic.storage.writer import Writer
@@ -30,31 +34,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from e2e_magic.integrations.mlflow import Logged
+    from e2e_magic.measuring.holders.roots import Roots
     from e2e_magic.measuring.idle import IdlePower
     from e2e_magic.storage import Store
-
-# A run without a name is called by so many digits of its id.
-_SHORT = 8
 
 
 class Session:
     """Runs and records of one kernel or script."""
 
     def __init__(self) -> None:
-        self.runs: list[Run] = []
-        self.records: list[Record] = []
-        self._numbered: dict[tuple[str, str], int] = {}
-        self._lock = threading.RLock()
-        # The notebook's name where the kernel tells it to its user's code, not to the environment.
-        self.notebook: Callable[[], str] = str
-        self.writer = Writer(self._run_now)
+        self.runs = Runs()
+        self.records = Records()
+        self._lock = self.runs.lock
+        self._written_ns = 0  # of the record that awaits its display
+        self.writer = Writer(self.runs.up_to_date)
+        self.runs.taken = lambda start: run_names.beginning_with(self.writer.place.address, start)
+        self.boxes = BoxPlaces(self.writer.place)
         self.reader = Reader(self.runs, self.records, self.writer)
-        self._modules = 0
+        # What may hold memory for the user, where a notebook's shell knows it.
+        self.roots: Callable[[], Roots] | None = None
 
     @classmethod
     @contextmanager
     def on(cls, address: str) -> Iterator[Session]:
-        """Give a session of its own on a store that is there, and close it afterwards.
+        """Return a context that holds a session of its own on a store that is there, closed afterwards.
 
         Raises
         ------
@@ -74,38 +77,23 @@ class Session:
     @property
     def run(self) -> Run:
         """The current run; the first one starts by itself."""
-        with self._lock:  # threads that measure at once start one run, not one each
-            return self.runs[-1] if self.runs else self.start_run()
+        return self.runs.current
 
-    def start_run(
-        self,
-        name: str | None = None,
-        description: str = "",
-        *,
-        carbon: object = None,
-        estimate_power: object = None,
-    ) -> Run:
-        """Start the next run: a variant, a tool to compare; `plan.run_settings` says what can be set."""
-        if name is not None and not (isinstance(name, str) and name.strip()):
-            raise PlanError(f"run: expected a name, such as baseline or lightgbm, got {name!r}")
-        settings = run_settings(carbon=carbon, estimate_power=estimate_power)
-        key = os.urandom(8).hex()
-        place = environment.capture(self.notebook())
-        run = Run(key, name or key[:_SHORT], datetime.now(UTC), description, place, settings)
-        with self._lock:
-            self.runs.append(run)
-        return run
+    def start_run(self, name: str | None = None, description: str = "", **settings: object) -> Run:
+        """Start the next run: a variant, a tool to compare; parameters as of `Runs.start`."""
+        return self.runs.start(name, description, **settings)
 
     def settle(self, plan: Plan) -> Plan:
         """Return the plan with what the current run sets and the plan leaves open."""
-        power = self.run.settings.get("estimate_power")
-        left_open = power is not None and plan.estimate_power is None
-        return replace(plan, estimate_power=power) if left_open else plan
+        settings = self.run.settings
+        names = [name for name in ("estimate_power", "memory_limit") if name in settings]
+        open_ = {name: settings[name] for name in names if getattr(plan, name) is None}
+        return replace(plan, **open_) if open_ else plan
 
     def carried(self, run: str) -> dict[str, Any]:
-        """Return what the trials of a run (its id) carry raw: its idle power, its grams of CO2 per kWh."""
-        settings = self._settings(run)
-        return {name: settings[name] for name in ("baseline_power", "carbon_g_per_kwh") if name in settings}
+        """Return what the trials of a run (its id) carry raw: idle power, CO2 and price of a kWh."""
+        settings = self.runs.settings(run)
+        return {name: settings[name] for name in CARRIED if name in settings}
 
     def measure_baseline(self, seconds: float = 10.0) -> IdlePower:
         """Measure the idle machine's power: the trials of the current run carry it from now on."""
@@ -115,7 +103,8 @@ class Session:
         power = idle.measure_idle(seconds, registered())
         if power.watts:
             with self._lock:
-                self._change(key, settings={**self._settings(key), "baseline_power": power.plain()})
+                settings = {**self.runs.settings(key), "baseline_power": power.plain()}
+                self.runs.change(key, settings=settings)
         return power
 
     def trials(
@@ -125,21 +114,42 @@ class Session:
         options: Mapping[str, Callable[[Any], object]] | None = None,
         source: str | None = None,
         keep: Callable[[Record], None] | None = None,
+        explain: Callable[[Record], Mapping[str, Any]] | None = None,
         warn: Callable[[str], None] | None = None,
+        awaits_display: bool = False,
+        began_ns: int | None = None,
     ) -> Iterator[Trial]:
-        """Yield a plan's trials, warm-ups first, each to be entered once; each kept when it is done."""
-        classes = registered()
-        plan.check_collectors(classes)
-        run = self.run  # its environment is captured before anything is measured
+        """Yield a plan's trials, warm-ups first, each to be entered once; each kept when it is done.
+
+        Where the last one `awaits_display`, `complete` adds how long that took. What `explain` returns is
+        reported with it. The first one's overhead counts from `began_ns` of the clock, or from now.
+        """
+        began_ns = clocks.perf_counter_ns() if began_ns is None else began_ns
+        launch_early(plan.metrics)
         plan = self.settle(plan)
+        run = self.run  # its environment is captured before anything is measured
+        classes = registered()
+        plan.check_here(classes)
 
         def keep_both(record: Record) -> None:
-            self.keep(record, warn)
-            if "binary" in record.reported:  # a card says it too, but there may be none
+            last = record.repeat == plan.repeat or record.state != "complete"
+            interrupt = None
+            if last and explain is not None:
+                since_ns = clocks.perf_counter_ns()
+                try:
+                    if more := explain(record):
+                        record = replace(record, reported={**record.reported, **more})
+                        overhead.add(record, since_ns)
+                except (KeyboardInterrupt, SystemExit) as error:
+                    interrupt = error
+            self.keep(record, warn, shown=awaits_display and last)
+            if "binary" in record.reported:  # a card shows it too, but there may be none
                 for problem in derive(record).problems:
                     (warn or warn_user)(f"{plan.stage}: {problem}")
             if keep is not None:
                 keep(record)
+            if interrupt is not None:
+                raise interrupt
 
         for step in plan.steps():
             yield Trial(
@@ -148,28 +158,50 @@ class Session:
                 classes=classes,
                 options=options,
                 identity=lambda: Identity(
-                    run.id, self._next(run.id, plan.stage), source=source, settings=self.carried(run.id)
+                    run.id,
+                    self.runs.next_trial(run.id, plan.stage),
+                    source=source,
+                    settings=self.carried(run.id),
                 ),
                 keep=keep_both,
                 warn=warn,
+                black_box=self.boxes.of(run),
+                began_ns=began_ns,
             )
+            began_ns = None
 
-    def keep(self, record: Record, warn: Callable[[str], None] | None = None) -> None:
-        """Take in a finished record, at once, and write it to the store; `warn` hears where that fails."""
+    def keep(self, record: Record, warn: Callable[[str], None] | None = None, *, shown: bool = False) -> None:
+        """Take in a finished record, at once, and write it to the store; `warn` reports a failure.
+
+        What is then `shown` is written before. What writing took is stored with the next row, or when read.
+        """
+        since_ns = clocks.perf_counter_ns()
+        self.records.append(record)
+        self.writer.open()
+        since_ns = overhead.add(record, since_ns)
+        self.writer.keep([record], warn, changes=True)
+        since_ns = overhead.add(record, since_ns)
+        if shown:
+            self._written_ns = since_ns
+        else:
+            self.writer.change(record, record)
+
+    def complete(self, record: Record, display_s: float | None) -> Record:
+        """Add to a kept record how long its display took, where that is known, and return it."""
+        shown = {} if display_s is None else {"display_s": display_s}
+        whole = replace(record, readings={**record.readings, **shown})
+        overhead.add(whole, self._written_ns + round((display_s or 0) * 1e9))
         with self._lock:
-            self.records.append(record)
-        self.writer.keep([record], warn)
+            self.records.exchange(record, whole)
+        self.writer.change(whole, record)
+        return whole
 
     def identify(self, stage: str, sweep: str, params: Mapping[str, Any], source: str | None) -> Identity:
-        """Give the next trial of a sweep its number in the current run and say whose it is."""
+        """Return the identity of a sweep's next trial: its number in the current run, its parameters."""
         run = self.run.id
-        return Identity(run, self._next(run, stage), sweep, params, source, settings=self.carried(run))
-
-    def _next(self, run: str, stage: str) -> int:
-        with self._lock:
-            number = self._numbered.get((run, stage), 0) + 1
-            self._numbered[run, stage] = number
-        return number
+        number = self.runs.next_trial(run, stage)
+        box = self.boxes.of(self.run)
+        return Identity(run, number, sweep, params, source, settings=self.carried(run), black_box=box)
 
     def adopt(self, runs: Iterable[Run], records: Iterable[Record]) -> list[Record]:
         """Take in runs that were measured elsewhere, and return the records that are new.
@@ -179,26 +211,23 @@ class Session:
         """
         current = self.run.id
         with self._lock:
-            ids = {run.id for run in self.runs}
-            place = self._place(current)
-            self.runs[place:place] = [run for run in runs if run.id not in ids]
+            self.runs.insert_before(current, runs)
             here = {(record.run, record.stage, record.trial) for record in self.records}
             new = [r for r in records if (r.run, r.stage, r.trial) not in here]
             self.records.extend(new)
         self.writer.keep(new)
         return new
 
-    def rename(self, run: str, name: str) -> Run:
-        """Give a run (name or id) another name, here and in the store, and return it."""
-        if not isinstance(name, str) or not name.strip():
-            raise PlanError(f"runs: expected a new name, such as baseline, got {name!r}")
-        renamed = replace(self.reader.find(run), name=name)
+    def change(self, run: str, **texts: Any) -> Run:
+        """Give a run (name or id) another `name` or `description`, here and in the store, and return it."""
+        if not str(texts.get("name", run)).strip():
+            raise PlanError(f"runs: expected a new name, such as baseline, got {texts['name']!r}")
+        changed = replace(self.reader.find(run), **texts)
         store = self.writer.reading()
-        if store is not None and renamed.id in store.names():
-            store.rename_run(renamed.id, name)
-        with self._lock:
-            self._change(renamed.id, name=name)
-        return renamed
+        if store is not None and changed.id in store.names():
+            store.change_run(changed.id, **texts)
+        self.runs.change(changed.id, **texts)
+        return changed
 
     def delete(self, run: str) -> int:
         """Delete a run (name or id) with its trials, here and in the store; return how many those were."""
@@ -214,7 +243,7 @@ class Session:
             count = max(count, store.delete_run(key))
         self.writer.drop(key)
         with self._lock:
-            self.records[:] = [record for record in self.records if record.run != key]
+            self.records.drop(lambda record: record.run == key)
             self.runs[:] = [each for each in self.runs if each.id != key]
         return count
 
@@ -257,7 +286,7 @@ class Session:
         return self.reader.finished(stage, source)
 
     def select(self, selection: Selection = HERE, *, series: Series = True) -> list[Record]:
-        """Return the selected records; `series` says which sampled curves are read from the store."""
+        """Return the selected records; `series` selects the sampled curves that are read from the store."""
         return list(self.reader.records(self.reader.resolve(selection), series))
 
     def runs_and_records(self, selection: Selection = HERE) -> tuple[list[Run], list[Record]]:
@@ -276,13 +305,15 @@ class Session:
         StoreError
             If the store is needed and can't be read.
         """
-        from e2e_magic.views import selected
+        from e2e_magic.views import held, selected
 
         if name not in FRAMES:
             raise PlanError(
                 f"frame: there is no frame {name!r}{nearest(name, FRAMES)}; allowed are {', '.join(FRAMES)}"
             )
         self._refresh()
+        if name == "holders":
+            return held.frame(self.roots, self.reader, self.reader.resolve(selection))
         return selected.frame(name, self.reader, self.reader.resolve(selection))
 
     def export(self, path: str | Path, frame: str = "results", selection: Selection = HERE) -> Path | Logged:
@@ -299,34 +330,7 @@ class Session:
     def _refresh(self) -> None:
         """Bring the current run up to date with what was imported since it started."""
         if self.runs:
-            self._run_now(self.runs[-1].id)
-
-    def _run_now(self, key: str) -> Run | None:
-        """Return a run of this kernel by its id; the current one with what was imported since it started."""
-        with self._lock:
-            place = self._place(key)
-            if place == len(self.runs):
-                return None
-            if place == len(self.runs) - 1 and len(sys.modules) != self._modules:
-                self._modules = len(sys.modules)
-                machine = self.runs[place].environment
-                versions = {**machine.packages, **environment.packages()}
-                if versions != machine.packages:
-                    self._change(key, environment=replace(machine, packages=versions))
-            return self.runs[place]
-
-    def _settings(self, key: str) -> Mapping[str, Any]:
-        return next((run.settings for run in self.runs if run.id == key), {})
-
-    def _place(self, key: str) -> int:
-        """Return where a run (its id) stands; the number of runs if it isn't there. The lock is held."""
-        return next((n for n, run in enumerate(self.runs) if run.id == key), len(self.runs))
-
-    def _change(self, key: str, **changes: Any) -> None:
-        """Change a run (its id), where it is of this kernel. The lock is held."""
-        place = self._place(key)
-        if place < len(self.runs):
-            self.runs[place] = replace(self.runs[place], **changes)
+            self.runs.up_to_date(self.runs[-1].id)
 
 
 _session: Session | None = None

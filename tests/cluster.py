@@ -20,11 +20,17 @@ class Cluster:
     """Where it listens. Its workers have nannies, which start dead ones anew."""
 
     port: int
+    scheduler: psutil.Process
+    workers: int
 
     @property
     def engine(self) -> str:
         """The engine that a sweep names."""
         return f"dask://127.0.0.1:{self.port}"
+
+    def wait_for_workers(self) -> None:
+        """Wait until those that a test has ended were started anew."""
+        _wait_for(self.port, self.workers)
 
 
 @contextmanager
@@ -53,8 +59,9 @@ def cluster(folder: Path, workers: int = 2, threads: int = 1) -> Iterator[Cluste
                 "--local-directory", str(folder),
             )  # fmt: skip
         _wait_for(port, workers)
-        yield Cluster(port)
+        yield Cluster(port, started[0], workers)
     finally:
+        started = [process for process in started if process.is_running()]
         left = [*started, *(child for process in started for child in process.children(recursive=True))]
         for process in reversed(started):
             process.terminate()

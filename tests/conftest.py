@@ -8,10 +8,17 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test, and no kernel of one, leaves a store in the directory that it runs in.
 os.environ["E2E_MAGIC_STORE"] = ":memory:"
+# The debugger of a kernel writes three lines of warning on a Python with frozen modules: 3.11 and later.
+os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
 
 import atexit
+import compileall
+import gc
+import importlib.util
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +32,15 @@ from hypothesis import settings
 # A shell's background job ignores SIGINT; so would every kernel and terminal that the tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Nor a notice or spool in the user's state folder. A worker of xdist takes the folder of who started it.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="e2e-magic-tests-")
+    atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+    # Once, not by each of some hundred kernels and workers where Python is told to write no bytecode.
+    _ours = importlib.util.find_spec("e2e_magic")
+    for _folder in (_ours and _ours.submodule_search_locations) or ():
+        compileall.compile_dir(_folder, quiet=2)
 
 
 # What takes longest begins first, so that the workers end together.
@@ -43,10 +59,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, room in enumerate(_LONG) if item.nodeid.startswith(room)), 9))
 
 
+def pytest_collection_finish() -> None:
+    """Leave what collecting made out of each later look for garbage: a million objects."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than cores: each waits for its kernels and pages half of its time."""
-    return len(psutil.Process().cpu_affinity()) + 1 if hasattr(psutil.Process, "cpu_affinity") else 3
+    """Return two workers a core: each waits for its kernels, pages and engines half of its time."""
+    process = psutil.Process()
+    return 2 * (len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else 2)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -88,12 +111,26 @@ def _threads() -> set[str]:
 
 
 def _children() -> set[psutil.Process]:
+    # psutil reads every process of the machine, for each test twice; most tests have none.
+    try:
+        if not any(task.joinpath("children").read_text() for task in Path("/proc/self/task").iterdir()):
+            return set()
+    except OSError:  # not Linux, or a thread ended meanwhile
+        pass
     return set(psutil.Process().children(recursive=True))
 
 
 def _open_files() -> int:
     folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def _settings() -> dict[str, Any] | None:
+    if "matplotlib" not in sys.modules:
+        return None
+    found = sys.modules["matplotlib"].rcParams
+    # A plain dict's items but for what is chosen when it is asked for: each look-up takes its time.
+    return {**dict(dict.items(found)), "backend": found["backend"]}
 
 
 def _soon(held: Callable[[], bool]) -> None:
@@ -112,7 +149,7 @@ _FIRST_OPENED = 8
 def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     session_wide = {"kernel", "lab"} & set(request.fixturenames)
     threads, children, cwd, files = _threads(), _children(), Path.cwd(), _open_files()
-    rc = dict(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None
+    rc = _settings()
     yield
     assert Path.cwd() == cwd
     if not session_wide:
@@ -125,7 +162,7 @@ def _nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     if "matplotlib.pyplot" in sys.modules:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []
     if rc is not None:
-        assert dict(sys.modules["matplotlib"].rcParams) == rc
+        assert _settings() == rc
 
 
 @pytest.fixture(autouse=True)
@@ -145,9 +182,9 @@ def _sampler_ends_with_the_session() -> Iterator[None]:
     close_sampler()
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """Give a fresh session, used by all of the package meanwhile."""
+    """Give each test a session of its own, used by all of the package meanwhile."""
     from e2e_magic import session as module
 
     fresh = module.Session()

@@ -11,7 +11,6 @@ import pickle
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, ClassVar
 
 import pytest
@@ -154,7 +153,7 @@ class CollectorContract:
         assert {probe.metric for probe in probes} <= curves
         for probe in probes:
             assert pickle.loads(pickle.dumps(probe)) == probe
-            assert json.loads(json.dumps(asdict(probe)))["metric"] == probe.metric
+            assert json.loads(json.dumps(probe._asdict()))["metric"] == probe.metric
 
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
     def test_an_exception_in_the_code_passes_and_leaves_readings(self, error: type[BaseException]) -> None:

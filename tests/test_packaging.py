@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import email
+import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
+import venv
 import zipfile
 from email.message import Message
 from importlib import import_module
+from importlib.metadata import distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PLAIN = {"ipython", "ipywidgets", "pandas", "matplotlib", "seaborn", "psutil", "pyrapl", "scikit-learn"}
 PLAIN |= {"sqlalchemy"}  # the store's
+PLAIN |= {"tqdm"}  # a sweep's bar in a terminal
+PLAIN |= {"anywidget"}  # a panel's results
 PLAIN |= {"joblib", "numpy", "scipy"}  # they come with the eight, and the package imports them itself
+PLACES = sorted({*ROOT.glob("tests/versions/*.txt")} - {ROOT / "tests/versions/oldest.txt"})
 EXTRAS = {
     "all", "benchmarks", "dask", "export", "gpu", "lab", "mlflow", "optuna", "pipelines", "postgresql",
-    "test",
+    "estimate", "ray", "spark", "test",
 }  # fmt: skip
 
 
@@ -33,17 +42,34 @@ def project() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
-    """Build the wheel offline."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build wheel and sdist offline; return their folder."""
     target = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(target)],
+        [
+            sys.executable,
+            "-m",
+            "hatchling",
+            "build",
+            "-t",
+            "wheel",
+            "-t",
+            "sdist",
+            "--directory",
+            str(target),
+        ],
         cwd=ROOT,
         check=True,
         capture_output=True,
         timeout=120,
     )
-    [path] = target.glob("*.whl")
+    return target
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> zipfile.ZipFile:
+    """Open the wheel."""
+    [path] = built.glob("*.whl")
     return zipfile.ZipFile(path)
 
 
@@ -59,15 +85,34 @@ def needs(requirements: list[str]) -> set[str]:
     return {re.split(r"[\[<>=;! ]", line)[0].lower().replace("_", "-") for line in requirements}
 
 
-def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    """Every module is in the wheel, `py.typed` too; tests and notebooks are not."""
-    held = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "e2e_magic").rglob("*.py")}
+def files(*folders: str) -> set[str]:
+    """Return what lies in folders of the repository and isn't made by Python or by a notebook."""
+    made = {"__pycache__", ".ipynb_checkpoints"}
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+    ignored = (".pyc", ".db", ".db-shm", ".db-wal")
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in found
+        if path.suffix not in ignored and not made & set(path.parts)
+    }
 
-    assert "e2e_magic/py.typed" in held
-    assert modules <= held
-    assert {name.split("/")[0] for name in held} == {"e2e_magic"}
-    assert [name for name in held if not name.endswith((".py", "py.typed"))] == []
+
+def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    """Modules, `py.typed` and what a panel sends to the page are in the wheel; tests and notebooks aren't."""
+    held = {name for name in wheel.namelist() if ".dist-info/" not in name}
+
+    assert {Path(name).suffix for name in held} == {".py", ".typed", ".js", ".css"}
+    assert held == files("e2e_magic")
+
+
+def test_the_sdist_holds_what_wheel_and_tests_are_made_of(built: Path) -> None:
+    """The package, its notebooks and tests, and what pip needs to make a wheel of it."""
+    [path] = built.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert files("e2e_magic", "tests") <= held
+    assert {"pyproject.toml", "README.md", "LICENSE", "notebooks/quickstart.ipynb"} <= held
 
 
 def test_the_wheel_is_pure_python_and_carries_its_licence(wheel: zipfile.ZipFile) -> None:
@@ -107,6 +152,59 @@ def test_plain_dependencies(project: dict[str, Any]) -> None:
     """What is installed with the package is the contract's list and what it imports, with lower bounds."""
     assert needs(project["dependencies"]) == PLAIN
     assert all(">=" in line for line in project["dependencies"])
+
+
+@pytest.fixture(scope="module")
+def offered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write, of each distribution that is installed here, a wheel with nothing but its metadata."""
+    folder = tmp_path_factory.mktemp("offered")
+    for each in distributions():
+        stem = f"{re.sub(r'[-_.]+', '_', each.name)}-{each.version}"
+        if (metadata := each.read_text("METADATA")) and each.name != "e2e-magic":
+            with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as made:
+                made.writestr(f"{stem}.dist-info/METADATA", metadata)
+                made.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+    return folder
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda path: path.stem)
+def test_installing_replaces_nothing_of_a_place(
+    place: Path, built: Path, offered: Path, tmp_path: Path, need: Any
+) -> None:
+    """Pip's report on our wheel, beside what is there and with the newest of all else, moves none of it."""
+    need(find_spec("pip"), "pip")
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", place.read_text("utf-8"), re.MULTILINE))
+    venv.create(tmp_path / "there", symlinks=os.name != "nt")
+    site = next((tmp_path / "there").glob("*/**/site-packages"))
+    for name, version in pins.items():
+        (there := site / f"{name.replace('-', '_')}-{version}.dist-info").mkdir()
+        (there / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    [wheel] = built.glob("*.whl")
+    asked = "--isolated", "--no-index", "--find-links", offered, "--dry-run", "--report", tmp_path / "report"
+    answer = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            tmp_path / "there",
+            "install",
+            "-q",
+            *asked,
+            wheel,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=500,
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    report = json.loads((tmp_path / "report").read_text("utf-8"))["install"]
+    installed = {canonicalize_name(each["metadata"]["name"]) for each in report}
+    assert {"e2e-magic", "anywidget"} <= installed
+    assert {"ipython", "ipykernel", "pandas"} <= pins.keys()
+    assert {name for name in pins if canonicalize_name(name) in installed} == set()
 
 
 def test_extras_are_those_of_the_contract(project: dict[str, Any], metadata: Message) -> None:

@@ -1,4 +1,4 @@
 """The ways in from Python and from the shell.
 
-In come the arguments of a public function or a command line; out goes what the session measured or shows.
+Input: the arguments of a public function or a command line. Output: what the session measured or shows.
 """

@@ -1,4 +1,4 @@
-"""The Python side of ``%e2e compare``, ``curves``, ``influence``, ``pareto``: what a session's frames say."""
+"""The Python side of ``%e2e compare``, ``influence``, ``pareto`` and ``why``, on the frames of a session."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from e2e_magic.measuring.plan import PlanError, nearest
+from e2e_magic.api.by_parameter import compare_values
+from e2e_magic.measuring.plan import PlanError
 from e2e_magic.session import Session, current
 from e2e_magic.storage import Selection
 from e2e_magic.text import legible
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from e2e_magic.record import Record, Run
-    from e2e_magic.views.charts.style import Panels
     from e2e_magic.views.comparison import Comparison
+    from e2e_magic.views.diagnosis import Diagnosis
 
     When = str | date | timedelta
 
-# A note lists the ids of so many runs of one name.
+# The most ids that a note lists of runs of one name.
 _MOST_NAMED = 6
 
 
@@ -33,6 +34,9 @@ def compare(
     metric: str | Sequence[str] | None = None,
     baseline: str | None = None,
     fail_over: float | str | None = None,
+    on_doubt: Literal["pass", "fail"] | None = None,
+    least: float | str | None = None,
+    by: str | None = None,
     all: bool = False,  # noqa: A002 - as the line's --all
 ) -> Comparison:
     """Compare runs, stage by stage: what is faster, what takes more, and how sure that is.
@@ -48,7 +52,16 @@ def compare(
         The run to compare with, instead of the first.
     fail_over : float or str, optional
         A share, ``0.1`` or ``"10%"``: raise `RegressionError` where a metric is worse than the baseline
-        by more, or where too few repeats can't tell.
+        by more, and `UndecidedError`, which is one, where these repeats can't tell.
+    on_doubt : {"pass", "fail"}, optional
+        Pass, or raise `RegressionError` itself, where they can't tell.
+    least : float or str, optional
+        The smallest difference that matters, such as ``"5%"``; by default 0.1 points of accuracy and the
+        like, 1 % of all else.
+    by : str, optional
+        A parameter: the trials of sweeps are compared by its values instead, those of `runs` only where some
+        are named. `baseline` is a value then, the first that was tried when left out. Trials that were
+        measured in blocks (``--order balanced``) are compared block by block.
     all : bool
         Also the runs in the store. A run that is named and not of this kernel is looked up there anyway;
         with a `baseline` and no run named, this kernel's runs are compared with it.
@@ -66,7 +79,16 @@ def compare(
         See `fail_over`.
     """
     return compare_in(
-        current(), runs, stage=stage, metric=metric, baseline=baseline, fail_over=fail_over, everything=all
+        current(),
+        runs,
+        stage=stage,
+        metric=metric,
+        baseline=baseline,
+        fail_over=fail_over,
+        on_doubt=on_doubt,
+        least=least,
+        by=by,
+        everything=all,
     )
 
 
@@ -78,6 +100,9 @@ def compare_in(
     metric: str | Sequence[str] | None = None,
     baseline: str | None = None,
     fail_over: float | str | None = None,
+    on_doubt: str | None = None,
+    least: float | str | None = None,
+    by: str | None = None,
     everything: bool = False,
 ) -> Comparison:
     """Compare runs of a session; parameters as of `compare`, `everything` is its `all`.
@@ -91,8 +116,15 @@ def compare_in(
     from e2e_magic.views.comparison import compare as beside
     from e2e_magic.views.comparison import share_of
 
-    if fail_over is not None:
-        share_of(fail_over)  # what is wrong with it is said before anything is read
+    for option, value in (("fail_over", fail_over), ("least", least)):
+        if value is not None:
+            share_of(value, option)  # raises on a wrong value before anything is read
+    if by is not None:
+        chosen = {"stage": stage, "metric": metric, "baseline": baseline, "least": least}
+        comparison = compare_values(session, by, runs, everything=everything, **chosen)
+        if fail_over is not None:
+            comparison.check(fail_over, on_doubt)
+        return comparison
     named = [*runs, *([baseline] if baseline is not None else [])]
     own = session.names()
     selection = session.reader.including(Selection(everything=everything), *named)
@@ -113,16 +145,30 @@ def compare_in(
     labels = _labels(candidates, named, counted)
 
     def records() -> Iterable[Record]:
-        stream = session.reader.records(selection, derived.CURVES)
+        only = _only(labels, named if runs else [], counted)
+        stream = session.reader.records(selection, derived.CURVES, only)
         return (record for record in stream if record.run in labels)
 
+    sources: list[int | None] = []
+
+    def noted() -> Iterator[Record]:
+        for record in records():
+            sources.append(None if record.source is None else hash(record.source))
+            yield record
+
     comparison = beside(
-        frames.results(records(), labels),
+        frames.results(noted(), labels),
         lambda: frames.epochs(list(_apart(records(), labels)), labels),
         [labels.get(run, run) for run in runs],
         stage=stage,
         metric=metric,
         baseline=baseline if baseline is None else labels.get(baseline, baseline),
+        sources=sources,
+        least=least,
+        environments={
+            name: [run for run in candidates if labels[run.id] == name and run.id in counted]
+            for name in labels.values()
+        },
     )
     for name in (comparison.baseline, *comparison.runs):
         ids = [run.id for run in candidates if labels[run.id] == name and run.id in counted]
@@ -131,7 +177,7 @@ def compare_in(
                 f"{len(ids)} runs are named {legible(name)} and are taken together: {_listed(ids)}",
             )
     if fail_over is not None:
-        comparison.check(fail_over)
+        comparison.check(fail_over, on_doubt)
     return comparison
 
 
@@ -149,8 +195,16 @@ def _labels(runs: Sequence[Run], named: Sequence[str], counted: Collection[str])
     }
 
 
+def _only(labels: Mapping[str, str], named: Sequence[str], counted: Collection[str]) -> list[str] | None:
+    """Return the runs (ids) that were named, for a store may have thousands; None for all of them."""
+    wanted = {labels.get(name, name) for name in named}
+    ids = [run for run, label in labels.items() if label in wanted and run in counted]
+    several = len(wanted) > 1 and wanted == {labels[run] for run in ids}
+    return ids if several else None
+
+
 def _apart(records: Iterable[Record], labels: dict[str, str]) -> Iterator[Record]:
-    """Count through the trials of runs that share a name, so that two are never taken for one curve."""
+    """Renumber the trials of runs that share a name consecutively, so that no two pass for one curve."""
     shared = {name for name, runs in Counter(labels.values()).items() if runs > 1}
     counted: Counter[tuple[str, str]] = Counter()
     for record in records:
@@ -159,123 +213,6 @@ def _apart(records: Iterable[Record], labels: dict[str, str]) -> Iterator[Record
             yield replace(record, trial=counted[name, record.stage])
         else:
             yield record
-
-
-def curves(
-    *runs: str,
-    y: str | Sequence[str] | None = None,
-    x: Literal["epoch", "t_s"] = "epoch",
-    stage: str | None = None,
-    target: float | None = None,
-    all: bool = False,  # noqa: A002 - as the line's --all
-) -> Panels:
-    """Draw what runs logged, laid over each other from a common zero: the start of each trial.
-
-    Parameters
-    ----------
-    *runs : str
-        Names or ids; all runs of this kernel when left out. One that is not of this kernel is looked up
-        in the store. Runs that share a name are told apart by their ids.
-    y : str or sequence of str, optional
-        What was logged, each in a panel of its own, its ``val_`` twin dashed; loss and accuracy, as far
-        as there are any, when left out.
-    x : {"epoch", "t_s"}
-        Over epochs, or over seconds.
-    stage : str, optional
-        Only this one.
-    target : float, optional
-        Draws a line, and says where each curve first reaches it: from above for losses and errors. It is
-        that of the accuracy where `y` is left out. When left out itself, for the accuracy: the one that
-        the trials were measured with.
-    all : bool
-        Also the runs in the store.
-
-    Returns
-    -------
-    list of Axes
-        As the last value of a cell it shows its picture.
-
-    Raises
-    ------
-    PlanError
-        For a run, a stage or a logged name that there is not, with the nearest word.
-    """
-    records, labels = logged(current(), runs, stage=stage, everything=all)
-    return draw_curves(records, labels, y=y, x=x, target=target)
-
-
-def logged(
-    session: Session, runs: Sequence[str] = (), *, stage: str | None = None, everything: bool = False
-) -> tuple[list[Record], dict[str, str]]:
-    """Return the trials that logged anything, and what their runs are called; see `curves`.
-
-    They stand in the order in which the runs were named.
-    """
-    selection = session.reader.including(Selection(everything=everything), *runs)
-    candidates = session.runs_of(selection)
-    for name in runs:
-        if not any(name in (run.id, run.name) for run in candidates):
-            raise _no_such("run", name, [run.name for run in candidates], "measure a cell first")
-    wanted = [run for run in candidates if not runs or run.id in runs or run.name in runs]
-    shared = Counter(run.name for run in wanted)
-    labels = {run.id: f"{run.name} ({run.id})" if shared[run.name] > 1 else run.name for run in wanted}
-    records = [
-        record
-        for record in session.reader.records(selection, series=False)
-        if record.run in labels and _has_curves(record)
-    ]
-    stages = list(dict.fromkeys(record.stage for record in records))
-    if stage is not None and stage not in stages:
-        raise _no_such("stage with curves", stage, stages, "log some: e2e.log(loss=..) once per epoch")
-    order = {name: n for n, name in enumerate(runs)}
-    places = {run.id: min(order.get(run.name, len(order)), order.get(run.id, len(order))) for run in wanted}
-    records.sort(key=lambda record: places[record.run])
-    return [record for record in records if stage in (None, record.stage)], labels
-
-
-def _has_curves(record: Record) -> bool:
-    return len(record.events) > 0 or any(
-        isinstance(record.reported.get(y), list) for y in ("loss", "accuracy")
-    )
-
-
-def draw_curves(
-    records: Sequence[Record],
-    labels: Mapping[str, str],
-    *,
-    y: str | Sequence[str] | None = None,
-    x: Literal["epoch", "t_s"] = "epoch",
-    target: float | None = None,
-) -> Panels:
-    """Draw what `logged` returns; parameters as of `curves`."""
-    from e2e_magic.views import charts, frames
-    from e2e_magic.views.charts.style import Panels, figure
-
-    epochs = frames.epochs(records, labels)
-    filled = [name for name in epochs.columns[5:] if epochs[name].notna().any()]  # behind run .. t_s
-    names = [y] if isinstance(y, str) else list(y or ())
-    for name in names:
-        if name not in filled and f"val_{name}" not in filled:
-            raise _no_such("logged name", name, filled, "log some: e2e.log(loss=..) once per epoch")
-    named = bool(names)
-    names = names or [y for y in ("loss", "accuracy") if {y, f"val_{y}"} & set(filled)] or filled[:1]
-    targets = {record.reported.get("target_accuracy") for record in records} - {None}
-    picture = figure(640, 300 * max(len(names), 1))
-    panels = Panels(picture.subplots(max(len(names), 1), 1, squeeze=False)[:, 0])
-    for axes, name in zip(panels, names or ["loss"], strict=True):
-        line = target if named or name == "accuracy" else None  # of loss it would be another number
-        if line is None and name == "accuracy" and len(targets) == 1:
-            line = next(iter(targets))
-        charts.learning(epochs, y=name, x=x, target=line, ax=axes)
-    return panels
-
-
-def _no_such(what: str, name: str, names: Sequence[str], otherwise: str) -> PlanError:
-    allowed = ", ".join(legible(one) for one in dict.fromkeys(names))
-    absent = f"curves: there is no {what} {legible(name)!r}"
-    return PlanError(
-        f"{absent}{nearest(name, names)}; there are {allowed}" if allowed else f"{absent} yet: {otherwise}"
-    )
 
 
 def _listed(ids: Sequence[str]) -> str:
@@ -292,7 +229,7 @@ def influence(
     all: bool = False,  # noqa: A002 - as the line's --all
     since: When | None = None,
 ) -> pd.DataFrame:
-    """Return how much of each metric's spread over a sweep's trials each parameter explains.
+    """Return how much of each metric's spread over a sweep's trials each parameter and pair explains.
 
     Parameters
     ----------
@@ -304,8 +241,8 @@ def influence(
     Returns
     -------
     DataFrame
-        ``stage metric param share share_low share_high chance levels trials binned reason``; in words in
-        ``attrs["summary"]``.
+        ``stage metric param share share_low share_high p_value p_adjusted levels trials binned confounded
+        reason``, a pair's interaction as ``lr:batch_size``; in words in ``attrs["summary"]``.
     """
     from e2e_magic.views import frames
 
@@ -316,28 +253,68 @@ def influence(
 def pareto(
     x: str,
     y: str,
-    *,
+    *more: str,
     stage: str | None = None,
     run: str | None = None,
     all: bool = False,  # noqa: A002 - as the line's --all
     since: When | None = None,
 ) -> pd.DataFrame:
-    """Return the settings of sweeps, marked where nothing beats them in two metrics.
+    """Return the settings of sweeps, marked where nothing beats them in two to four metrics at once.
 
     Parameters
     ----------
-    x, y : str
-        Metrics, such as ``"package_energy_j"`` and ``"accuracy"``.
+    x, y, *more : str
+        Metrics, four at most, such as ``"package_energy_j"`` and ``"accuracy"``.
     stage, run, all, since
         Which sweeps: as of `results`.
 
     Returns
     -------
     DataFrame
-        A row per setting with its parameters, the two metrics, ``repeats`` and ``unbeaten``; in words in
+        A row per setting with its parameters, the metrics, ``repeats`` and ``unbeaten``; in words in
         ``attrs["summary"]``.
     """
     from e2e_magic.views import frames
 
     trials = current().frame("trials", Selection.of(run=run, stage=stage, all=all, since=since))
-    return frames.pareto(trials, x, y)
+    return frames.pareto(trials, x, y, *more)
+
+
+def why(
+    stage: str | None = None,
+    *,
+    run: str | None = None,
+    all: bool = False,  # noqa: A002 - as the line's --all
+    since: When | None = None,
+) -> Diagnosis:
+    """Return why stages take their time: what stands out, with the numbers behind it and a next step.
+
+    Parameters
+    ----------
+    stage : str, optional
+        Only this one.
+    run, all, since
+        Which trials: as of `results`.
+
+    Returns
+    -------
+    Diagnosis
+        Its text has it in words, the largest share of the time first; ``.frame`` has a row per finding:
+        ``run stage rule share finding next_step numbers``.
+
+    Raises
+    ------
+    PlanError
+        If there is no such run or stage.
+    """
+    session = current()
+    selection = session.reader.resolve(Selection.of(run=run, stage=stage, all=all, since=since))
+    return why_in(session, selection)
+
+
+def why_in(session: Session, selection: Selection) -> Diagnosis:
+    """Return why the selected stages of a session take their time; the selection is a resolved one."""
+    from e2e_magic.derived.findings import CURVES
+    from e2e_magic.views.diagnosis import Diagnosis
+
+    return Diagnosis.of(session.select(selection, series=CURVES), session.names(selection))

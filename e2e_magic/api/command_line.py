@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from e2e_magic.measuring.plan import PlanError, nearest, split_names
+from e2e_magic.api.command_words import WRONG, Parser, as_json, judging, seconds, some, whole
+from e2e_magic.measuring.plan import PlanError, split_names
 from e2e_magic.session import Session
 from e2e_magic.storage import Selection, StoreError
 from e2e_magic.views import FRAMES
@@ -19,28 +22,20 @@ from e2e_magic.views import FRAMES
 if TYPE_CHECKING:
     import pandas as pd
 
-FINE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+    from e2e_magic.views.comparison import Comparison
+
+FINE, FAILED, UNDECIDED, INTERRUPTED = 0, 1, 3, 130
 _STATUS = (
     "exit status: 0 fine; 1 a cell failed, or a run is worse than its baseline; 2 wrong use, or it could not "
-    "be done"
+    "be done; 3 whether it is worse can't be told (compare, ab); 130 interrupted"
 )
 _STORE = "a path (SQLite) or a URL of SQLAlchemy, such as e2ebench.db or postgresql+psycopg://user@host/name"
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with the nearest word."""
-
-    def error(self, message: str) -> NoReturn:
-        for action in self._actions:
-            if isinstance(action, argparse._SubParsersAction) and "invalid choice" in message:
-                word = message.split("'")[1]
-                words = ", ".join(action.choices)
-                message = f"there is no command {word!r}{nearest(word, action.choices)}; there are {words}"
-        self.exit(WRONG, f"{self.prog}: {message}; see {self.prog} --help\n")
+# Variables are in no store, so no holders of memory.
+_FRAMES = tuple(name for name in FRAMES if name != "holders")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what the words say and return the exit status.
+    """Run a command line and return the exit status.
 
     Parameters
     ----------
@@ -57,46 +52,69 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FINE
     except (ValueError, OSError, ImportError, StoreError) as error:
-        # Without what to type in a cell.
+        # The text without the line to type in a cell.
         text = error.text if isinstance(error, PlanError | StoreError) else str(error)
         return _complain(text, WRONG)
 
 
-def _parser() -> _Parser:
-    parser = _Parser(
+def _parser() -> Parser:
+    parser = Parser(
         "e2e-magic",
         description="What each stage of a machine-learning pipeline costs and gains, from the command line.",
         epilog=_STATUS,
     )
     parser.add_argument("--version", action="version", version=f"e2e_magic {version('e2e-magic')}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
 
     def command(
         name: str, act: Callable[[argparse.Namespace], int], text: str, *, store: bool = True
-    ) -> _Parser:
-        added: _Parser = commands.add_parser(name, help=text, description=f"{text}.", epilog=_STATUS)
+    ) -> Parser:
+        added: Parser = commands.add_parser(name, help=text, description=f"{text}.", epilog=_STATUS)
         added.set_defaults(act=act)
         if store:
             added.add_argument("store", metavar="STORE", help=_STORE)
         return added
 
-    runs = command("runs", _runs, "list the runs of a store")
+    runs = command("runs", partial(_frame, "runs"), "list the runs of a store")
     runs.add_argument(
         "--since", metavar="TIME", help="only those with trials from then on: 2026-08-01, 7d, 3h"
     )
+    as_json(runs)
+
+    results = command("results", partial(_frame, "results"), "list the trials of a store, a row each")
+    results.add_argument("--stage", metavar="STAGE", help="only this stage")
+    some(results)
+    as_json(results)
+
+    metrics = command(
+        "metrics", _metrics, "say what this machine can measure, and why not the rest", store=False
+    )
+    as_json(metrics)
 
     compare = command("compare", _compare, "compare runs, stage by stage: faster, slower, or can't tell")
     compare.add_argument("run", metavar="RUN", nargs="*", help="names or ids; all runs when left out")
-    compare.add_argument("--stage", metavar="STAGE", help="only this stage")
-    compare.add_argument("--metric", metavar="LIST", help="only these metrics, comma-separated")
     compare.add_argument("--baseline", metavar="RUN", help="compare with this run instead of the first")
-    compare.add_argument(
-        "--fail-over", metavar="SHARE", help="exit with 1 if a metric is worse by more, such as 10%%"
+    judging(compare)
+
+    beside = command(
+        "ab", _ab, "execute notebooks in rounds, each in a kernel of its own, and compare them", store=False
     )
+    beside.add_argument(
+        "notebook", metavar="NOTEBOOK", nargs="+", help="two or more; the first is compared with"
+    )
+    beside.add_argument(
+        "--rounds", metavar="N", type=whole, default=10, help="runs of each, in balanced order (10)"
+    )
+    beside.add_argument(
+        "--store", metavar="URL", help=f"where trials are kept (e2ebench.db beside them): {_STORE}"
+    )
+    beside.add_argument("--kernel", metavar="NAME", help="the kernel (each notebook's own)")
+    beside.add_argument("--timeout", metavar="SECONDS", type=seconds, help="per cell (none)")
+    judging(beside)
 
     report = command("report", _report, "write one self-contained page: environment, pipeline, cards, sweeps")
     report.add_argument("path", metavar="PATH", help="ends with .html")
-    _some(report)
+    some(report)
 
     export = command("export", _export, "write a frame or its chart to a file, or log everything to MLflow")
     export.add_argument(
@@ -105,9 +123,9 @@ def _parser() -> _Parser:
         help="csv, json, parquet, xlsx, md or tex for the frame, png, svg or pdf for its chart, by suffix; "
         "the word mlflow logs to the tracking URI that MLflow is set to (MLFLOW_TRACKING_URI)",
     )
-    export.add_argument("--frame", default="results", metavar="NAME", help=f"{', '.join(FRAMES)} (results)")
+    export.add_argument("--frame", default="results", metavar="NAME", help=f"{', '.join(_FRAMES)} (results)")
     export.add_argument("--stage", metavar="STAGE", help="only this stage")
-    _some(export)
+    some(export)
 
     taken = command("import", _import, "read a database of UMLAUT or e2ebench into a store")
     taken.add_argument("path", metavar="PATH", help="the suite's SQLite file; it is not changed")
@@ -123,23 +141,11 @@ def _parser() -> _Parser:
     )
     run.add_argument("--out", metavar="NOTEBOOK", help="write the notebook with its outputs there")
     run.add_argument("--kernel", metavar="NAME", help="the kernel (the notebook's own)")
-    run.add_argument("--timeout", metavar="SECONDS", type=_seconds, help="per cell (none)")
+    run.add_argument(
+        "--repeat", metavar="N", type=whole, default=1, help="so often, each time in a fresh kernel (1)"
+    )
+    run.add_argument("--timeout", metavar="SECONDS", type=seconds, help="per cell (none)")
     return parser
-
-
-def _some(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", metavar="RUN", help="only this run, by name or id")
-    parser.add_argument("--since", metavar="TIME", help="only trials from then on: 2026-08-01, 7d, 3h")
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e9:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0, got {text!r}")
-    return seconds
 
 
 def _selection(options: argparse.Namespace) -> Selection:
@@ -150,18 +156,29 @@ def _selection(options: argparse.Namespace) -> Selection:
     )  # fmt: skip
 
 
-def _runs(options: argparse.Namespace) -> int:
+def _frame(name: str, options: argparse.Namespace) -> int:
     with Session.on(options.store) as session:
-        _say(_table(session.frame("runs", _selection(options))))
+        return _show(name, session.frame(name, _selection(options)), options)
+
+
+def _metrics(options: argparse.Namespace) -> int:
+    return _show("metrics", Session().frame("metrics"), options)
+
+
+def _show(name: str, frame: pd.DataFrame, options: argparse.Namespace) -> int:
+    """Print a frame as a table, or as a document for other programs."""
+    from e2e_magic.views import document
+
+    _say(json.dumps(document.of_frame(name, frame)) if options.json else _table(frame))
     return FINE
 
 
 def _compare(options: argparse.Namespace) -> int:
     from e2e_magic.api.analysing import compare_in
-    from e2e_magic.views.comparison import RegressionError, share_of
+    from e2e_magic.views.comparison import share_of
 
     if options.fail_over is not None:
-        share_of(options.fail_over)  # what is wrong with it is said before anything is read
+        share_of(options.fail_over)  # raises on a wrong value before anything is read
     with Session.on(options.store) as session:
         comparison = compare_in(
             session,
@@ -169,16 +186,61 @@ def _compare(options: argparse.Namespace) -> int:
             stage=options.stage,
             metric=split_names(options.metric) if options.metric else None,
             baseline=options.baseline,
+            least=options.least,
             everything=True,
         )
-        _say(repr(comparison))
-    if options.fail_over is None:
-        return FINE
-    try:
-        comparison.check(options.fail_over)
-    except RegressionError as worse:
-        return _complain(str(worse), FAILED)
-    return FINE
+        return _judged(comparison, options)
+
+
+def _ab(options: argparse.Namespace) -> int:
+    from e2e_magic.api.notebook_rounds import NotebookRounds
+    from e2e_magic.views.comparison import share_of
+
+    for name in ("fail_over", "least"):
+        if getattr(options, name) is not None:
+            share_of(getattr(options, name), name)  # raises on a wrong value before anything runs
+    rounds = NotebookRounds(
+        [Path(path).expanduser().absolute() for path in options.notebook],
+        rounds=options.rounds,
+        store=options.store,
+        kernel=options.kernel,
+        timeout=options.timeout,
+        say=partial(_complain, status=FINE),
+    )
+    done = rounds.execute()
+    if done.problem:
+        return _complain(done.problem, FAILED)
+    metrics = split_names(options.metric) if options.metric else None
+    comparison = done.compared(stage=options.stage, metric=metrics, least=options.least)
+    return _judged(comparison, options)
+
+
+def _judged(comparison: Comparison, options: argparse.Namespace) -> int:
+    """Print a comparison, and what its guard finds worse; return the exit status."""
+    from e2e_magic.views import document
+    from e2e_magic.views.comparison import RegressionError, UndecidedError, share_of
+
+    status = FINE
+    parts: tuple[tuple[str, list[str]], ...] = ()
+    guard: dict[str, Any] | None = None
+    if options.fail_over is not None:
+        try:
+            comparison.check(options.fail_over, options.on_doubt)
+        except RegressionError as worse:
+            status = UNDECIDED if isinstance(worse, UndecidedError) else FAILED
+            parts = worse.parts
+        guard = {
+            "fail_over": share_of(options.fail_over),
+            "on_doubt": options.on_doubt,
+            "answer": {FINE: "pass", FAILED: "fail", UNDECIDED: "can't tell"}[status],
+            "details": [{"what": head, "where": details} for head, details in parts],
+        }
+    _say(json.dumps(document.of_comparison(comparison, guard)) if options.json else repr(comparison))
+    for head, details in parts:
+        _complain(f"compare: {head}{':' if details else ''}", status)
+        for detail in details:
+            sys.stderr.write(f"  {_one_line(detail)}\n")
+    return status
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -193,6 +255,8 @@ def _report(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from e2e_magic.views import exporting
 
+    if options.frame == "holders":
+        raise PlanError("frame: a store holds no variables; %e2e holders shows those of a kernel, in it")
     with Session.on(options.store) as session:
         written = session.export(options.path, options.frame, _selection(options))
         _say(exporting.sentence(options.frame, written))
@@ -227,6 +291,7 @@ def _run(options: argparse.Namespace) -> int:
         name=options.name,
         kernel=options.kernel,
         timeout=options.timeout,
+        repeat=options.repeat,
     )
     done: Executed = wanted.execute()
     for line in done.written:
@@ -237,7 +302,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    """Return a frame as text: all of its rows, as wide as the terminal, nothing of a reason cut off."""
+    """Return a frame as text: all rows, as wide as the terminal, reasons in full."""
     import pandas as pd
 
     from e2e_magic.views.frames import TidyFrame
@@ -255,10 +320,13 @@ def _say(text: str) -> None:
 
 
 def _complain(text: str, status: int) -> int:
-    """Say what went wrong in one line and return the status."""
-    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    sys.stderr.write(f"e2e-magic: {line}\n")
+    """Print an error to stderr in one line and return the status."""
+    sys.stderr.write(f"e2e-magic: {_one_line(text)}\n")
     return status
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 if __name__ == "__main__":

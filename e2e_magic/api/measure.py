@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from e2e_magic.api.signatures import taking
+from e2e_magic.measuring.cell import codes_of
 from e2e_magic.measuring.checks import PlanError
 from e2e_magic.measuring.options import Way, functions_of, taken_by
 from e2e_magic.measuring.plan import Plan
@@ -25,7 +27,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 class Measurement(Result):
-    """What ``with measure(..) as trial`` gives: the result, filled when the block ends."""
+    """The result of ``with measure(..) as trial``: empty until the block ends."""
 
     def __init__(self) -> None:
         self._kept: list[Record] = []
@@ -33,7 +35,7 @@ class Measurement(Result):
         self._trial: Trial | None = None
 
     def open(self, trial: Trial) -> None:
-        """Belong to a trial that is about to start."""
+        """Attach a trial that is about to start."""
         self._trial = trial
         self.set_names(current().names())
 
@@ -46,7 +48,7 @@ class Measurement(Result):
         self._kept.append(record)
 
     def report(self, **values: object) -> None:
-        """Hand over what the block gains: ``loss``, ``accuracy``, ``num_entries``, ``y_true`` ..
+        """Report numbers of the block: ``loss``, ``accuracy``, ``num_entries``, ``y_true`` ..
 
         Parameters
         ----------
@@ -105,16 +107,29 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
         return current().trials(self._plan, options=options, source=source, keep=keep)
 
     def _one(self, keep: Callable[[Record], None] | None = None, source: str | None = None) -> Trial:
-        if self._plan.repeat != 1 or self._plan.warmup:
+        if self._plan.repeat != 1 or self._plan.warmup or self._plan.number != 1:
             raise PlanError(
-                "repeat, warmup: a block and a generator run once and can't be repeated; "
+                "repeat, warmup, number: a block and a generator run once and can't be repeated; "
                 "put the code into a function and decorate that"
             )
         return next(self._trials(keep, source))
 
+    def _watching(self, trial: Trial, function: Callable[..., Any]) -> Trial:
+        """Return the trial, with the function's lines counted where that is asked for."""
+        if self._plan.lines is not None:
+            names = getattr(inspect.unwrap(function), "__globals__", {})
+            self._plan.check_lines(names)
+            trial.watch(codes_of(function), names)
+        return trial
+
     def __enter__(self) -> Measurement:
         measurement = Measurement()
         trial = self._one(measurement.keep)
+        if self._plan.lines is not None:
+            frame = sys._getframe(1)
+            names = {**frame.f_globals, **frame.f_locals}
+            self._plan.check_lines(names)
+            trial.watch((frame.f_code,), names, frame=frame)
         measurement.open(trial)
         self._open.append((trial, measurement))
         trial.__enter__()
@@ -136,7 +151,7 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
 
             async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
                 __tracebackhide__ = True
-                with self._one(source=source):
+                with self._watching(self._one(source=source), function):
                     async for item in function(*args, **kwargs):
                         yield item
 
@@ -144,7 +159,7 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
 
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 __tracebackhide__ = True
-                with self._one(source=source) as trial:
+                with self._watching(self._one(source=source), function) as trial:
                     trial.value = yield from function(*args, **kwargs)
                 return trial.value
 
@@ -154,8 +169,8 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
                 __tracebackhide__ = True
                 value = None
                 for trial in self._trials(source=source):
-                    with trial:
-                        value = trial.value = await function(*args, **kwargs)
+                    with self._watching(trial, function):
+                        value = trial.value = await trial.loop.await_call(function, *args, **kwargs)
                 return value
 
         else:
@@ -164,8 +179,8 @@ class measure:  # noqa: N801 - a function to the user: used as `with measure(..)
                 __tracebackhide__ = True
                 value = None
                 for trial in self._trials(source=source):
-                    with trial:
-                        value = trial.value = function(*args, **kwargs)
+                    with self._watching(trial, function):
+                        value = trial.value = trial.loop.call(function, *args, **kwargs)
                 return value
 
         return cast("_F", functools.wraps(function)(wrapper))

@@ -22,7 +22,7 @@ _AUTO = "get_ipython().run_line_magic('e2e', 'auto on')"
 
 @dataclass(slots=True)
 class Executed:
-    """What came of a notebook.
+    """The outcome of executing a notebook.
 
     Attributes
     ----------
@@ -43,7 +43,7 @@ class Executed:
 
 
 class NotebookRun:
-    """Executes a notebook in a kernel of its own, beside the notebook, as a person would.
+    """Execute a notebook in a kernel of its own, beside the notebook, as a person would.
 
     Parameters
     ----------
@@ -61,6 +61,8 @@ class NotebookRun:
         The kernel's name; the notebook's own when left out.
     timeout : float, optional
         Seconds per cell; no limit when left out.
+    repeat : int
+        How often, each time in a fresh kernel: the trials are kept as repeats in one run.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class NotebookRun:
         name: str | None = None,
         kernel: str | None = None,
         timeout: float | None = None,
+        repeat: int = 1,
     ) -> None:
         self.notebook = notebook
         self.report = report
@@ -88,6 +91,7 @@ class NotebookRun:
         self.name = name
         self.kernel = kernel
         self.timeout = timeout
+        self.repeat = repeat
         for path in (report, *([out] if out is not None else [])):
             if not path.parent.is_dir():
                 raise PlanError(
@@ -102,9 +106,55 @@ class NotebookRun:
 
     def execute(self) -> Executed:
         """Execute it and write what was asked for, also where a cell failed."""
+        done = Executed()
+        if self.repeat > 1:
+            self._repeated(done)
+        else:
+            self._once(done, self.store, reports=True)
+        return done
+
+    def measure(self) -> Executed:
+        """Execute it once; nothing is reported."""
+        done = Executed()
+        self._once(done, self.store, reports=False)
+        return done
+
+    def _repeated(self, done: Executed) -> None:
+        """Execute it in one kernel after the other, up to a failure, and gather what they measured."""
+        from e2e_magic.api.gathering import gathered
+        from e2e_magic.storage import Store
+        from e2e_magic.views import report as html_report
+
+        address = self._address()
+        if address == ":memory:":
+            raise PlanError(
+                "--repeat: the repeats are gathered in a store, and E2E_MAGIC_STORE names none (:memory:); "
+                "name one with --store, such as e2ebench.db"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            parts = [Path(folder) / f"{n}.db" for n in range(1, self.repeat + 1)]
+            for number, part in enumerate(parts, 1):
+                done.written.clear()
+                self._once(done, str(part), reports=False)
+                if done.failed:
+                    done.problems[-1] = f"repeat {number} of {self.repeat}: {done.problems[-1]}"
+                    break
+            runs, records = gathered(part for part in parts if part.exists())
+        with Store(address) as store:
+            store.append(records, runs)
+        html_report.write(self.report, runs, records)
+        done.written.insert(0, f"report written to {self.report}")
+
+    def _address(self) -> str:
+        """Return the store as its kernel finds it, which begins in the notebook's folder."""
+        from e2e_magic.storage.place import DEFAULT, ENVIRONMENT, placed
+
+        named = os.environ.get(ENVIRONMENT, "").strip() or DEFAULT
+        return self.store or placed(self.notebook.parent, named)
+
+    def _once(self, done: Executed, store: str | None, *, reports: bool) -> None:
         nbclient, nbformat = _packages()
         book = _read(nbformat, self.notebook)
-        done = Executed()
         began = datetime.now(UTC)
         options = {"kernel_name": self.kernel} if self.kernel else {}
         client = nbclient.NotebookClient(
@@ -115,15 +165,16 @@ class NotebookRun:
         )
         errors = nbclient.exceptions
         try:
-            # What the kernel itself says is no cell's output: it is told where the kernel ended.
+            # The kernel's own output belongs to no cell: it is reported where the kernel ended.
             # As Jupyter's server tells its kernels the notebook's name.
             variables = {**os.environ, "JPY_SESSION_NAME": str(self.notebook)}
             with tempfile.TemporaryFile() as aside, client.setup_kernel(stderr=aside, env=variables):
-                self._prepare(client, errors)
+                self._prepare(client, errors, store)
                 self._cells(client, book, errors, done)
                 if done.died:
                     done.problems[-1] += _end_of(aside)
-                self._report(client, errors, done, began)
+                if reports:
+                    self._report(client, errors, done, began)
         except _no_kernel() as error:
             name = getattr(error, "name", "")
             raise PlanError(
@@ -133,11 +184,10 @@ class NotebookRun:
         if self.out is not None:
             _write(nbformat, book, self.out)
             done.written.append(f"notebook written to {self.out}")
-        return done
 
-    def _prepare(self, client: Any, errors: Any) -> None:
+    def _prepare(self, client: Any, errors: Any, store: str | None) -> None:
         """Load the extension, set the store, name the run and measure every cell from now on."""
-        keep = "" if self.store is None else f"__import__('e2e_magic').store({self.store!r}) and None"
+        keep = "" if store is None else f"__import__('e2e_magic').store({store!r}) and None"
         named = "" if self.name is None else f"__import__('e2e_magic').run({self.name!r}) and None"
         try:
             _aside(client, "\n".join(line for line in (_LOAD, keep, named, _AUTO) if line))
@@ -182,14 +232,9 @@ class NotebookRun:
     def _report_from_store(self, began: datetime) -> None:
         from e2e_magic.session import Session
         from e2e_magic.storage import Selection
-        from e2e_magic.storage.writer import DEFAULT, ENVIRONMENT, placed
         from e2e_magic.views import report as html_report
 
-        # The kernel began in the notebook's folder.
-        address = self.store or placed(
-            self.notebook.parent, os.environ.get(ENVIRONMENT, "").strip() or DEFAULT
-        )
-        with Session.on(address) as session:
+        with Session.on(self._address()) as session:
             chosen = session.runs_and_records(Selection(since=began, everything=True))
             html_report.write(self.report, *chosen)
 
@@ -245,7 +290,7 @@ def _aside(client: Any, code: str) -> None:
 
 
 def _end_of(log: IO[bytes]) -> str:
-    """Return the last line of what a kernel said, where it said anything."""
+    """Return the last line of a kernel's own output as part of a sentence; empty where there is none."""
     log.seek(0)
     lines = [line for line in log.read()[-10_000:].decode("utf-8", "replace").splitlines() if line.strip()]
     return f"; it said: {lines[-1].strip()[:300]}" if lines else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from e2e_magic.session import current
-from e2e_magic.storage import Selection
+from e2e_magic.storage import HERE, Selection
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
     from e2e_magic.storage import Store
 
     When = str | date | timedelta
+
+
+def _tidy(name: str, selection: Selection = HERE) -> pd.DataFrame:
+    """Return a frame of the session, displayed as the magics' are."""
+    from e2e_magic.views.frames import TidyFrame
+
+    return TidyFrame.of(current().frame(name, selection), every=name == "metrics")
 
 
 def results(
@@ -47,7 +54,7 @@ def results(
     StoreError
         If the store can't be read.
     """
-    return current().frame("results", Selection.of(run=run, stage=stage, all=all, since=since))
+    return _tidy("results", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def samples(
@@ -58,7 +65,7 @@ def samples(
     since: When | None = None,
 ) -> pd.DataFrame:
     """Return the sampled curves, tidy: ``run stage trial metric t_s value``; parameters as of `results`."""
-    return current().frame("samples", Selection.of(run=run, stage=stage, all=all, since=since))
+    return _tidy("samples", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def epochs(
@@ -72,7 +79,7 @@ def epochs(
 
     Parameters as of `results`.
     """
-    return current().frame("epochs", Selection.of(run=run, stage=stage, all=all, since=since))
+    return _tidy("epochs", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def trials(
@@ -83,7 +90,7 @@ def trials(
     since: When | None = None,
 ) -> pd.DataFrame:
     """Return the results of sweeps, best first; parameters as of `results`."""
-    return current().frame("trials", Selection.of(run=run, stage=stage, all=all, since=since))
+    return _tidy("trials", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def confusions(
@@ -97,7 +104,23 @@ def confusions(
 
     Parameters as of `results`.
     """
-    return current().frame("confusions", Selection.of(run=run, stage=stage, all=all, since=since))
+    return _tidy("confusions", Selection.of(run=run, stage=stage, all=all, since=since))
+
+
+def lines(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return a row per line that ran, of trials measured with ``lines``.
+
+    Columns: ``run stage trial line source hits wall_time_s peak_rss_mib rss_delta_mib``, and ``function``
+    where functions from elsewhere are among them. Time and growth are a line's own, without those of lines
+    that are listed themselves; the peak is the highest while it ran. Parameters as of `results`.
+    """
+    return _tidy("lines", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def runs(
@@ -111,7 +134,7 @@ def runs(
 
     Parameters as of `results`; with `stage` the runs in which that stage was measured.
     """
-    return current().frame("runs", Selection.of(run=run, stage=stage, all=all, since=since))
+    return _tidy("runs", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def metrics() -> pd.DataFrame:
@@ -119,12 +142,45 @@ def metrics() -> pd.DataFrame:
 
     ``attrs["summary"]`` says in words what can't be measured and what to do, each reason once.
     """
-    return current().frame("metrics")
+    return _tidy("metrics")
+
+
+def holders(
+    *,
+    run: str | None = None,
+    stage: str | None = None,
+    all: bool = False,  # noqa: A002 - the user's word
+    since: When | None = None,
+) -> pd.DataFrame:
+    """Return what holds the memory of this process, a row per variable, largest first.
+
+    Parameters
+    ----------
+    run, stage, since
+        Only what cells of this run or stage made, or cells that ended then or later; see `results`.
+    all : bool
+        No more than otherwise: no store holds variables.
+
+    Returns
+    -------
+    DataFrame
+        ``name held_mib at_least kind type shape device shared_with where run stage cell made_at``.
+        Memory that several hold counts once, for the one that owns it; the others name it in
+        ``shared_with``. In a notebook also ``Out[N]`` and ``_``; everywhere the calls of the last traceback
+        and open figures.
+        ``attrs["summary"]`` says it in a sentence.
+
+    Notes
+    -----
+    Nothing is computed, copied or brought to another device, and nothing is kept alive. A look takes 2 s at
+    most: what was not seen whole by then, or is hidden in a library's own memory, is ``at_least``.
+    """
+    return _tidy("holders", Selection.of(run=run, stage=stage, all=all, since=since))
 
 
 def pipeline(*, run: str | None = None) -> pd.DataFrame:
     """Return the stages of a run side by side; ``attrs["summary"]`` names the bottleneck in words."""
-    return current().frame("pipeline", Selection(run))
+    return _tidy("pipeline", Selection(run))
 
 
 def run(
@@ -132,7 +188,10 @@ def run(
     *,
     description: str = "",
     carbon: float | None = None,
+    zone: str | None = None,
+    price: str | None = None,
     estimate_power: tuple[float, float] | str | None = None,
+    memory_limit: str | int | None = None,
 ) -> Run:
     """Start the next run: a variant of the pipeline, a tool to compare.
 
@@ -143,17 +202,34 @@ def run(
     description : str
         A sentence for `runs`.
     carbon : float, optional
-        Grams of CO2 per kWh of your electricity: adds ``co2_g`` wherever energy is measured.
-    estimate_power : (float, float), optional
+        Grams of CO2 per kWh of your electricity: adds ``co2_g`` wherever energy is measured, and
+        ``estimated_co2_g`` where it is estimated.
+    zone : str, optional
+        Where it comes from, instead of the grams: a country (``"DE"``, ``"Germany"``) or a state of the US
+        (``"US-CA"``), by a table whose source and year are in `runs`.
+    price : str, optional
+        Money per kWh, such as ``"0.31EUR"``: adds ``energy_cost_eur``, and ``estimated_energy_cost_eur``.
+    estimate_power : (float, float) or "auto", optional
         Idle and full power of the machine in W, for all trials of the run that name none themselves:
-        adds ``estimated_energy_j``.
+        adds ``estimated_energy_j``. ``"auto"`` looks the processor's model up in CodeCarbon's table.
+    memory_limit : str or int, optional
+        What a trial may use, ``"12GiB"`` or ``"90%"``, for all that name none themselves: a
+        ``MemoryError`` instead of a killed process.
 
     Raises
     ------
     PlanError
         If one of them is wrong: names it, what came and what is allowed.
     """
-    return current().start_run(name, description, carbon=carbon, estimate_power=estimate_power)
+    return current().start_run(
+        name,
+        description,
+        carbon=carbon,
+        zone=zone,
+        price=price,
+        estimate_power=estimate_power,
+        memory_limit=memory_limit,
+    )
 
 
 def store(url: str | Path | None = None) -> Store | None:
@@ -198,7 +274,7 @@ def export(
         MLflow is set to, and not twice what was logged before.
     frame : str
         ``results`` (default), ``samples``, ``epochs``, ``trials``, ``confusions``, ``runs``,
-        ``metrics`` or ``pipeline``.
+        ``metrics``, ``pipeline`` or ``lines``.
     run, stage, all, since
         Which trials: as of `results`.
 

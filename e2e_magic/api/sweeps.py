@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from e2e_magic.api.signatures import taking
+from e2e_magic.api.signatures import divided, taking
 from e2e_magic.derived.declarations import declared
 from e2e_magic.measuring.checks import PlanError, nearest
 from e2e_magic.measuring.collectors.base import registered
+from e2e_magic.measuring.identity import Identity
 from e2e_magic.measuring.options import OPTIONS, Way, planned, taken_by
 from e2e_magic.measuring.plan import Plan
-from e2e_magic.measuring.trial import Identity
+from e2e_magic.measuring.reported.arrays import describe
+from e2e_magic.measuring.trial import warn_user
 from e2e_magic.record import Better, Record
 from e2e_magic.session import Session, current
 from e2e_magic.storage import Selection
+from e2e_magic.storage.together import together
+from e2e_magic.sweeping.endings import died
 from e2e_magic.sweeping.jobs import FunctionJob, Job, check_arguments
 from e2e_magic.sweeping.options import SWEEP_OPTIONS
 from e2e_magic.sweeping.plan import SweepPlan
-from e2e_magic.sweeping.schedule import Goal, Turn, died
+from e2e_magic.sweeping.schedule import Goal, Turn
 from e2e_magic.sweeping.space import Space
 from e2e_magic.sweeping.sweep import Sweep
+from e2e_magic.sweeping.values import CONTENTS, Digests
 from e2e_magic.views.sweep_result import SweepResult
+
+# `los` is 0.86 of `loss`, `val_auc` 0.74 of `val_accuracy`.
+_SURELY_MEANT = 0.85
 
 
 def open_sweep(session: Session, plan: SweepPlan, job: Job, **callbacks: Any) -> Sweep:
@@ -36,28 +46,38 @@ def open_sweep(session: Session, plan: SweepPlan, job: Job, **callbacks: Any) ->
     plan : SweepPlan
     job : Job
     **callbacks
-        ``stop``, ``abort``, ``on_start``, ``on_record``, ``on_output``, ``warn``, ``warm`` of `Sweep`.
+        ``stop``, ``abort``, ``on_start``, ``on_record``, ``on_output`` and ``warn`` of `Sweep`.
 
     Raises
     ------
     PlanError
-        For a collector or a target that there is not.
+        If a collector or a target doesn't exist, or the content of a value can't be identified.
     """
     classes = registered()
     stage = plan.plan.stage
     plan.plan.check_collectors(classes)
     plan = replace(plan, plan=session.settle(plan.plan))
+    if plan.where.kind == "kernel":
+        plan.plan.check_here(classes)
     declared = declared_metrics()
-    if plan.target is not None and plan.target not in declared:
+    if (
+        plan.target is not None
+        and plan.target not in declared
+        and _misspelt(plan.target, declared, job.source)
+    ):
         raise PlanError(
             f"target: there is no metric {plan.target!r}{nearest(plan.target, declared)}; "
             "%e2e metrics lists them"
         )
     about = target_of(plan, declared)
+    digests = Digests()
+    digests.check(plan.space)
 
     def identify(sweep: str, params: Mapping[str, Any], source: str, concurrent: bool) -> Identity:
-        found = session.identify(stage, sweep, params, source)
-        return replace(found, concurrent=concurrent, settings={**found.settings, **about})
+        identity = session.identify(stage, sweep, params, source)
+        contents = digests.of(params)
+        own = {**about, CONTENTS: contents} if contents else about
+        return replace(identity, concurrent=concurrent, settings={**identity.settings, **own})
 
     return Sweep(
         plan,
@@ -65,14 +85,28 @@ def open_sweep(session: Session, plan: SweepPlan, job: Job, **callbacks: Any) ->
         classes=classes,
         identify=identify,
         keep=partial(session.keep, warn=callbacks.get("warn")),
+        together=partial(together, session.writer, warn=callbacks.get("warn")),
         finished=session.finished(stage, job.source) if plan.resume else (),
         better=declared,
+        digests=digests,
         **callbacks,
     )
 
 
+def _misspelt(target: str, declared: Mapping[str, Any], source: str | None) -> bool:
+    """Return whether an undeclared name is meant for a declared one: any name may be logged.
+
+    One that the code logs or hands back, or that is far from every declared name, is meant as it stands.
+    """
+    word = re.escape(target)
+    logged = rf"(?<![\"'\w]){word}\s*=|[\"']{word}[\"']\s*[:\]]"
+    if target in declared or re.search(logged, source or ""):
+        return False
+    return bool(get_close_matches(target, declared, n=1, cutoff=_SURELY_MEANT))
+
+
 def target_of(plan: SweepPlan, declared: Mapping[str, Better | None]) -> dict[str, Any]:
-    """Return what each trial carries raw, so that it is ranked by what its sweep was about.
+    """Return the raw entry of each trial by which it is ranked: the target of its sweep.
 
     ``sweep_target``: the metric and whether more of it is better; empty where the line says neither.
     """
@@ -92,7 +126,8 @@ SWEEP_TAKES = taken_by(Way.SWEEP, SWEEP_OPTIONS + OPTIONS)
 
 @taking(SWEEP_TAKES.values())
 def sweep(
-    function: Callable[..., Any],
+    function: Callable[..., Any] | None = None,
+    /,
     *,
     stage: str | None = None,
     parameters: Mapping[str, Any] | None = None,
@@ -103,7 +138,8 @@ def sweep(
     Parameters
     ----------
     function : callable
-        Takes the parameters as keyword arguments. What it returns counts as `measure` says.
+        Takes the parameters as keyword arguments. What it returns counts as `measure` says. An argument that
+        it can't be called without is a parameter, though its name be an option's.
     stage : str, optional
         The label; the function's name when left out.
     parameters : mapping, optional
@@ -136,9 +172,14 @@ def sweep(
     {'lr': 0.01, 'epochs': 5}
     """
     __tracebackhide__ = True
-    seed = space.get("seed")
-    several_seeds = seed is not None and not hasattr(seed, "__index__")  # then it is the function's
-    options = {n: space.pop(n) for n in SWEEP_TAKES if n in space and not (n == "seed" and several_seeds)}
+    if function is None and (function := space.pop("function", None)) is None:
+        raise PlanError("sweep: expected a function first, such as sweep(train, lr=[0.1, 0.01]), got none")
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise PlanError(
+            f'parameters: expected a mapping such as {{"loss": ["mse", "mae"]}}, got {describe(parameters)}'
+        )
+    named = Space.of(dict(parameters or {}))
+    options, space = divided(function, space, SWEEP_TAKES, besides=named.names)
     walked = Space.of({**(parameters or {}), **space})
     check_arguments(function, walked.names, ["stage", "parameters", *SWEEP_TAKES])
     plan = SweepPlan(
@@ -160,6 +201,7 @@ def sweep(
         job,
         on_output=None if quiet else _show,
         on_record=None if quiet or plan.fail_fast else _say_failed,
+        warn=warn_user,
     )
     for _ in opened.run():
         pass

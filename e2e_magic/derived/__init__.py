@@ -1,10 +1,11 @@
 """Numbers computed from raw records when they are read: pure functions, one file per topic.
 
-In come a record or its numbers; out go the numbers that follow, and for those that don't the reason.
+Input: a record or its numbers. Output: the numbers that follow, and for those that don't the reason.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ from e2e_magic.derived import energy as _energy
 from e2e_magic.derived import latency as _latency
 from e2e_magic.derived import rates as _rates
 from e2e_magic.derived.binary import complete, confusion_of
+from e2e_magic.measuring.evidence import KEY as EVIDENCE
 from e2e_magic.record import Metric, Reason, Record
 
 METRICS: tuple[Metric, ...] = (
@@ -32,6 +34,8 @@ READINGS = _rates.READINGS
 # What may be reported by trials that `derive_arrays` takes: these are numbers, those equal in all of them.
 NUMBERS = ("entries", "loss", "accuracy")
 SETTINGS = _energy.ASKS
+# What no number follows from: `findings` and `kept` read it.
+UNREAD = frozenset((EVIDENCE, "kept", "cold", "param_contents"))
 
 # What a partial two-class table is called in the results frame.
 _BINARY_COLUMNS = {
@@ -39,23 +43,23 @@ _BINARY_COLUMNS = {
     "TN": "tn",
     "FP": "fp",
     "FN": "fn",
-    "precision": "precision",
-    "recall": "recall",
+    "precision": "positive_precision",
+    "recall": "positive_recall",
     "accuracy": "accuracy",
-    "f1_score": "f1",
+    "f1_score": "positive_f1",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """What follows from one record.
+    """The numbers derived from one record.
 
     Attributes
     ----------
     values : mapping of str to number
         By column name.
     missing : mapping of str to Reason
-        Why each number that was asked for and can't be had.
+        The reason for each number that was asked for and can't be computed.
     problems : tuple of str
         Contradictions in what was handed back, in words.
     """
@@ -70,26 +74,36 @@ def derive(record: Record) -> Derived:
     reported = record.reported
     read = {name: float(record.readings[name]) for name in READINGS if name in record.readings}
     values = _rates.rates(read, reported.get("entries"))
-    if not reported and not record.events.t_s:
-        return Derived(values | _energy.from_readings(read, reported, record.series, values)[0])
+    short = {} if "cpu_percent" in values or "cpu_time_s" not in read else {"cpu_percent": _rates.TOO_SHORT}
+    if UNREAD.issuperset(reported) and not record.events.t_s:
+        return Derived(values | _energy.from_readings(read, reported, record.series, values)[0], short)
     problems: list[str] = []
+    missing: dict[str, Reason] = {}
     if "binary" in reported:
         table, problems = complete(reported["binary"])
         # `accuracy` is given or follows; `convergence` puts it in its place.
         values |= {column: _plain(table[key]) for key, column in _BINARY_COLUMNS.items() if key in table}
-        if (confusion := confusion_of(table)) is not None:
-            values |= _classification.of_whole_table(confusion)
+        averages, without = _classification.of_table(confusion_of(table))
+        values |= averages
+        missing |= without | _classification.of_positive(table)
     if "confusion" in reported:
-        values |= _classification.classification(record)
-    quality, missing = _convergence.convergence(record, values.get("accuracy"))
+        counted, without = _classification.classification(record)
+        values |= counted
+        missing |= without
+    counted_accuracy = values.get("accuracy")
+    quality, without = _convergence.convergence(record, counted_accuracy)
+    problems += _classification.contradiction(counted_accuracy, quality.get("accuracy"))
     values |= quality
+    missing |= without
     if "latency" in reported:
         latency, too_few = _latency.latency(record)
         values |= latency
         missing |= too_few
     joules, without = _energy.from_readings(read, reported, record.series, values)
     values |= joules
-    return Derived(values, missing | without, tuple(problems))
+    missing |= without | short
+    lacking = {name: reason for name, reason in missing.items() if math.isnan(values.get(name, math.nan))}
+    return Derived(values, lacking, tuple(problems))
 
 
 def derive_arrays(
@@ -102,7 +116,7 @@ def derive_arrays(
     read : mapping of str to array of float
         Those of `READINGS` that they have, a place per trial; all wall times are above 0.
     numbers : mapping of str to array
-        Those of `NUMBERS` that they report, likewise; no entries are 0.
+        Those of `NUMBERS` that they report, likewise; no entries are 0, all losses and accuracies finite.
     settings : mapping
         Those of `SETTINGS` that they report.
 
@@ -119,6 +133,11 @@ def derive_arrays(
     return {**values, **joules}, missing
 
 
+def as_columns(numbers: Derived) -> dict[str, Any]:
+    """Return a trial's derived numbers as columns; one asked for that can't be computed has a column too."""
+    return {**dict.fromkeys(numbers.missing), **numbers.values}
+
+
 def _plain(value: float) -> float | int:
-    """Make a whole count an int; rates of 0 and 1 are the same numbers as ints."""
+    """Convert a whole number to int; rates of 0 and 1 are equal to those ints."""
     return int(value) if value.is_integer() else value

@@ -25,7 +25,7 @@ _COUNTS: dict[str, tuple[int, int, int, int]] = {
     "1_class": (1, 1, 0, 0),
     "0_class": (0, 0, 1, 1),
 }
-# What is divided by what. Of `f1_score` it is 2 TP / (2 TP + FP + FN).
+# Numerator and denominator of each rate. `f1_score` is 2 TP / (2 TP + FP + FN).
 _RATES: dict[str, tuple[tuple[int, int, int, int], tuple[int, int, int, int]]] = {
     "recall": ((1, 0, 0, 0), (1, 1, 0, 0)),
     "precision": ((1, 0, 0, 0), (1, 0, 1, 0)),
@@ -48,13 +48,13 @@ def complete(given: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
     Returns
     -------
     values : dict of str to float
-        What was given, as it was, and what follows. A rate whose divisor is 0 doesn't.
+        What was given, as it was, and what follows. A rate whose divisor is 0, or may be, doesn't.
     contradictions : list of str
         Which numbers can't be true together, with both values; nothing is computed from the later one.
 
     Notes
     -----
-    Besides the equations only this of their being counts is used: a sum that is 0 has no part above 0
+    Beside the equations, only one property of counts is used: a sum that is 0 has no part above 0
     (accuracy = 1 means no FP and no FN).
     """
     stated = {key: float(given[key]) for key in KEYS if key in given and math.isfinite(float(given[key]))}
@@ -106,14 +106,15 @@ class _System:
 
     def __init__(self) -> None:
         self.sources: list[str] = []
+        self._some: list[set[int]] = []
         self._rows: dict[int, list[float]] = {}  # by the place of that count: four weights, right side
 
     def given(self, stated: Mapping[str, float]) -> str:
-        """Return the numbers that were taken for true, in words."""
+        """Return the numbers accepted so far, in words."""
         return ", ".join(f"{name} = {stated[name]:g}" for name in self.sources)
 
     def add(self, key: str, value: float) -> bool:
-        """Take one more number for true, unless what is known already rules it out."""
+        """Add a number as an equation; return False where those accepted so far rule it out."""
         if key in _COUNTS:
             row = [*map(float, _COUNTS[key]), value]
         else:
@@ -129,6 +130,10 @@ class _System:
         for one in rows:
             self._insert(one)
         self.sources.append(key)
+        # Counts of which at least one is above 0. A rate is of something, and one above 0 has a part.
+        sums = [_COUNTS[key] if value > 0 else ()] if key in _COUNTS else [_RATES[key][1]]
+        sums += [_RATES[key][0]] if key in _RATES and value > 0 else []
+        self._some += [{place for place, weight in enumerate(each) if weight} for each in sums if each]
         return True
 
     def value(self, key: str) -> float | None:
@@ -136,6 +141,8 @@ class _System:
         if key in _COUNTS:
             *free, constant = self._reduced(_COUNTS[key])
             return constant if max(map(abs, free)) <= _EXACT else None
+        if not self._above_zero(_RATES[key][1]):
+            return None  # a share of what may be nothing
         part, whole = map(self._reduced, _RATES[key])
         size = sum(weight * weight for weight in whole)
         if size <= _EXACT:
@@ -144,6 +151,14 @@ class _System:
         share = sum(p * w for p, w in zip(part, whole, strict=True)) / size
         apart = max(abs(p - share * w) for p, w in zip(part, whole, strict=True))
         return share if apart <= _EXACT * math.sqrt(size) else None
+
+    def _above_zero(self, weights: Sequence[float]) -> bool:
+        """Return whether this sum of counts must be above 0, because one of its parts is."""
+        reduced = [self._reduced([float(place == n) for n in range(4)]) for place in range(4)]
+        some = [
+            {place} for place, (*free, count) in enumerate(reduced) if max(map(abs, free)) <= _EXACT < count
+        ]
+        return any(all(weights[place] for place in places) for places in (*some, *self._some))
 
     def _reduced(self, weights: Sequence[float]) -> list[float]:
         """Substitute the known counts; return the weights left for the free ones, then a constant."""

@@ -9,7 +9,7 @@ were `derive`, on a machine that others loaded; a store reads no records for it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,8 @@ IDENTITY = ("run", "stage", "sweep", "trial", "repeat", "state", "error", "start
 EXACT = 2.0**53  # below it every whole number is a float
 _identity = attrgetter(*IDENTITY)
 _NUMBERS = frozenset(derived.NUMBERS)
-_READ_BY_ARRAYS = _NUMBERS | frozenset(derived.SETTINGS)
+_NO_SETTINGS = _NUMBERS | derived.UNREAD
+_READ_BY_ARRAYS = _NO_SETTINGS | frozenset(derived.SETTINGS)
 _CURVES = frozenset(derived.CURVES)
 
 
@@ -74,9 +75,11 @@ class Block:
     groups : sequence of Group
         Each trial is in one of them.
     alone : sequence of bool
-        Those of which a log or a curve has to be looked at.
+        Whether a log or a curve of the trial has to be read.
     records : callable
         Returns the records of these places.
+    settled : mapping of int to mapping
+        The derived numbers of a trial, by place, where they exist already: see `derived.as_columns`.
     """
 
     identity: Mapping[str, Sequence[Any]]
@@ -85,13 +88,14 @@ class Block:
     groups: Sequence[Group]
     alone: Sequence[bool]
     records: Callable[[Sequence[int]], list[Record]]
+    settled: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.params)
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> Block:
-        """Take records apart; there is at least one."""
+        """Return the block of these records; there is at least one."""
         shapes: dict[tuple[str, ...], list[int]] = {}
         for place, record in enumerate(records):
             shapes.setdefault(tuple(record.readings), []).append(place)
@@ -109,10 +113,35 @@ class Block:
             lambda places: [records[place] for place in places],
         )
 
-    def values(self) -> Iterator[tuple[NDArray[np.intp], dict[str, Any]]]:
-        """Yield places with columns of all that was read and that follows there; each place comes once."""
-        alone = {place for place, looked_at in enumerate(self.alone) if looked_at}
+    def at(self, places: Sequence[int]) -> Block:
+        """Return the block of the trials at these places, which are in order."""
+        if len(places) == len(self):
+            return self
+        new = {place: n for n, place in enumerate(places)}
+        groups = []
         for group in self.groups:
+            kept = [(n, new[place]) for n, place in enumerate(group.places.tolist()) if place in new]
+            if kept:
+                indices, moved = zip(*kept, strict=True)
+                groups.append(Group(np.array(moved, dtype=np.intp), group.at(list(indices)).readings))
+        return Block(
+            {name: [cells[place] for place in places] for name, cells in self.identity.items()},
+            [self.params[place] for place in places],
+            [self.reported[place] for place in places],
+            groups,
+            [self.alone[place] for place in places],
+            lambda some: self.records([places[n] for n in some]),
+            {new[place]: numbers for place, numbers in self.settled.items() if place in new},
+        )
+
+    def values(self) -> Iterator[tuple[NDArray[np.intp], dict[str, Any]]]:
+        """Yield places with the columns of all that was read or derived there; each place comes once."""
+        alone = {place for place, looked_at in enumerate(self.alone) if looked_at} | self.settled.keys()
+        for group in self.groups:
+            if self.settled:
+                yield from self._settled(group)
+                if self.settled.keys() >= set(group.places.tolist()):
+                    continue
             for names, indices in _alike(group, self.reported, alone):
                 part = group.at(indices)
                 numbers = self._numbers(part, names)
@@ -123,9 +152,22 @@ class Block:
                     numbers = self._numbers(part, names)
                 if len(part.places):
                     yield part.places, _derive_together(part, numbers, self.reported[part.places[0]])
-        if alone:
-            places = sorted(alone)
+        if places := sorted(alone - self.settled.keys()):
             yield np.array(places, dtype=np.intp), _derive_each(self.records(places))
+
+    def _settled(self, group: Group) -> Iterator[tuple[NDArray[np.intp], dict[str, Any]]]:
+        """Yield a group's trials whose derived numbers exist already, those with the same names together."""
+        alike: dict[tuple[str, ...], list[int]] = {}
+        for index, place in enumerate(group.places.tolist()):
+            if place in self.settled:
+                alike.setdefault(tuple(self.settled[place]), []).append(index)
+        for names, indices in alike.items():
+            part = group.at(indices)
+            rows = [self.settled[place] for place in part.places.tolist()]
+            yield (
+                part.places,
+                _with_readings({name: column([row[name] for row in rows]) for name in names}, part),
+            )
 
     def _numbers(self, group: Group, names: Sequence[str]) -> dict[str, Any]:
         """Return the reported numbers of a group as columns."""
@@ -134,7 +176,7 @@ class Block:
 
 
 def blocks(trials: Iterable[Record | Block]) -> Iterator[Block]:
-    """Yield blocks in the order of what comes, which is gone through once."""
+    """Yield blocks in the order of the input, which is iterated once."""
     records: list[Record] = []
     for one in trials:
         if isinstance(one, Record):
@@ -158,7 +200,7 @@ def column(cells: list[Any]) -> Any:
     return cells
 
 
-def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+def by_name(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Turn mappings into a list per key, None where one has no such key."""
     return {name: _cells(rows, name) for name in dict.fromkeys(chain.from_iterable(rows))}
 
@@ -179,10 +221,10 @@ def _alike(
     """
     places = group.places.tolist()
     shapes = set(map(tuple, map(reported.__getitem__, places)))
-    if len(shapes) == 1 and not alone and _NUMBERS.issuperset(next(iter(shapes))):
+    if len(shapes) == 1 and not alone and _NO_SETTINGS.issuperset(next(iter(shapes))):
         yield shapes.pop(), range(len(places))  # as it mostly is
         return
-    settings = {names: [name for name in names if name not in _NUMBERS] for names in shapes}
+    settings = {names: [name for name in names if name not in _NO_SETTINGS] for names in shapes}
     alike: dict[tuple[tuple[str, ...], str], list[int]] = {}
     for index, place in enumerate(places):
         if place in alone:
@@ -207,6 +249,9 @@ def _fits_arrays(group: Group, numbers: Mapping[str, Any]) -> NDArray[np.bool_]:
         fits &= group.readings["wall_time_s"] > 0
     if "entries" in numbers:
         fits &= numbers["entries"] != 0
+    for name in ("loss", "accuracy"):
+        if name in numbers:  # a diverged training needs a reason
+            fits &= np.isfinite(numbers[name])
     return fits
 
 
@@ -218,16 +263,22 @@ def _derive_together(group: Group, numbers: Mapping[str, Any], reported: Mapping
     floats = {
         name: cells if name == "entries" else cells.astype(np.float64) for name, cells in numbers.items()
     }
-    settings = {name: value for name, value in reported.items() if name not in _NUMBERS}
+    settings = {name: value for name, value in reported.items() if name not in _NO_SETTINGS}
     with np.errstate(all="ignore"):  # as floats: infinite where it is too large
         values, missing = derived.derive_arrays(read, floats, settings)
     for name in missing:  # what was asked for and can't be had has its column too
         values.setdefault(name, np.full(len(group.places), np.nan))
+    return _with_readings(values, group)
+
+
+def _with_readings(values: dict[str, Any], group: Group) -> dict[str, Any]:
+    """Put a group's readings beside what was derived: what was read wins."""
     for name, cells in group.readings.items():
         other = values.get(name)
         if other is not None and isinstance(cells, list):
-            cells = [o if c is None else c for c, o in zip(cells, other.tolist(), strict=True)]  # noqa: PLW2901
-        values[name] = cells  # what was read wins over what was derived from it
+            others = other if isinstance(other, list) else other.tolist()
+            cells = [o if c is None else c for c, o in zip(cells, others, strict=True)]  # noqa: PLW2901
+        values[name] = cells
     return values
 
 
@@ -235,10 +286,9 @@ def _derive_each(records: Sequence[Record]) -> dict[str, list[Any]]:
     """Return the columns of any trials."""
     rows = []
     for record in records:
-        numbers = derived.derive(record)
-        values: dict[str, Any] = {**dict.fromkeys(numbers.missing), **numbers.values}
+        values = derived.as_columns(derived.derive(record))
         for name, cell in record.readings.items():
             if cell is not None or name not in values:
                 values[name] = cell
         rows.append(values)
-    return columns(rows)
+    return by_name(rows)

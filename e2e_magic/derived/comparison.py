@@ -1,31 +1,47 @@
-"""Two samples side by side: the ratio of their medians, how sure it is, and what may be said of it."""
+"""Compare two samples: the ratio of their medians, its confidence interval, and the verdict."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from e2e_magic.derived.declarations import better_of
+from e2e_magic.derived.two_samples import by_spread_alone, interval, rank_test
+from e2e_magic.text import digits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Verdict = Literal["faster", "slower", "less", "more", "no difference seen", "too few repeats"]
-VERDICTS: tuple[Verdict, ...] = ("faster", "slower", "less", "more", "no difference seen", "too few repeats")
+Verdict = Literal[
+    "faster",
+    "slower",
+    "less",
+    "more",
+    "no difference seen",
+    "no difference that matters",
+    "too few repeats",
+    "can't tell",
+]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+# Those that claim no difference.
+OPEN: frozenset[Verdict] = frozenset(VERDICTS[4:])
+# These follow from wall time, of which a trial may wait for a core up to this share without a remark.
+OF_WALL_TIME = frozenset(("wall_time_s", "latency_s", "throughput_per_s", "time_to_accuracy_s"))
+MOST_WAITED = 0.1
+# A difference this many times as large as waiting can cause is claimed all the same.
+_FAR = 3
 
 LEVEL = 0.05
 # With 3 against 3, the most extreme of the 20 orders has p = 0.1; with 4 against 4, one of 70, p = 0.029.
 REPEATS_NEEDED = 4
-EXACT_UP_TO = 60  # values on both sides together
-EXACT_TEST = "exact Mann-Whitney"
-LARGE_TEST = "Mann-Whitney (normal approximation)"
-_RESAMPLES = 4000
+_FAR_OUT = 1e6  # times the largest value: of what is beyond all values only the order counts
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What two samples of one metric say.
+    """The comparison of two samples of one metric.
 
     Attributes
     ----------
@@ -38,13 +54,16 @@ class Compared:
     p_value : float
         Two-sided, of `test`; NaN with too few repeats.
     test : str
-        `EXACT_TEST` or `LARGE_TEST`; empty with too few repeats.
+        `two_samples.EXACT_TEST` or ``LARGE_TEST``; empty with too few repeats.
     verdict : str
         One of `VERDICTS`.
     repeats_needed : int or None
         On each side, where there are too few.
     reason : str
         Why a number is missing, in words; empty where none is.
+    change_low, change_high : float
+        The 95 % interval of the difference of the medians as a share of the baseline's; NaN with too few
+        repeats.
     """
 
     n_baseline: int
@@ -59,6 +78,8 @@ class Compared:
     verdict: Verdict
     repeats_needed: int | None
     reason: str
+    change_low: float = math.nan
+    change_high: float = math.nan
 
 
 def compared(
@@ -66,29 +87,38 @@ def compared(
     other: Sequence[float],
     metric: str = "",
     names: tuple[str, str] = ("the baseline", "the other side"),
+    *,
+    worst: tuple[int, int] = (0, 0),
 ) -> Compared:
     """Compare the values of one metric with those of the baseline.
 
     Parameters
     ----------
     baseline, other : sequence of float
-        A value per complete trial. What is not finite is left out, and said in ``reason``.
+        A value per complete trial. What is not finite is left out, and ``reason`` says so.
     metric : str
         Its name: of times and rates (``wall_time_s``, ``throughput_per_s``) the words are *faster* and
         *slower*, of all else *less* and *more*.
     names : tuple of str
         The two sides' own, for ``reason``.
+    worst : tuple of int
+        How many trials of each side, besides the values, are worse than any value: their training diverged,
+        or they didn't reach the target. They are values as others, beyond all (censored ones); where half
+        of a side are, its median is infinite.
 
     Notes
     -----
     A difference is claimed only where the test says p < 0.05 **and** the interval leaves out the ratio
-    of 1, so that fewer than 1 in 20 pairs without a difference is called one.
+    of 1, so that fewer than 1 in 20 pairs without a difference is called one. Where the sides overlap, the
+    test of Brunner and Munzel (2000), which takes no equal spread for granted, has to agree: of pairs with
+    equal medians and five times the spread on the side with fewer values, 6 % are called different instead
+    of 9 % (8 against 30 values, 1,000 pairs).
 
     The interval is the percentile bootstrap of the ratio of medians (Efron and Tibshirani, An
     Introduction to the Bootstrap, 1993, chapter 13; Wilcox, Comparing medians, Computational
     Statistics & Data Analysis 51, 2006). Of a median of few values it is a little too wide: its tails
-    are calibrated by simulation (see `tail`), after which it covers the true ratio in 94 to 97 % of
-    comparisons with 4 to 50 values of the same kind of distribution on each side. Where a skewed
+    are calibrated by simulation (see `two_samples.tail`), after which it covers the true ratio in 94 to 97 %
+    of comparisons with 4 to 50 values of the same kind of distribution on each side. Where a skewed
     distribution with a far larger spread stands against a narrow one it may cover less, down to 85 %.
 
     The test is Mann and Whitney's rank sum (1947). Up to 60 values its distribution is counted out over
@@ -98,9 +128,13 @@ def compared(
     import numpy as np
 
     sides = [np.asarray([float(value) for value in values], dtype=float) for values in (baseline, other)]
-    kept = [np.sort(side[np.isfinite(side)]) for side in sides]
+    beyond = -math.inf if better_of(metric) == "higher" else math.inf
+    kept = [
+        np.sort(np.concatenate([side[np.isfinite(side)], np.full(count, beyond)]))
+        for side, count in zip(sides, worst, strict=True)
+    ]
     (n_base, n), (median_base, median) = map(len, kept), map(_median, kept)
-    lost = sum(map(len, sides)) - n_base - n
+    lost = sum(map(len, sides)) + sum(worst) - n_base - n
     reasons = (
         [f"{lost} value{'s' if lost > 1 else ''} missing or not finite left out"]
         if lost and n and n_base
@@ -119,29 +153,103 @@ def compared(
             ratio = float(np.float64(median) / median_base)
         if not 0 < ratio < math.inf:
             positive, ratio = False, math.nan
-            reasons.append("the values are too far apart for a ratio")
+            beyond_all = "half of a side is beyond all values: there is no ratio"
+            far = "the values are too far apart for a ratio"
+            reasons.append(far if math.isfinite(median + median_base) else beyond_all)
     if min(n_base, n) < REPEATS_NEEDED:
         return Compared(
             n_base, n, median_base, median, ratio, low, high, math.nan, "", "too few repeats",
             REPEATS_NEEDED, "; ".join(reasons),
         )  # fmt: skip
     p_value, test = rank_test(kept[0], kept[1])
-    if positive:
+    if positive and not any(worst):
         low, high = interval(kept[0], kept[1], ratio=True)
         apart = not low <= 1.0 <= high
+        change = (low - 1.0, high - 1.0)
     else:
-        least, most = interval(kept[0], kept[1], ratio=False)
-        apart = not least <= 0.0 <= most
+        ends = interval(*_bounded(kept), ratio=False)
+        apart = not ends[0] <= 0.0 <= ends[1]
+        change = (_share(ends[0], median_base), _share(ends[1], median_base))
     verdict: Verdict = "no difference seen"
     if p_value < LEVEL and apart and median != median_base:
-        verdict = direction(metric, larger=median > median_base)
+        if by_spread_alone(kept[0], kept[1]):
+            reasons.append("the spread differs, which the rank test alone takes for a difference")
+        else:
+            verdict = direction(metric, larger=median > median_base)
     return Compared(
-        n_base, n, median_base, median, ratio, low, high, p_value, test, verdict, None, "; ".join(reasons)
+        n_base, n, median_base, median, ratio, low, high, p_value, test, verdict, None, "; ".join(reasons),
+        *change,
+    )  # fmt: skip
+
+
+def _bounded(sides: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Return the sorted sides with infinite (censored) values replaced by finite ones beyond all others."""
+    import numpy as np
+
+    finite = np.concatenate([side[np.isfinite(side)] for side in sides])
+    far = _FAR_OUT * float(np.abs(finite).max(initial=0.0)) + 1.0
+    if not math.isfinite(far):
+        return list(sides)
+    return [np.clip(side, -far, far) for side in sides]
+
+
+def _share(difference: float, baseline: float) -> float:
+    """Return a difference as a share of the baseline; infinite where that is 0."""
+    if baseline and math.isfinite(baseline):
+        return difference / abs(baseline)
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
+def unless_waiting(row: Compared, metric: str, waited: Sequence[tuple[str, Sequence[float]]]) -> Compared:
+    """Withdraw a verdict that depends on wall time where the threads waited too long for a core.
+
+    Parameters
+    ----------
+    row : Compared
+    metric : str
+    waited : sequence of (str, sequence of float)
+        Each side's name and, per trial, the share of its wall time that its threads waited; NaN where that is
+        not known.
+    """
+    import numpy as np
+
+    if metric not in OF_WALL_TIME or row.verdict == "too few repeats":
+        return row
+    shares = [(name, np.asarray(each, dtype=float)) for name, each in waited]
+    middle = [
+        (name, float(np.median(each[np.isfinite(each)]))) for name, each in shares if np.isfinite(each).any()
+    ]
+    disturbed = [(name, share) for name, share in middle if share > MOST_WAITED]
+    if not disturbed:
+        return row
+    most = max(share for _, share in disturbed)
+    apart = max(row.ratio, 1 / row.ratio) if row.ratio > 0 else 1.0
+    if most < 1 and apart > _FAR / (1 - most):
+        return row
+    who = " and ".join(f"{name} waited {100 * share:.0f} %" for name, share in disturbed)
+    reason = (
+        f"{who} of its wall time for a free core; close what else runs, or use fewer threads, "
+        "and measure again"
     )
+    return replace(row, verdict="can't tell", reason="; ".join(filter(None, (row.reason, reason))))
+
+
+def unless_unvaried(row: Compared, baseline: Sequence[float], other: Sequence[float]) -> Compared:
+    """Withdraw a verdict on repeats that are equal on each side: those of one seed say nothing of chance."""
+    if row.verdict == "too few repeats" or row.median == row.median_baseline:
+        return row
+    sides = [{float(value) for value in side if math.isfinite(value)} for side in (baseline, other)]
+    if any(len(side) != 1 for side in sides):
+        return row
+    repeats = f"{row.n}" if row.n == row.n_baseline else f"{row.n} and {row.n_baseline}"
+    values = f"{digits(row.median)} against {digits(row.median_baseline)}"
+    reason = f"these {repeats} repeats show no spread ({values}); vary the seed"
+    reasons = "; ".join(filter(None, (row.reason, reason)))
+    return replace(row, verdict="can't tell", p_value=math.nan, reason=reasons)
 
 
 def is_rate(metric: str) -> bool:
-    """Tell ``throughput_per_s`` and its like: more of it is faster."""
+    """Return whether a metric is a rate, such as ``throughput_per_s``: more of it is faster."""
     return metric.endswith("_per_s")
 
 
@@ -155,56 +263,23 @@ def direction(metric: str, *, larger: bool) -> Verdict:
 
 
 def amount(verdict: str, ratio: float, low: float = math.nan, high: float = math.nan) -> tuple[str, str]:
-    """Say how large a difference is, and its interval: ``1.8x slower`` and ``1.7 to 1.9``.
+    """Return in words how large a difference is, and its interval: ``1.8x slower`` and ``1.7 to 1.9``.
 
-    What is less or more by less than the half or the double is said in percent: ``29 % more``. Without
-    a ratio the verdict stands alone.
+    Amounts between half and double the baseline are given in percent (``29 % more``), and so are times
+    that are nearly the same (``0.4 % slower``). Without a ratio the verdict stands alone.
     """
-    from e2e_magic.text import digits
-
     if not math.isfinite(ratio) or verdict not in ("faster", "slower", "less", "more"):
         return verdict, ""
     ratio, low, high = float(ratio), float(low), float(high)  # numpy's would warn of an overflow
     down = ratio < 1
-    if verdict in ("faster", "slower") or not 0.5 < ratio < 2:
+    alike = 0.995 < ratio < 1.005  # "1x slower" would be no difference
+    if (verdict in ("faster", "slower") and not alike) or not 0.5 < ratio < 2:
         size, *ends = [(1 / value if value else math.inf) if down else value for value in (ratio, low, high)]
-        said, unit = f"{digits(size)}x {verdict}", ""
+        words, unit = f"{digits(size)}x {verdict}", ""
     else:
         size, *ends = [100 * (1 - value if down else value - 1) for value in (ratio, low, high)]
-        said, unit = f"{digits(size)} % {verdict}", " %"
-    return said, "" if math.isnan(low) else f"{digits(min(ends))} to {digits(max(ends))}{unit}"
-
-
-def tail(n_baseline: int, n: int) -> float:
-    """Return the share that is cut off at each end of the bootstrap distribution.
-
-    2.5 % in theory. Simulated over log-normal, shifted exponential, Student (3 degrees of freedom) and
-    two-humped samples, that covers 96 to 97.5 % from 5 values on and 93 % with 4; these cover 94 to 97 %.
-    """
-    least = min(n_baseline, n)
-    if least > 100:
-        return 0.03
-    return {4: 0.015, 5: 0.04}.get(least, 0.035)
-
-
-def interval(
-    baseline: NDArray[Any], other: NDArray[Any], *, ratio: bool, seed: int = 0
-) -> tuple[float, float]:
-    """Return the 95 % interval of the ratio (or difference) of the medians of two sorted samples.
-
-    `scipy.stats.bootstrap` gives the same interval within the error of resampling, in 8 ms for 4 values on
-    each side and 27 ms for 30, after an import of 3 s on a loaded machine; this takes 0.1 ms, and a
-    comparison of several runs has hundreds.
-    """
-    import numpy as np
-
-    first = _medians(baseline, seed)
-    second = _medians(other, seed + 1)
-    cut = int(_RESAMPLES * tail(len(baseline), len(other)))
-    bounds = (cut, _RESAMPLES - 1 - cut)
-    with np.errstate(over="ignore", invalid="ignore"):  # at the ends of what floats can hold
-        apart = np.partition(second / first if ratio else second - first, bounds)
-    return float(apart[bounds[0]]), float(apart[bounds[1]])
+        words, unit = f"{digits(size)} % {verdict}", " %"
+    return words, "" if math.isnan(low) else f"{digits(min(ends))} to {digits(max(ends))}{unit}"
 
 
 def _median(ordered: NDArray[Any]) -> float:
@@ -212,75 +287,3 @@ def _median(ordered: NDArray[Any]) -> float:
         return math.nan
     left, right = float(ordered[(len(ordered) - 1) // 2]), float(ordered[len(ordered) // 2])
     return 0.5 * left + 0.5 * right if left != right else left  # no sum that overflows
-
-
-def _medians(ordered: NDArray[Any], seed: int) -> NDArray[Any]:
-    """Return the medians of resamples with replacement of a sorted sample."""
-    left, right = _middle(len(ordered), seed)
-    medians: NDArray[Any] = 0.5 * ordered[left] + 0.5 * ordered[right]
-    return medians
-
-
-@lru_cache(maxsize=256)
-def _middle(n: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Draw the ranks of the two middle values of resamples of `n`, without drawing the resamples.
-
-    A resample is n uniform draws of a rank; the k-th smallest of n uniform numbers is a beta variate
-    (David and Nagaraja, Order Statistics, 2003, section 2.3), and its neighbour follows from it.
-    """
-    import numpy as np
-
-    rng = np.random.default_rng((seed, n))
-    if n % 2:
-        places = rng.beta((n + 1) // 2, (n + 1) // 2, _RESAMPLES)
-        ranks = np.minimum((n * places).astype(np.int64), n - 1)
-        return ranks, ranks
-    half = n // 2
-    upper = rng.beta(half + 1, half, _RESAMPLES)
-    lower = upper * rng.random(_RESAMPLES) ** (1.0 / half)
-    return (
-        np.minimum((n * lower).astype(np.int64), n - 1),
-        np.minimum((n * upper).astype(np.int64), n - 1),
-    )
-
-
-def rank_test(baseline: NDArray[Any], other: NDArray[Any]) -> tuple[float, str]:
-    """Return the two-sided p-value of the rank sum, and which test gave it.
-
-    The exact p-value of `scipy.stats.mannwhitneyu` takes no account of ties, which counts and peaks of
-    memory have: of 1 1 2 2 3 against 2 3 3 4 4 it is 0.056 where all orders give 0.079. Without
-    ties both are equal; then scipy's takes longer for 4 values on each side, and less for 30.
-    """
-    import numpy as np
-
-    if len(baseline) + len(other) > EXACT_UP_TO:
-        from scipy.stats import mannwhitneyu
-
-        if baseline[0] == baseline[-1] == other[0] == other[-1]:
-            return 1.0, LARGE_TEST  # all alike: the approximation would divide by a variance of 0
-        return float(mannwhitneyu(other, baseline, method="asymptotic").pvalue), LARGE_TEST
-    both = np.concatenate([baseline, other])
-    values, place, counts = np.unique(both, return_inverse=True, return_counts=True)
-    if len(values) == 1:
-        return 1.0, EXACT_TEST
-    # Twice the mean rank of each group of ties, a whole number.
-    twice = (2 * np.cumsum(counts) - counts + 1)[place]
-    observed = int(twice[len(baseline) :].sum())
-    ways = _sums(tuple(sorted(int(rank) for rank in twice)), len(other))
-    total = ways.sum()
-    below, above = ways[: observed + 1].sum() / total, ways[observed:].sum() / total
-    return float(min(1.0, 2.0 * min(below, above))), EXACT_TEST
-
-
-@lru_cache(maxsize=64)
-def _sums(ranks: tuple[int, ...], size: int) -> NDArray[Any]:
-    """Count the subsets of `size` ranks by their sum: the shift algorithm of Streitberg and Roehmel."""
-    import numpy as np
-
-    ways = np.zeros((size + 1, sum(ranks) + 1))
-    ways[0, 0] = 1.0
-    for rank in ranks:
-        # From copies of the old row: each rank is taken at most once.
-        ways[1:, rank:] += ways[:-1, : ways.shape[1] - rank].copy()
-    counted: NDArray[Any] = ways[size]
-    return counted

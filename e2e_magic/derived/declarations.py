@@ -1,4 +1,4 @@
-"""What is known of a metric by its name: its unit and which direction is better. Asked here and nowhere else.
+"""The unit and the better direction of a metric, by its name. No other module decides them.
 
 A metric's own declaration counts: of a collector, built in or of another package, or of a derived number.
 What code logs under a name of its own (``val_error``) is declared by nobody, and one rule reads its name.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from e2e_magic import derived
 from e2e_magic.measuring.collectors.base import registered
 from e2e_magic.record import Better, Metric
-from e2e_magic.text import unit_in_name
+from e2e_magic.text import currency_in, unit_in_name
 
 # The last word of a logged name, as frameworks write them: ``val_loss``, ``train_rmse``, ``test_auc``.
 _LOWER = frozenset(
@@ -23,6 +23,8 @@ _HIGHER = frozenset(
         *("r2", "recall", "score"),
     }
 )
+# The default target of a sweep: the first of these that a trial has. Validation goes before training.
+TARGETS = ("val_loss", "loss", "val_accuracy", "accuracy", "wall_time_s")
 
 
 def declared() -> dict[str, Metric]:
@@ -45,12 +47,14 @@ def better_of(name: str) -> Better | None:
     metric = declared().get(name)
     if metric is not None:
         return metric.better
+    if currency_in(name):
+        return "lower"
     word = name.lower().replace("-", "_").replace(" ", "_").rsplit("_", 1)[-1]
     return "lower" if word in _LOWER else "higher" if word in _HIGHER else None
 
 
 def lower_is_better(name: str) -> bool:
-    """Tell whether less of a metric is known to be better."""
+    """Return whether less of a metric is better; False where nobody knows."""
     return better_of(name) == "lower"
 
 

@@ -22,7 +22,8 @@ METRICS = (
     Metric("energy_to_accuracy_j", "J", "energy", "lower", "measured energy until the target accuracy"),
     Metric("peak_power_w", "W", "energy", "lower", "highest sampled power of all that was measured"),
     Metric("estimated_power_w", "W", "energy", "lower", "its power over time, by CPU use", curve=True),
-    Metric("co2_g", "g", "energy", "lower", "measured energy x the grams of CO2 per kWh given by --carbon"),
+    Metric("co2_g", "g", "energy", "lower", "measured energy x the grams of CO2 per kWh (--zone, --carbon)"),
+    Metric("estimated_co2_g", "g", "energy", "lower", "estimated energy x the same grams of CO2 per kWh"),
 )
 # Parts that don't overlap: the package has its cores in it, and `psys`, which has the package in it, is
 # read only where there is none.
@@ -34,9 +35,14 @@ _POWERS = tuple((part, f"{part}_power_w") for part in PARTS)
 _ENERGIES = tuple((part, f"{part}_energy_j") for part in PARTS)
 # The readings that `from_readings` reads.
 READINGS = ("wall_time_s", "cpu_time_s", *(name for _, name in _ENERGIES))
-# What asks for numbers of energy, in `Record.reported`.
-ASKS = ("baseline_power", "carbon_g_per_kwh", "estimate_power")
+# The keys of `Record.reported` that ask for numbers of energy.
+ASKS = ("baseline_power", "carbon_g_per_kwh", "price", "estimate_power")
+# Those that a run's trials carry; the power for estimates is that of their plan.
+CARRIED = ASKS[:3]
 _NO_CURVE = Series.of([], [])
+_NO_GRAMS = Reason(
+    "", "the grams of CO2 per kWh are not given", "give them: %e2e run NAME --zone DE, or --carbon 380"
+)
 _ESTIMATED = Reason("", "it is of measured energy only, and there is none: an estimate would pass for it")
 
 
@@ -60,12 +66,12 @@ def estimate(
     -------
     float or None
         Joule: ``idle_w * wall + (full_w - idle_w) * share * wall``, with ``share = cpu / (wall * cores)``,
-        1 at most. It takes power to grow in line with use, and knows no other program.
+        1 at most. It assumes that power grows linearly with use, and ignores other programs.
 
     Raises
     ------
     ValueError
-        For powers that are no power range, or a number of cores below 1.
+        If the powers are no range, or the number of cores is below 1.
 
     Notes
     -----
@@ -87,7 +93,7 @@ def estimate(
 
 
 def _lower(one: Any, other: Any) -> Any:
-    """Return the lower of two numbers, or of each two in two arrays."""
+    """Return the lower of two numbers, or of two arrays element by element."""
     if isinstance(one, float):
         return min(one, other)
     import numpy as np
@@ -159,6 +165,13 @@ def co2(energy_j: float | None, intensity_g_per_kwh: float | None) -> float | No
     return energy_j / J_PER_KWH * intensity_g_per_kwh
 
 
+def cost(energy_j: float | None, price: Any) -> dict[str, float]:
+    """Return what an energy costs, as ``energy_cost_eur`` of a price in EUR (``per_kwh``, ``currency``)."""
+    if energy_j is None or not isinstance(price, Mapping):
+        return {}
+    return {f"energy_cost_{price['currency'].lower()}": energy_j / J_PER_KWH * price["per_kwh"]}
+
+
 def measured(read: Mapping[str, Any]) -> dict[str, Any]:
     """Return the energy of each of `PARTS` that was measured, J. No estimate is in it."""
     return {part: read[name] for part, name in _ENERGIES if name in read}
@@ -188,7 +201,7 @@ def total_power(curves: Sequence[Series]) -> Series:
 
 
 def estimated_power(record: Record) -> Series | None:
-    """Return the power over time that was asked to be estimated, W; None where it was not asked.
+    """Return the estimated power over time, W; None where no estimate was asked for.
 
     The model of `estimate`, for each sample of CPU use.
     """
@@ -238,6 +251,7 @@ def from_readings(
         "energy_to_accuracy_j": energy_to_accuracy(power, values.get("time_to_accuracy_s")),
         "co2_g": co2(total_j, reported.get("carbon_g_per_kwh")),
     }
+    follows |= cost(total_j, reported.get("price"))
     missing: dict[str, Reason] = {}
     if joules and not power and "time_to_accuracy_s" in values:
         missing["energy_to_accuracy_j"] = Reason("", "there is no curve of all the power that was measured")
@@ -245,8 +259,13 @@ def from_readings(
     if isinstance(asked, Mapping):
         watts = asked["idle_w"], asked["full_w"]
         follows["estimated_energy_j"] = estimate(read.get("cpu_time_s"), wall_s, asked["cores"], *watts)
-        if follows["estimated_energy_j"] is None:
+        guessed_j = follows["estimated_energy_j"]
+        if guessed_j is None:
             missing["estimated_energy_j"] = Reason("", "it follows from CPU time, which was not measured")
+        follows["estimated_co2_g"] = co2(guessed_j, reported.get("carbon_g_per_kwh"))
+        follows |= {
+            f"estimated_{name}": each for name, each in cost(guessed_j, reported.get("price")).items()
+        }
     if "carbon_g_per_kwh" in reported and total_j is None:
         missing["co2_g"] = _ESTIMATED if isinstance(asked, Mapping) else NO_ENERGY
     baseline = reported.get("baseline_power")
@@ -267,12 +286,12 @@ def from_readings(
 def unavailable(
     declared: Sequence[Metric], measured_here: Collection[str], settings: Mapping[str, Any]
 ) -> dict[str, Reason]:
-    """Return the reason for each number of energy that can't follow here and now.
+    """Return the reason for each number of energy that can't be derived here and now.
 
     Parameters
     ----------
     declared : sequence of Metric
-        What is derived; of those in J, W or grams of CO2 there is something to say.
+        The derived metrics; those in J, W or grams of CO2 are looked at.
     measured_here : collection of str
         The metrics that can be measured on this machine.
     settings : mapping
@@ -293,16 +312,16 @@ def unavailable(
             "", "the idle power is not known in this run", "measure it: %e2e baseline"
         )
     if energy and "carbon_g_per_kwh" not in settings:
-        reasons["co2_g"] = Reason(
-            "", "the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380"
-        )
+        reasons["co2_g"] = _NO_GRAMS
     if "estimate_power" not in settings:
         reasons |= dict.fromkeys(
-            ("estimated_energy_j", "estimated_power_w"),
+            ("estimated_energy_j", "estimated_power_w", "estimated_co2_g"),
             Reason(
                 "",
                 "nothing is estimated unless asked",
-                "ask for it: --estimate-power IDLE_W,FULL_W on a cell, or on %e2e run NAME",
+                "ask for it: --estimate-power IDLE_W,FULL_W, or auto, on a cell or on %e2e run NAME",
             ),
         )
+    elif "carbon_g_per_kwh" not in settings:
+        reasons["estimated_co2_g"] = _NO_GRAMS
     return reasons

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from e2e_magic.derived.statistics import needed, percentile
+from e2e_magic.derived.percentiles import needed, order_interval, percentile
 from e2e_magic.record import Metric, Reason, Record
 from e2e_magic.text import digits
 
 PERCENTILES = (50, 90, 95, 99)
+# Queries that MLPerf's rules asked for before early stopping (Reddi et al., ISCA 2020, table 4).
+FULL_COUNTS = {90: 24_576, 99: 270_336}
 METRICS = (
     Metric("latency_calls", "", "rates", None, "single calls timed by --latency"),
     *(
         Metric(f"latency_p{q}_s", "s", "rates", "lower", f"{q} % of the single calls took no longer")
         for q in PERCENTILES
+    ),
+    *(
+        Metric(f"latency_p{q}_{end}_s", "s", "rates", "lower", f"{end} end of the 95 % interval of the p{q}")
+        for q in PERCENTILES
+        for end in ("low", "high")
     ),
     Metric("latency_mean_s", "s", "rates", "lower", "mean of the single calls"),
     Metric("latency_throughput_per_s", "calls/s", "rates", "higher", "single calls, one after another"),
@@ -36,6 +44,7 @@ def latency(record: Record) -> tuple[dict[str, float | int], dict[str, Reason]]:
     values: dict[str, float | int] = {
         "latency_calls": calls,
         **{f"latency_{name}": value for name, value in percentiles.items()},
+        **{f"latency_{name}": value for name, value in intervals(timed["laps_s"], calls).items()},
         "latency_mean_s": float(timed["mean_s"]),
     }
     if elapsed_s > 0:
@@ -77,3 +86,49 @@ def calls_percentiles(
                 f"raise {option} to about {digits(float(f'{longer_s:.2g}'))} s"
             )
     return values, missing
+
+
+def intervals(
+    seconds: Sequence[float], calls: int, independent: Callable[[int], int] | None = None
+) -> dict[str, float]:
+    """Return ``p50_low_s`` to ``p99_high_s``: between them the true percentile lies, with 95 % probability.
+
+    Parameters
+    ----------
+    seconds : sequence of float
+        Latencies, ascending: of all calls, or of calls of evenly spaced rank.
+    calls : int
+        How many were timed. A percentile with fewer calls than it needs has no interval.
+    independent : callable, optional
+        Returns, for a percentile, how many independent calls tell as much (`percentiles.independent`). When
+        left out the calls are taken as independent: of those that were slow together the interval is too
+        narrow.
+    """
+    ends: dict[str, float] = {}
+    step = (calls - 1) / max(len(seconds) - 1, 1)
+    for q in PERCENTILES:
+        if calls >= needed(q):
+            as_many = calls if independent is None else independent(q)
+            low, high = order_interval(as_many, q)
+            scale = calls / as_many
+            ends[f"p{q}_low_s"] = seconds[math.floor(max(math.floor(low * scale) - 1, 0) / step)]
+            if high is not None:
+                ends[f"p{q}_high_s"] = seconds[math.ceil(min(math.ceil(high * scale) - 1, calls - 1) / step)]
+    return ends
+
+
+def counts_met(calls: int) -> str:
+    """Return which of the counts that MLPerf asks for so many calls meet."""
+    met = ", ".join(
+        f"p{q} {'full' if calls >= full else 'early stopping' if calls >= needed(q) else 'neither'}"
+        for q, full in FULL_COUNTS.items()
+    )
+    early = " and ".join(str(needed(q)) for q in FULL_COUNTS)
+    full = " and ".join(f"{count:,}" for count in FULL_COUNTS.values())
+    return f"MLPerf's counts that {calls:,} calls meet: {met} (early stopping: {early}; full: {full})"
+
+
+def early_stopping(calls: int) -> str:
+    """Return in a few words for which percentiles so many calls meet MLPerf's early stopping."""
+    met = [f"p{q}" for q in FULL_COUNTS if calls >= needed(q)]
+    return f"MLPerf's early stopping met for {' and '.join(met)}" if met else "too few for MLPerf's p90"

@@ -1,4 +1,4 @@
-"""The stages of a pipeline side by side: shares, the bottleneck, what mending it would gain."""
+"""The stages of a pipeline side by side: shares, the bottleneck, the gain from speeding it up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from e2e_magic.text import digits, quantity
+from e2e_magic.text import digits, percent, quantity
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineSummary:
-    """What the stages' times say.
+    """The shares and the bottleneck that follow from the stages' times.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class PipelineSummary:
     bottleneck : str or None
         The stage that takes longest.
     sentence : str
-        It in words, for people.
+        The summary in words.
     speedup_if_doubled : float
         How many times as fast the whole would be if the bottleneck were twice as fast.
     """
@@ -40,7 +40,7 @@ def amdahl(share: float, factor: float) -> float:
 
 
 def summary(stages: Mapping[str, float]) -> PipelineSummary:
-    """Sum up a pipeline.
+    """Return the summary of a pipeline's stages.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def summary(stages: Mapping[str, float]) -> PipelineSummary:
     speedup = amdahl(share, 2.0)
     sentence = (
         f"{bottleneck} is the bottleneck: {quantity(measured[bottleneck], 's')} of {quantity(total, 's')} "
-        f"({100 * share:.0f} %). Twice as fast, it would make the whole {digits(speedup)} times as fast "
+        f"({percent(share)}). Twice as fast, it would make the whole {digits(speedup)} times as fast "
         f"({quantity(total - total / speedup, 's')} less)"
     )
     if len(measured) == 1:

@@ -1,4 +1,4 @@
-"""Where a joule comes from and what it is worth, in words for a card: pure functions of a trial's numbers."""
+"""Source and reliability of an energy, in words for a card: pure functions of a trial's numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from e2e_magic.measuring.collectors import gpu_source
 from e2e_magic.text import quantity
 
 _BY_RAPL = ("package_energy_j", "psys_energy_j", "dram_energy_j")
-# Of fewer steps of its counter an energy may be off by more than a fifth.
+# With fewer steps of its counter, an energy may be off by more than a fifth.
 _LEAST_STEPS = 5
 _RAPL_STEP_S, _NVML_STEP_S = 0.001, 0.1
 # Above this share of all cores a machine is not idle.
@@ -18,7 +18,7 @@ _BUSY_PERCENT = 10.0
 
 
 def source(name: str, readings: Mapping[str, Any]) -> str:
-    """Say what a number of energy or of GPU memory was read from; empty for other numbers.
+    """Return what a number of energy or of GPU memory was read from; empty for other numbers.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def source(name: str, readings: Mapping[str, Any]) -> str:
 
 
 def doubts(values: Mapping[str, Any], reported: Mapping[str, Any]) -> list[str]:
-    """Say what an energy is worth where that is not much.
+    """Return in a sentence each why a trial's energy is not reliable.
 
     Parameters
     ----------

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from e2e_magic.derived import energy
-from e2e_magic.record import Metric
+from e2e_magic.measuring.inner_loop import SHORT_S
+from e2e_magic.record import Code, Metric, Reason
 
+TOO_SHORT = Reason(
+    Code.TOO_SHORT,
+    "the code took less than 1 ms, and CPU time is read some microseconds outside of the wall time's edges",
+    "--number auto measures many executions at once",
+)
 METRICS = (
     Metric("cpu_percent", "%", "cpu", None, "CPU time / wall time; 100 is one core"),
     Metric("rss_delta_mib", "MiB", "memory", "lower", "resident memory at the end minus at the start"),
@@ -21,11 +28,11 @@ METRICS = (
 
 
 # The readings that rates are made of.
-READINGS = (*energy.READINGS, "rss_start_mib", "rss_end_mib")
+READINGS = (*energy.READINGS, "rss_start_mib", "rss_end_mib", "number")
 
 
 def rates(read: Mapping[str, Any], entries: Any = None) -> dict[str, Any]:
-    """Return the rates of one trial; one whose inputs were not measured is not there.
+    """Return the rates of one trial; one whose inputs were not measured is left out.
 
     Parameters
     ----------
@@ -40,27 +47,32 @@ def rates(read: Mapping[str, Any], entries: Any = None) -> dict[str, Any]:
     ``latency_s`` is wall time / entries and ``throughput_per_s`` its inverse: the mean over the
     whole trial, not a percentile of single calls (``e2e.latency`` times those).
     """
-    found: dict[str, Any] = {}
+    numbers: dict[str, Any] = {}
     joules = energy.total(energy.measured(read))
     wall = read.get("wall_time_s")
     timed = wall is not None and _each(wall > 0)
     if timed:
         if "cpu_time_s" in read:
-            found["cpu_percent"] = 100.0 * read["cpu_time_s"] / wall
+            long = wall * read.get("number", 1.0) >= SHORT_S
+            if not isinstance(long, bool):
+                numbers["cpu_percent"] = 100.0 * read["cpu_time_s"] / wall
+                numbers["cpu_percent"][~long] = math.nan
+            elif long:
+                numbers["cpu_percent"] = 100.0 * read["cpu_time_s"] / wall
         if joules is not None:
-            found["mean_power_w"] = joules / wall
+            numbers["mean_power_w"] = joules / wall
     if "rss_end_mib" in read and "rss_start_mib" in read:
-        found["rss_delta_mib"] = read["rss_end_mib"] - read["rss_start_mib"]
+        numbers["rss_delta_mib"] = read["rss_end_mib"] - read["rss_start_mib"]
     if entries is not None and _each(entries != 0):
-        found["entries"] = entries
+        numbers["entries"] = entries
         if timed:
-            found["latency_s"] = wall / entries
-            found["throughput_per_s"] = entries / wall
+            numbers["latency_s"] = wall / entries
+            numbers["throughput_per_s"] = entries / wall
         if joules is not None:
-            found["energy_per_entry_j"] = joules / entries
-    return found
+            numbers["energy_per_entry_j"] = joules / entries
+    return numbers
 
 
 def _each(truth: Any) -> bool:
-    """Tell whether it holds, for a number or for each in an array."""
+    """Return whether a condition holds: of a number, or of every number in an array."""
     return truth if isinstance(truth, bool) else bool(truth.all())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from e2e_magic.integrations import based_on
-from e2e_magic.measuring.events import log
+from e2e_magic.integrations import free, made_when_asked
+from e2e_magic.integrations.epochs import log_epoch
 
 XGBoostLogger: type[Any]  # made when first asked for: only then is XGBoost imported
 
@@ -23,26 +23,30 @@ _ERRORS = ("error", "merror", "binary_error", "multi_error")
 
 def _log_round(epoch: int, scores: Iterable[tuple[str, str, float]]) -> None:
     """Log one round from (data set, metric, value), the data set of the validation being the last."""
-    found = list(scores)
-    others = [data for data, _, _ in found if data not in _TRAINING]
+    rows = [("_".join(data.split()), "_".join(metric.split()), value) for data, metric, value in scores]
+    data_sets = list(dict.fromkeys(data for data, _, _ in rows))
+    training = [data for data in data_sets if data in _TRAINING][:1]
+    validation = [data for data in data_sets if data not in training][-1:]
     row: dict[str, float] = {}
-    for data, metric, value in found:
-        prefix = "" if data in _TRAINING else "val_" if data == others[-1] else f"{data}_"
-        row[prefix + metric] = value
+    shared: dict[str, float] = {}
+    for data, metric, value in rows:
+        prefix = "" if data in training else "val_" if data in validation else f"{data}_"
+        row[free(prefix + metric, row)] = value
         if metric in _LOSSES:
-            row.setdefault(f"{prefix}loss", value)
+            shared.setdefault(f"{prefix}loss", value)
         if metric in _ERRORS:  # the share of wrong answers
-            row.setdefault(f"{prefix}accuracy", 1 - value)
-    log(**{**row, "epoch": epoch})
+            shared.setdefault(f"{prefix}accuracy", 1 - value)
+    log_epoch({**shared, **row}, epoch)
 
 
 class _XGBoostLogger:
-    """Logs the metrics of each round: ``xgboost.train(.., evals=[..], callbacks=[XGBoostLogger()])``.
+    """Log the metrics of each round: ``xgboost.train(.., evals=[..], callbacks=[XGBoostLogger()])``.
 
     The data set called ``train`` gives ``loss`` and ``accuracy``, the last of the others ``val_loss`` and
     ``val_accuracy``. The loss is the first metric that is one (``logloss``, ``rmse`` ..); the accuracy is 1 -
     ``error`` or ``merror``. Every metric is there under its own name too, such as ``val_auc``; with more data
-    sets than two, those before the last have their name in front. Of ``xgboost.cv`` it logs the means.
+    sets than two, those before the last have their name in front. Spaces in names
+    become underscores. Of ``xgboost.cv`` it logs the means.
     """
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - XGBoost's
@@ -55,7 +59,7 @@ class _XGBoostLogger:
 
 
 class LightGBMLogger:
-    """Logs the metrics of each round: ``lightgbm.train(.., callbacks=[LightGBMLogger()])``.
+    """Log the metrics of each round: ``lightgbm.train(.., callbacks=[LightGBMLogger()])``.
 
     The names are those of `XGBoostLogger`, from ``binary_logloss``, ``l2``, ``binary_error`` .. of LightGBM.
     """
@@ -65,14 +69,15 @@ class LightGBMLogger:
 
     def __call__(self, env: Any) -> None:
         """Log the round that ended: LightGBM calls it with its environment."""
-        # A row has 4 parts, of cross-validation 5: the standard deviation is the last.
-        rows = [(row[0], row[1].split()[-1], row[2]) for row in env.evaluation_result_list or []]
+        # A row has 4 parts, of cross-validation 5: the standard deviation is the last. Older versions name
+        # the data set of cross-validation before the metric: ("cv_agg", "valid auc", ..).
+        rows = [
+            (*(row[1].split(maxsplit=1) if row[0] == "cv_agg" else row[:2]), row[2])
+            for row in env.evaluation_result_list or []
+        ]
         _log_round(env.iteration + 1, rows)
 
 
-def __getattr__(name: str) -> Any:
-    if name != "XGBoostLogger":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = based_on(_XGBoostLogger, ("xgboost.callback",), "TrainingCallback", "xgboost-cpu")
-    globals()[name] = made
-    return made
+__getattr__ = made_when_asked(
+    __name__, _XGBoostLogger, ("xgboost.callback",), "TrainingCallback", "xgboost-cpu"
+)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic.integrations import based_on, renamed
-from e2e_magic.measuring.events import log
+from e2e_magic.integrations import made_when_asked, renamed
+from e2e_magic.integrations.epochs import log_epoch
 
 KerasLogger: type[Any]  # made when it is first asked for: only then is Keras imported
 
 
 class _KerasLogger:
-    """Logs every metric of each epoch of ``fit``, under the names that the frames know.
+    """Log every metric of each epoch of ``fit``, under the names that the frames use.
 
     ``acc``, ``binary_accuracy``, ``categorical_accuracy`` and ``sparse_categorical_accuracy`` become
     ``accuracy``, and ``val_..`` of them ``val_accuracy``; all others keep the name that Keras gives.
 
     Notes
     -----
-    Epochs count from 1, also where ``initial_epoch`` lets a training go on.
+    Epochs count from 1; ``initial_epoch`` lets a training go on, and a second ``fit`` of the trial counts on
+    from the first.
 
     Examples
     --------
@@ -28,12 +29,9 @@ class _KerasLogger:
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Log the epoch that ended; Keras calls it after the epoch's validation."""
-        log(**{**renamed(logs or {}), "epoch": epoch + 1})
+        log_epoch(renamed(logs or {}), epoch + 1)
 
 
-def __getattr__(name: str) -> Any:
-    if name != "KerasLogger":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = based_on(_KerasLogger, ("keras.callbacks", "tf_keras.callbacks"), "Callback", "tensorflow-cpu")
-    globals()[name] = made
-    return made
+__getattr__ = made_when_asked(
+    __name__, _KerasLogger, ("keras.callbacks", "tf_keras.callbacks"), "Callback", "tensorflow-cpu"
+)

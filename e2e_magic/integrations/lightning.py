@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from e2e_magic.integrations import based_on, renamed
-from e2e_magic.measuring.events import log
+from e2e_magic.integrations import made_when_asked, renamed
+from e2e_magic.integrations.epochs import log_epoch
 
 LightningLogger: type[Any]  # made when it is first asked for: only then is Lightning imported
 
@@ -14,7 +14,7 @@ _HOMES = ("lightning.pytorch.callbacks", "pytorch_lightning.callbacks")
 
 
 class _LightningLogger:
-    """Logs what the module logged, once per training epoch, under the names that the frames know.
+    """Log what the module logged, once per training epoch, under the names that the frames use.
 
     ``train_loss``, ``train/acc`` and the like become ``loss`` and ``accuracy``, ``valid_loss`` and
     ``val/acc`` become ``val_loss`` and ``val_accuracy``; ``.._epoch`` loses its ending, ``.._step`` is
@@ -22,7 +22,8 @@ class _LightningLogger:
 
     Notes
     -----
-    Epochs count from 1. An epoch without validation has no ``val_..``, though Lightning keeps the old
+    Epochs count from 1, and on through all trainings of a trial. An epoch without
+    validation has no ``val_..``, though Lightning keeps the old
     ones; the trial run that Lightning makes of the validation at the start isn't logged.
     What a module logs in its own ``on_train_epoch_end`` comes after this callback, and too late for it.
 
@@ -40,12 +41,15 @@ class _LightningLogger:
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:  # noqa: ARG002 - Lightning's
         """Log the epoch that ended; Lightning calls it after the epoch's validation."""
-        plain = {
-            _plain(name): value for name, value in trainer.callback_metrics.items() if name[-5:] != "_step"
-        }
-        fresh = {name: value for name, value in plain.items() if self._validated or name[:4] != "val_"}
+        metrics = trainer.callback_metrics
+        plain = [
+            (_plain(name), value)
+            for name, value in metrics.items()
+            if name[-5:] != "_step" and f"{name}_epoch" not in metrics  # Lightning gives that under both
+        ]
+        fresh = [(name, value) for name, value in plain if self._validated or name[:4] != "val_"]
         self._validated = False
-        log(**{**renamed(fresh), "epoch": trainer.current_epoch + 1})
+        log_epoch(renamed(fresh), trainer.current_epoch + 1)
 
 
 def _plain(name: str) -> str:
@@ -53,9 +57,4 @@ def _plain(name: str) -> str:
     return re.sub(r"^(valid|validation)_", "val_", name)
 
 
-def __getattr__(name: str) -> Any:
-    if name != "LightningLogger":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    made = based_on(_LightningLogger, _HOMES, "Callback", "lightning")
-    globals()[name] = made
-    return made
+__getattr__ = made_when_asked(__name__, _LightningLogger, _HOMES, "Callback", "lightning")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from e2e_magic.measuring.events import count, log
+from e2e_magic.integrations.epochs import log_epoch
+from e2e_magic.measuring.events import count
 
 
 def partial_fit(
@@ -66,5 +67,5 @@ def partial_fit(
         row = {"loss": model.loss_} if hasattr(model, "loss_") else {}
         if validation is not None:
             row["val_accuracy" if kind else "val_r2"] = model.score(*validation)
-        log(**row, epoch=n)
+        log_epoch(row, n)
     return model

@@ -8,9 +8,10 @@ from operator import index
 from typing import Any, Generic, TypeVar
 
 from e2e_magic.integrations.batches import length
-from e2e_magic.measuring import events
+from e2e_magic.measuring import clocks, events
 
 _Batch = TypeVar("_Batch")
+_END: Any = object()
 
 
 class Tracked(Generic[_Batch]):
@@ -21,7 +22,14 @@ class Tracked(Generic[_Batch]):
 
     def __iter__(self) -> Iterator[_Batch]:
         warned = False
-        for batch in self._loader:
+        came_ns = asked_ns = clocks.perf_counter_ns()
+        batches = iter(self._loader)  # starts the workers of a `DataLoader`
+        while True:
+            batch = next(batches, _END)
+            stepped_ns, came_ns = asked_ns - came_ns, clocks.perf_counter_ns()
+            events.loop_time(came_ns - asked_ns, stepped_ns)
+            if batch is _END:
+                return
             try:
                 events.count(index(self._entries(batch) if callable(self._entries) else self._entries))
             except Exception as error:  # noqa: BLE001 - whatever is raised, the loop goes on
@@ -33,6 +41,7 @@ class Tracked(Generic[_Batch]):
                     )
                 warned = True
             yield batch
+            asked_ns = clocks.perf_counter_ns()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):  # copy and pickle ask before `_loader` is there
@@ -41,7 +50,7 @@ class Tracked(Generic[_Batch]):
 
 
 class SizedTracked(Tracked[_Batch]):
-    """The same for a loader that knows how many batches it has."""
+    """A `Tracked` loader with a length: its number of batches."""
 
     def __len__(self) -> int:
         return len(self._loader)  # type: ignore[arg-type]

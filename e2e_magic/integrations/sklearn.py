@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from e2e_magic.integrations.epochs import log_epoch
 from e2e_magic.integrations.partial_fits import partial_fit
-from e2e_magic.measuring.events import log_past
 
 __all__ = ["log_fitted", "partial_fit"]
 
 
 def log_fitted(model: Any, X: Any = None, y: Any = None) -> None:  # noqa: N803 - scikit-learn's name
-    """Log what a fitted estimator tells of its training, an epoch per iteration or boosting stage.
+    """Log the curves that a fitted estimator keeps, an epoch per iteration or boosting stage.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def log_fitted(model: Any, X: Any = None, y: Any = None) -> None:  # noqa: N803 
 
     Notes
     -----
-    It is called after ``fit``, when nobody knows any more when an epoch was: ``t_s`` and time to accuracy are
+    It is called after ``fit``, when the time of each epoch is lost: ``t_s`` and time to accuracy are
     missing, epochs to accuracy is there. `partial_fit` logs during the training.
     """
     from sklearn.base import is_classifier
@@ -54,12 +54,12 @@ def log_fitted(model: Any, X: Any = None, y: Any = None) -> None:  # noqa: N803 
             raise ValueError(f"log_fitted(model, X, y): {why}; give both, and a boosting model, or neither")
         measure = accuracy_score if score == "accuracy" else r2_score
         curves[f"val_{score}"] = [measure(y, predicted) for predicted in model.staged_predict(X)]
-    known = {key: list(curve) for key, curve in curves.items() if curve is not None and len(curve)}
-    if not known:
+    lists = {key: list(curve) for key, curve in curves.items() if curve is not None and len(curve)}
+    if not lists:
         raise ValueError(
             f"log_fitted(model): {name} has no loss_curve_, validation_scores_ or train_score_; fit it "
             "first, take a pipeline's last step or a search's best_estimator_, or give X and y for the "
             "stages of a boosting model"
         )
-    for n in range(max(map(len, known.values()))):
-        log_past(**{key: curve[n] for key, curve in known.items() if n < len(curve)}, epoch=n + 1)
+    for n in range(max(map(len, lists.values()))):
+        log_epoch({key: curve[n] for key, curve in lists.items() if n < len(curve)}, n + 1, past=True)

@@ -1,4 +1,4 @@
-"""The grammar of the magic lines: words, options and what is wrong with them, in words.
+"""The grammar of the magic lines: words, options, and errors as sentences.
 
 Braces, ``$`` and quotes inside expressions are the user's: IPython's expansion is off, and a word
 may hold spaces inside brackets, so that ``--loss history['my loss'][-1]`` needs no extra quotes.
@@ -8,95 +8,23 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
+from e2e_magic.jupyter.magic_line import split
 from e2e_magic.measuring.checks import nearest
-from e2e_magic.measuring.options import Option, Way, read_real, taken_by
-
-_CLOSING = {")": "(", "]": "[", "}": "{"}
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word of a line, without the quotes round it, and where it starts."""
-
-    text: str
-    start: int
-
-
-def split(line: str) -> list[Word]:
-    """Split a line at spaces outside of quotes and brackets; a word that begins with ``#`` ends it.
-
-    Raises
-    ------
-    UsageError
-        If the line ends inside a quote or a bracket.
-    """
-    words: list[Word] = []
-    start: int | None = None
-    quote = ""
-    opened: list[str] = []
-    escaped = False
-    for n, char in enumerate(line):
-        if escaped:
-            escaped = False
-        elif quote:
-            if char == "\\":
-                escaped = True
-            elif char == quote:
-                quote = ""
-        elif char.isspace() and not opened:
-            if start is not None:
-                words.append(_word(line, start, n))
-                start = None
-            continue
-        elif char == "#" and start is None:
-            break
-        elif char in "\"'" and _opens_quote(line, start, n, opened):
-            quote = char
-        elif char in "([{":
-            opened.append(char)
-        elif char in _CLOSING and opened and opened[-1] == _CLOSING[char]:
-            opened.pop()
-        if start is None:
-            start = n
-    if quote or opened:
-        raise UsageError(
-            f"the line ends inside {quote or opened[-1]} : close it, or put the whole word in quotes"
-        )
-    if start is not None:
-        words.append(_word(line, start, len(line)))
-    return words
-
-
-def _opens_quote(line: str, start: int | None, n: int, opened: list[str]) -> bool:
-    """Tell a quote from an apostrophe: inside a plain word (``it's``) it is a letter."""
-    return start is None or bool(opened) or not line[n - 1].isalnum()
-
-
-def _word(line: str, start: int, end: int) -> Word:
-    text = line[start:end]
-    option, equals, value = text.partition("=")
-    if equals and option.startswith("--") and value:  # --loss="a b" is --loss "a b"
-        return Word(f"{option}={_unquoted(value)}", start)
-    return Word(_unquoted(text), start)
-
-
-def _unquoted(text: str) -> str:
-    quote = text[0]
-    if len(text) >= 2 and quote in "\"'" and text[-1] == quote:
-        inner = text[1:-1]
-        if quote not in inner.replace("\\" + quote, ""):
-            return inner.replace("\\" + quote, quote)
-    return text
+from e2e_magic.measuring.kinds import Real
+from e2e_magic.measuring.options import Option, Way, taken_by
 
 
 class HelpAsked(Exception):  # noqa: N818 - it is no error: the words after %e2e were --help
-    """Carries the help of a subcommand to who shows it."""
+    """Carry the grammar of a subcommand to the code that shows its help or completes its line."""
+
+    def __init__(self, parser: Parser) -> None:
+        super().__init__(parser.format_help())
+        self.parser = parser
 
 
 class Parser(argparse.ArgumentParser):
@@ -113,16 +41,20 @@ class Parser(argparse.ArgumentParser):
 
     @property
     def takes_value(self) -> dict[str, bool]:
-        """Whether each option takes a value, by its name on the line."""
-        return {name: action.nargs != 0 for action in self._actions for name in action.option_strings}
+        """Whether each option needs the word behind it as its value, by its name on the line."""
+        return {
+            name: action.nargs not in (0, "?") for action in self._actions for name in action.option_strings
+        }
 
     def add_options(self, options: Iterable[Option]) -> None:
-        """Add options of the table; what their reading says is wrong is said as it is."""
+        """Add options of the table; an error raised by an option's reader keeps its text."""
         for option in options:
             names = (option.short, option.flag) if option.short else (option.flag,)
             shared: dict[str, Any] = {"default": option.default, "help": option.help}
+            if option.bare is not None:
+                shared |= {"nargs": "?", "const": option.bare}
             if option.metavar:
-                self.add_argument(*names, type=_reader(option.read), metavar=option.metavar, **shared)
+                self.add_argument(*names, type=_reader(option.kind.read), metavar=option.metavar, **shared)
             else:
                 self.add_argument(*names, action="store_true", **shared)
 
@@ -134,7 +66,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message or f"{self.prog} ended with {status}")
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse words; what is not known is an error that names the nearest option.
+        """Parse words; raise `UsageError` for a misplaced word or an unknown option, naming the nearest one.
 
         Raises
         ------
@@ -142,23 +74,23 @@ class Parser(argparse.ArgumentParser):
             For ``--help`` after a word of ``%e2e``.
         """
         if self.prog.startswith("%e2e ") and {"-h", "--help"} & set(words):
-            raise HelpAsked(self.format_help())
-        found, rest = self.parse_known_args(list(words))
+            raise HelpAsked(self)
+        options, rest = self.parse_known_args(list(words))
         if rest:
             word = rest[0]
             if word.startswith("-"):
-                options = list(self.takes_value)
-                long = [name for name in options if name.startswith("--")]
+                names = list(self.takes_value)
+                long = [name for name in names if name.startswith("--")]
                 self.error(
-                    f"there is no option {word.split('=')[0]}{nearest(word.split('=')[0], options)}; "
+                    f"there is no option {word.split('=')[0]}{nearest(word.split('=')[0], names)}; "
                     f"{'allowed are ' + ', '.join(long) if long else 'it takes none'}"
                 )
             self.error(f'can\'t place the word {word!r}; a text of several words goes in quotes, "like this"')
-        return found
+        return options
 
 
 def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Let argparse say a `ValueError` in its own words."""
+    """Return a reader for argparse that keeps the sentence of a `ValueError`."""
 
     def reading(text: str) -> Any:
         try:
@@ -169,13 +101,13 @@ def _reader(read: Callable[[str], Any]) -> Callable[[str], Any]:
     return reading
 
 
-real = _reader(read_real)
+real = _reader(Real().read)
 
 
 @cache
-def cell_parser() -> Parser:
-    """Return the grammar of ``%%e2ebench [STAGE] [options]``."""
-    parser = Parser("%%e2ebench", "Measure this cell: wall time, CPU, peak memory, IO, energy, quality.")
+def cell_parser(magic: str = "%%e2ebench") -> Parser:
+    """Return the grammar of ``%%e2ebench [STAGE] [options]``, shared by ``%e2e stage``."""
+    parser = Parser(magic, "Measure this cell: wall time, CPU, peak memory, IO, energy, quality.")
     parser.add_argument("stage", nargs="?", default="cell", metavar="STAGE", help="label of the cell (cell)")
     parser.add_options(taken_by(Way.CELL).values())
     return parser
@@ -230,7 +162,7 @@ def split_statement(parser: Parser, line: str) -> tuple[argparse.Namespace, str]
 
 
 def _first(text: str) -> tuple[str, str]:
-    """Take the first word off a text."""
+    """Split a text into its first word and the rest."""
     end = len(text)
     try:
         words = split(text)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
+from IPython.core import completer
 from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.jupyter.magics import E2EMagics
-from e2e_magic.jupyter.panel.offer import forget
-from e2e_magic.jupyter.transform import MAGICS, make_transformer
+from e2e_magic.jupyter.transform import MAGICS
 from e2e_magic.measuring.sampler import close_sampler
+from e2e_magic.storage.folders import killed_folder
 
 _NAME = "_e2e_magic_magics"
 
@@ -20,28 +19,41 @@ def load(shell: InteractiveShell) -> None:
         unload(shell)
     magics = E2EMagics(shell)
     shell.register_magics(magics)
-    transformer = make_transformer(shell)
-    shell.input_transformers_post.append(transformer)
-    magics.transformer = transformer
+    if hasattr(completer, "CompletionContext"):  # from IPython 8.6 on
+        from e2e_magic.jupyter.completion import matcher_for
+
+        magics.matcher = matcher_for(magics.notebook)
+        shell.Completer.custom_matchers.append(magics.matcher)
+    magics.hooks.install()
+    magics.shutdown.install()
+    shell.events.register("post_run_cell", magics.notebook.memory.note)
+    for transformer, those in magics.transformers:
+        those.append(transformer)
     setattr(shell, _NAME, magics)
+    folder = killed_folder()
+    if folder is not None and folder.is_dir():  # as it is for nearly nobody
+        from e2e_magic.jupyter.subcommands.last import say_killed
+
+        say_killed(magics.notebook)
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Take out what `load` put in: panels and what runs in them, the sampler, the store. Rows stay."""
+    """Remove what `load` added, and end panels, sampler and store; rows stay."""
     magics = getattr(shell, _NAME, None)
     if magics is None:
         return
-    if (panels := sys.modules.get("e2e_magic.jupyter.panel.opened")) is not None:
-        panels.close_panels()
-    forget()
-    magics.auto.switch(False)
-    if magics.transformer in shell.input_transformers_post:
-        shell.input_transformers_post.remove(magics.transformer)
+    if magics.matcher is not None and magics.matcher in shell.Completer.custom_matchers:
+        shell.Completer.custom_matchers.remove(magics.matcher)
+    magics.hooks.remove()
+    magics.shutdown.remove()
+    shell.events.unregister("post_run_cell", magics.notebook.memory.note)
+    for transformer, those in magics.transformers:
+        if transformer in those:
+            those.remove(transformer)
     for kind in ("line", "cell"):
         for name in (*MAGICS, "e2e"):
             shell.magics_manager.magics[kind].pop(name, None)
     shell.magics_manager.registry.pop(type(magics).__name__, None)
     setattr(shell, _NAME, None)
+    magics.notebook.close()
     close_sampler()
-    magics.session.notebook = str
-    magics.session.close()

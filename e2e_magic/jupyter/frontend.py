@@ -22,12 +22,12 @@ _PYTHON_CLIENT = re.compile(r"[0-9a-fA-F-]{16,}_\d+_\d+$")
 def request(shell: InteractiveShell) -> Mapping[str, Any]:
     """Return the execute request that runs now; empty outside of a kernel."""
     kernel = getattr(shell, "kernel", None)
-    found = kernel.get_parent() if kernel is not None else None
-    return found if isinstance(found, Mapping) else {}
+    parent = kernel.get_parent() if kernel is not None else None
+    return parent if isinstance(parent, Mapping) else {}
 
 
 def shows_widgets(shell: InteractiveShell) -> bool:
-    """Tell whether whoever asked for this cell shows widgets and sends their events."""
+    """Return whether the front end that asked for this cell shows widgets and sends their events."""
     parent = request(shell)
     if not parent.get("content", {}).get("allow_stdin"):
         return False

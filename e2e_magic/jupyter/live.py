@@ -1,4 +1,4 @@
-"""The live card: from 2 s on it shows that a cell is being measured; the final card replaces it.
+"""The live card: from 2 s on it shows that a cell is being measured; the final card, at the end, replaces it.
 
 It must not disturb what it measures: a thread that sleeps nearly always, twice a second asks the
 sampler process for the curves and sends small pictures of our own, without a chart library.
@@ -6,28 +6,27 @@ sampler process for the curves and sends small pictures of our own, without a ch
 
 from __future__ import annotations
 
-import contextvars
-import os
 import sys
 import time
 from html import escape
-from threading import Event, Thread
-from typing import Any, Self
+from typing import Self
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from e2e_magic.jupyter.display import CellDisplay, Ticker
+from e2e_magic.jupyter.outputs import Outputs
 from e2e_magic.measuring.trial import Trial
-from e2e_magic.text import quantity
+from e2e_magic.text import quantity, time_left
 from e2e_magic.views import markup
-from e2e_magic.views.pictures.trial import samples
 
 SHOWN_AFTER_S = 2.0
 UPDATE_EVERY_S = 0.5
 _MOST_PICTURES = 4
+_MOST_LOGGED = 2_000
 
 
 class LiveCard:
-    """Shows the trial that is running, and how far the repeats are.
+    """A card of the trial that runs, with how many repeats are done.
 
     Parameters
     ----------
@@ -35,34 +34,31 @@ class LiveCard:
         Of a kernel: a terminal has no place for it.
     steps : int
         Executions to come, warm-ups included.
+    outputs : Outputs
+        Of the cell: in one that clears its output there is no place for it.
     """
 
-    def __init__(self, shell: InteractiveShell, steps: int) -> None:
-        self.display_id = f"e2e-{os.urandom(6).hex()}"
-        self.shown = False
-        # The real one: while a repeat's output is held back, the shell has another.
-        self._publisher: Any = shell.display_pub
+    def __init__(self, shell: InteractiveShell, steps: int, outputs: Outputs) -> None:
+        self._display = CellDisplay(shell)
+        self._outputs = outputs
         self._steps = steps
         self._done = 0
         self._began = self._done_at = time.monotonic()
         self._trial: Trial | None = None
-        self._stop = Event()
-        self._thread: Thread | None = None
+        self._stage = ""
+        self._logged = ""
+        self._curves: list[str] = []
+        self._ticker = Ticker(self._show, "e2e-live-card", after_s=SHOWN_AFTER_S, every_s=UPDATE_EVERY_S)
 
     def __enter__(self) -> Self:
-        # The copied context makes what the thread publishes belong to this cell, not to a later one.
-        context = contextvars.copy_context()
-        self._thread = Thread(target=context.run, args=(self._watch,), name="e2e-live-card", daemon=True)
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._ticker.close()
 
     def watch(self, trial: Trial) -> None:
-        """Look at this trial from now on."""
+        """Show this trial from now on."""
         self._trial = trial
 
     def done(self) -> None:
@@ -70,58 +66,65 @@ class LiveCard:
         self._done += 1
         self._done_at = time.monotonic()
 
-    def finish(self, data: dict[str, str]) -> bool:
-        """Replace the live card by the final one; False where none was shown."""
-        if self.shown:
-            self._publish(data, update=True)
-        return self.shown
+    def drawing(self) -> None:
+        """Say that the code has ended and its card is about to come, in the same place and size."""
+        if self._display.shown:
+            self._publish(" · drawing")
 
-    def _watch(self) -> None:
-        self._stop.wait(SHOWN_AFTER_S)
-        while not self._stop.is_set():
-            trial = self._trial
-            if trial is not None:
-                try:
-                    page = self._html(trial)
-                except (OSError, RuntimeError, ValueError):
-                    page = None  # between two trials there may be nothing to look at
-                if page is not None and not self._stop.is_set():
-                    self._publish(
-                        {"text/html": page, "text/plain": f"{trial.plan.stage}: running"}, update=self.shown
-                    )
-                    self.shown = True
-            self._stop.wait(UPDATE_EVERY_S)
+    def clear(self) -> None:
+        """Make room for the final card, which comes behind all that the cell has output."""
+        self._display.clear()
 
-    def _publish(self, data: dict[str, str], *, update: bool) -> None:
-        transient = {"display_id": self.display_id}
-        self._publisher.publish(data=data, metadata={}, transient=transient, update=update)
+    def _show(self) -> None:
+        trial = self._trial
+        if trial is None or self._outputs.cleared:
+            return
+        try:
+            seconds = self._look(trial)
+        except (OSError, RuntimeError, ValueError):
+            return  # between two trials there may be nothing to show
+        if not self._ticker.stopping:
+            self._publish(f" running for <b>{quantity(seconds, 's')}</b>{self._progress()}")
 
-    def _html(self, trial: Trial) -> str:
+    def _look(self, trial: Trial) -> float:
+        """Take what the trial has measured so far, and return its age (s).
+
+        The curves of the repeat before stay until this one has any: the card keeps its height.
+        """
         seconds, recorded = trial.peek()
         events = trial.events.peek()
         logged = [
             f"{escape(key)} <b>{quantity(column[-1])}</b>" for key, column in list(events.values.items())[:4]
         ]
-        curves = [picture.html() for picture in samples(recorded.series, least=2)[:_MOST_PICTURES]]
-        return markup.block(
-            markup.heading(
-                trial.plan.stage[:120], f" running for <b>{quantity(seconds, 's')}</b>{self._progress()}"
-            )
-            + (f"epoch <b>{events.epoch[-1]:g}</b> · {' · '.join(logged)}" if logged else "")
-            + markup.flow(curves),
+        self._stage = trial.plan.stage
+        if logged:
+            self._logged = f"epoch <b>{events.epoch[-1]:g}</b> · {' · '.join(logged)}"
+        from e2e_magic.views.pictures.trial import epochs, samples
+
+        # A picture of very many points would hold up the code that is measured.
+        learned = epochs(events, {}) if len(events.epoch) <= _MOST_LOGGED else []
+        sampled = samples(recorded.series)[: _MOST_PICTURES - len(learned)]
+        curves = [picture.html() for picture in (*sampled, *learned)]
+        self._curves = curves if len(curves) >= len(self._curves) else self._curves
+        return seconds
+
+    def _publish(self, state: str) -> None:
+        page = markup.block(
+            markup.heading(self._stage[:120], state) + self._logged + markup.columns(self._curves),
             name="e2e-live",
             running=True,
         )
+        self._display.show({"text/html": page, "text/plain": f"{self._stage}: running"})
 
     def _progress(self) -> str:
-        """Return a bar over the repeats with the time left, judged by the executions done so far."""
+        """Return a bar over the repeats with the time left, estimated from the executions done so far."""
         if self._steps < 2:
             return ""
         left = ""
         if self._done:
             mean = (self._done_at - self._began) / self._done
             remaining = mean * (self._steps - self._done) - (time.monotonic() - self._done_at)
-            left = f", about {quantity(max(remaining, 0.0), 's')} left"
+            left = f", about {time_left(remaining)}"
         return (
             f" · {self._done} of {self._steps} done{left} "
             f'<progress value="{self._done}" max="{self._steps}" style="vertical-align:middle;width:10em">'
@@ -130,9 +133,7 @@ class LiveCard:
 
 
 class ProgressLine:
-    """The same for a terminal: how far the repeats are, on one line of the error stream."""
-
-    shown = False
+    """The live card's counterpart for a terminal: the repeats done, on one line of the error stream."""
 
     def __init__(self, stage: str, steps: int) -> None:
         self._stage = stage
@@ -148,22 +149,24 @@ class ProgressLine:
         self._write("")
 
     def watch(self, trial: Trial) -> None:
-        """Show no curves: a terminal has no place for them."""
+        """Do nothing: a terminal has no place for curves."""
 
     def done(self) -> None:
-        """Count one finished execution and say how many are left, once it takes long enough to care."""
+        """Count one finished execution; after 2 s write how many are left."""
         self._done += 1
         elapsed = time.monotonic() - self._began
         left = self._steps - self._done
         if elapsed < SHOWN_AFTER_S or not left:
             return
         bar = "#" * round(20 * self._done / self._steps)
-        said = f"{self._done} of {self._steps} done, about {quantity(elapsed / self._done * left, 's')} left"
-        self._write(f"{self._stage[:40]} [{bar:<20}] {said}")
+        text = f"{self._done} of {self._steps} done, about {time_left(elapsed / self._done * left)}"
+        self._write(f"{self._stage[:40]} [{bar:<20}] {text}")
 
-    def finish(self, data: dict[str, str]) -> bool:
-        """Nothing stays: the card is printed."""
-        return bool(data) and self.shown
+    def drawing(self) -> None:
+        """Do nothing: a terminal has the card at once."""
+
+    def clear(self) -> None:
+        """Do nothing: the line has gone."""
 
     def _write(self, text: str) -> None:
         if text or self._width:

@@ -7,11 +7,10 @@ import asyncio
 import signal
 import sys
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
-from io import StringIO
-from types import CodeType, FrameType, TracebackType
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import CodeType, FrameType
 from typing import Any, TextIO
 
 from IPython.core.displayhook import DisplayHook
@@ -19,61 +18,131 @@ from IPython.core.displaypub import CapturingDisplayPublisher, DisplayPublisher
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput
+from IPython.utils.text import DollarFormatter
 
-from e2e_magic.jupyter.transform import transformed
 from e2e_magic.measuring.cell import Cell
-from e2e_magic.measuring.expression import Expression
-from e2e_magic.sweeping.sweep import Sweep
+from e2e_magic.measuring.streams import KeptText, StandIn, standing_in
 
 _CO_COROUTINE = 0x80
 Spaces = tuple[dict[str, Any], dict[str, Any]]
 
 
 class _Publisher(CapturingDisplayPublisher):
-    """Collects what is displayed. A message that arrives meanwhile sets a parent: nothing to do."""
+    """Collect what is displayed; once released, hand on further displays to the real publisher."""
 
-    def set_parent(self, parent: dict[str, Any]) -> None:
-        """Ignore the parent message; what is captured is published later, by the real publisher."""
+    real: DisplayPublisher
+    released = False
+
+    def publish(self, *args: Any, **kwargs: Any) -> None:
+        if self.released:
+            self.real.publish(*args, **kwargs)
+        else:
+            super().publish(*args, **kwargs)
+
+    def clear_output(self, *args: Any, **kwargs: Any) -> None:
+        if self.released:
+            self.real.clear_output(*args, **kwargs)
+        else:
+            super().clear_output(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "real":
+            raise AttributeError(name)
+        return getattr(self.real, name)
 
 
-class _Held(StringIO):
-    """Collects what goes to the error stream, and knows the stream behind it, for what can't wait."""
+class _Held(StandIn):
+    """A stream whose text may be thrown away; `through` writes to the real one, whatever is diverted."""
 
-    def __init__(self, behind: TextIO) -> None:
-        super().__init__()
-        self.behind = behind
+    through: Callable[[str], Any] | None = None
+
+
+@contextmanager
+def _diverted(held: _Held) -> Iterator[None]:
+    """Hand to a stand-in what code that kept the real stream writes there: a handler of an earlier cell."""
+    stream: Any = held.real
+    held.through = getattr(stream, "write", None)
+    own = getattr(stream, "__dict__", None)
+    if own is None:  # an object without attributes of its own
+        yield
+        return
+    before = own.get("write")
+    stream.write = held.write
+    try:
+        yield
+    finally:
+        if own.get("write") == held.write:
+            del stream.write
+            if before is not None:
+                stream.write = before
 
 
 @contextmanager
 def held_back(shell: InteractiveShell) -> Iterator[None]:
-    """Throw away what is printed and displayed, unless the code fails: then it is shown after all."""
+    """Discard what is printed, warned and drawn, unless the code fails: then show it after all."""
     __tracebackhide__ = True
-    streams = sys.stdout, sys.stderr
     publisher: DisplayPublisher = shell.display_pub
     collecting = _Publisher(parent=shell)
-    out, err = StringIO(), _Held(sys.stderr)
-    sys.stdout, sys.stderr = out, err
+    collecting.real = publisher
+    out, err = KeptText(), KeptText()
+    warned, figures = _warned(), _figures()
     shell.display_pub = collecting
     failed = True
     try:
-        yield
+        held = _Held(sys.stdout, out.write), _Held(sys.stderr, err.write)
+        with standing_in(*held), _diverted(held[0]), _diverted(held[1]):
+            yield
         failed = False
     finally:
-        shell.display_pub = publisher
-        sys.stdout, sys.stderr = streams
-        if failed:
-            sys.stdout.write(out.getvalue())
-            sys.stderr.write(err.getvalue())
+        if shell.display_pub is collecting:
+            shell.display_pub = publisher
+        collecting.released = True
+        if not failed:
+            _forget_warnings(warned)
+            _close_figures(figures)
+        else:
+            sys.stdout.write(out.text())
+            sys.stderr.write(err.text())
             for output in collecting.outputs:
                 RichOutput(**{key: output.get(key) for key in _PUBLISHED}).display()
+
+
+def _registries() -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield (namespace, name) of each registry of warnings: the modules', and that of the filter ``once``."""
+    for module in list(sys.modules.values()):
+        if "__warningregistry__" in (space := getattr(module, "__dict__", {})):
+            yield space, "__warningregistry__"
+    yield vars(warnings), "onceregistry"
+
+
+def _warned() -> dict[tuple[int, str], dict[Any, Any]]:
+    return {(id(space), name): dict(space[name]) for space, name in _registries()}
+
+
+def _forget_warnings(before: dict[tuple[int, str], dict[Any, Any]]) -> None:
+    """Reset the registries to `before`, so that warnings issued since are issued again."""
+    for space, name in _registries():
+        space[name].clear()
+        space[name].update(before.get((id(space), name), {}))
+
+
+def _figures() -> set[int]:
+    """Return the numbers of pyplot's figures."""
+    managers = sys.modules.get("matplotlib._pylab_helpers")
+    return set() if managers is None else set(managers.Gcf.figs)
+
+
+def _close_figures(before: set[int]) -> None:
+    """Close the figures that were created since, before anything shows them."""
+    for number in _figures() - before:
+        sys.modules["matplotlib._pylab_helpers"].Gcf.destroy(number)
 
 
 _PUBLISHED = ("data", "metadata", "transient", "update")
 
 
-def compile_body(shell: InteractiveShell, body: str) -> Cell:
-    """Compile a cell's body as IPython itself does: its magics, its AST transformers, its names."""
-    source = transformed.take(shell, body)
+def compile_body(shell: InteractiveShell, body: str, source: str) -> Cell:
+    """Compile a body that the shell has transformed, as IPython does: its AST transformers, its names."""
     filename = shell.compile.cache(source, cell_number(shell), raw_code=body)
     tree = shell.transform_ast(shell.compile.ast_parse(source, filename=filename))
 
@@ -119,56 +188,16 @@ async def awaited(shell: InteractiveShell, work: Coroutine[Any, Any, Any]) -> An
 
 
 def cell_number(shell: InteractiveShell) -> int:
-    """Return N of the cell ``In [N]`` that runs now: the count goes up as soon as a cell starts."""
-    return max(int(shell.execution_count) - 1, 1)
+    """Return N of the cell ``In [N]`` that runs now: its input is kept before it starts.
 
-
-@contextmanager
-def users_traceback(shell: InteractiveShell) -> Iterator[None]:
-    """Make an error that passes show the user's frames only: neither ours nor the magic's call.
-
-    IPython asks an exception for its own ``_render_traceback_`` before it makes the text.
+    The shell's own count goes up when a cell starts or when it ends, by the version of IPython.
     """
-    __tracebackhide__ = True
-    try:
-        yield
-    except BaseException as error:
-        with suppress(AttributeError, TypeError):  # an exception class may be frozen
-            error._render_traceback_ = partial(_render, shell, error)  # type: ignore[attr-defined]
-        raise
-
-
-def traceback_of(shell: InteractiveShell, error: BaseException) -> list[str]:
-    """Return the lines of an error's traceback as a cell shows them: the user's frames only."""
-    return _render(shell, error)
-
-
-def _render(shell: InteractiveShell, error: BaseException) -> list[str]:
-    trace = error.__traceback__
-    below = trace
-    while below is not None and below.tb_frame.f_code not in _MACHINERY:
-        below = below.tb_next
-    while below is not None and below.tb_frame.f_code in _MACHINERY:
-        below = below.tb_next
-    # An interrupt while calls were timed, between two of them; a worker's error, whose lines are said above.
-    if below is None and (isinstance(error, KeyboardInterrupt) or _of_a_worker(trace)):
-        words: list[str] = shell.InteractiveTB.get_exception_only(type(error), error)
-        return words
-    text: list[str] = shell.InteractiveTB.structured_traceback(
-        type(error), error, below or trace, tb_offset=0 if below else None
-    )
-    return text
-
-
-def _of_a_worker(trace: TracebackType | None) -> bool:
-    """Tell whether an error ended a sweep that ran elsewhere: none of its frames is here."""
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is Sweep.raise_failure.__code__
+    history: Any = shell.history_manager
+    return max(len(history.input_hist_parsed) - 1, 1)
 
 
 def silenced(body: str) -> bool:
-    """Tell whether the last expression ends with ``;``, as IPython does."""
+    """Return whether the last expression ends with ``;``, as IPython does."""
     if ";" not in body:
         return False
     try:
@@ -177,37 +206,41 @@ def silenced(body: str) -> bool:
         return body.rstrip().endswith(";")
 
 
-def check_awaited(is_async: bool, magic: str) -> None:
+def check_awaited(shell: InteractiveShell, is_async: bool, magic: str) -> None:
     """Raise `UsageError` where a cell needs await but the magic above it can't wait for it."""
-    if is_async and not _caller_awaits():
+    if is_async and not _caller_awaits(shell):
         raise UsageError(
             f"{magic}: the code awaits at its top level, but the magic or call around it runs it without "
             f"waiting. Put {magic} on the first line of the cell and the other magic below it"
         )
 
 
-def _caller_awaits() -> bool:
-    """Tell whether the code that called our magic was compiled with a top-level await."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
+def _caller_awaits(shell: InteractiveShell) -> bool:
+    """Return whether the user's code that called our magic was compiled with a top-level await."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals is not shell.user_global_ns:
         frame = frame.f_back
-        if frame.f_code.co_name == "<module>":
-            return bool(frame.f_code.co_flags & _CO_COROUTINE)
-    return False
+    return frame is not None and bool(frame.f_code.co_flags & _CO_COROUTINE)
 
 
 def say_aside(sentence: str) -> None:
-    """Tell the user in one line on the error stream, without the place in our code that said it.
+    """Write one line for the user on the error stream, without the place in our code that wrote it.
 
-    Also from a repeat whose output is thrown away: a store that fails warns once, whenever that is.
+    This holds also in a repeat whose output is discarded: a store that fails warns once, whenever that is.
     """
     stream: TextIO = sys.stderr
-    while isinstance(stream, _Held):
-        stream = stream.behind
-    stream.write(f"e2e_magic: {sentence}\n")
+    write: Callable[[str], Any] = stream.write
+    while isinstance(stream, _Held) and stream.real is not None:
+        write, stream = stream.through or stream.real.write, stream.real
+    write(f"e2e_magic: {sentence}\n")
 
 
-_MACHINERY = (Cell.run.__code__, Cell.run_async.__code__, Expression.evaluate.__code__)
+def expanded(shell: InteractiveShell, text: str) -> str:
+    """Return a text with the user's variables in it, ``$name`` and ``{name}``, as IPython does."""
+    try:
+        return str(DollarFormatter().vformat(text, (), shell.user_ns))
+    except Exception:  # noqa: BLE001 - what can't be expanded stays, as with any line magic
+        return text
 
 
 def spaces_of(shell: InteractiveShell) -> Spaces:
@@ -224,3 +257,20 @@ def spaces_of(shell: InteractiveShell) -> Spaces:
         return shell.user_global_ns, shell.user_ns
     inside = {**caller.f_globals, **caller.f_locals}
     return inside, inside
+
+
+@contextmanager
+def overriding(shell: Any, **attributes: Any) -> Iterator[None]:
+    """Put functions over those of the shell or its publisher, and take away what still stands there then."""
+    before = {name: shell.__dict__[name] for name in attributes if name in shell.__dict__}
+    for name, value in attributes.items():
+        setattr(shell, name, value)
+    try:
+        yield
+    finally:
+        for name, value in attributes.items():
+            if shell.__dict__.get(name) == value:
+                if name in before:
+                    setattr(shell, name, before[name])
+                else:
+                    delattr(shell, name)

@@ -7,24 +7,28 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jupyter.arguments import Parser, split
+from e2e_magic.jupyter.arguments import Parser
+from e2e_magic.jupyter.magic_line import split
 from e2e_magic.measuring.options import OPTIONS, Way, planned, taken_by
 from e2e_magic.measuring.plan import Plan, PlanError
-from e2e_magic.sweeping.options import SWEEP_OPTIONS
-from e2e_magic.sweeping.plan import SweepPlan
-from e2e_magic.sweeping.space import Space
 
-_PARAMETER = re.compile(r"\(?\s*[A-Za-z_]\w*(\s*,\s*[A-Za-z_]\w*)*\s*\)?\s*=(?!=)")
+if TYPE_CHECKING:
+    from e2e_magic.sweeping.plan import SweepPlan
+
+# What stands before ``=VALUES``: a name, or several in brackets.
+_NAMES = re.compile(r"\(?([^=()]+)\)?\s*=(?!=)")
 
 
 @cache
 def sweep_parser() -> Parser:
     """Return the grammar, without the parameters."""
+    from e2e_magic.sweeping.options import SWEEP_OPTIONS
+
     parser = Parser(
         "%%e2esweep",
         "Run this cell once per combination: %%e2esweep STAGE NAME=VALUES [NAME=VALUES ...] [options]\n\n"
@@ -43,7 +47,7 @@ def read(line: str) -> argparse.Namespace:
     Raises
     ------
     UsageError
-        Says what is wrong with it.
+        If the line is wrong; the text says in what way.
     """
     parser = sweep_parser()
     takes_value = parser.takes_value
@@ -51,7 +55,7 @@ def read(line: str) -> argparse.Namespace:
     others: list[str] = []
     words = iter([word.text for word in split(line)])
     for word in words:
-        if _PARAMETER.match(word):
+        if _is_parameter(word):
             parameters.append(word)
             continue
         others.append(word)
@@ -62,8 +66,13 @@ def read(line: str) -> argparse.Namespace:
     return options
 
 
+def _is_parameter(word: str) -> bool:
+    names = _NAMES.match(word)
+    return names is not None and all(name.strip().isidentifier() for name in names[1].split(","))
+
+
 def values_in(shell: InteractiveShell) -> Callable[[str, Mapping[str, Any]], Any]:
-    """Return what evaluates VALUES in the user's namespace, the helpers first."""
+    """Return a function that evaluates VALUES in the user's namespace, the helpers first."""
 
     def evaluate(expression: str, helpers: Mapping[str, Any]) -> Any:
         names = {"nan": math.nan, "inf": math.inf, **shell.user_ns, **helpers}
@@ -73,11 +82,17 @@ def values_in(shell: InteractiveShell) -> Callable[[str, Mapping[str, Any]], Any
 
 
 def sweep_plan_of(options: argparse.Namespace, shell: InteractiveShell) -> SweepPlan:
-    """Build the plan of a line; what is wrong with it is a `UsageError`."""
+    """Build the plan of a line; raise `UsageError` where the line is wrong."""
+    from e2e_magic.sweeping.options import SWEEP_OPTIONS
+    from e2e_magic.sweeping.plan import SweepPlan
+    from e2e_magic.sweeping.space import Space
+
     values = vars(options)
     try:
+        plan = Plan.of(options.stage, planned(values))
+        plan.check_lines(shell.user_ns)
         return SweepPlan(
-            plan=Plan.of(options.stage, planned(values)),
+            plan=plan,
             space=Space.parse(options.parameters, values_in(shell)),
             **planned(values, SWEEP_OPTIONS),
         )

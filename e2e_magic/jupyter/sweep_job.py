@@ -6,8 +6,8 @@ import argparse
 import ast
 
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
+from e2e_magic.jupyter.notebook import Notebook
 from e2e_magic.jupyter.running import compile_body
 from e2e_magic.jupyter.sweep_arguments import sweep_plan_of
 from e2e_magic.measuring.plan import PlanError
@@ -16,7 +16,7 @@ from e2e_magic.sweeping.jobs import CellJob, check_reads
 from e2e_magic.sweeping.plan import SweepPlan
 
 
-def prepared(shell: InteractiveShell, options: argparse.Namespace, cell: str) -> tuple[SweepPlan, CellJob]:
+def prepared(notebook: Notebook, options: argparse.Namespace, cell: str) -> tuple[SweepPlan, CellJob]:
     """Return the plan and the job of a line and its cell, checked.
 
     Raises
@@ -24,17 +24,12 @@ def prepared(shell: InteractiveShell, options: argparse.Namespace, cell: str) ->
     UsageError
         For anything that is wrong with the line, before anything runs.
     """
+    shell = notebook.shell
     plan = sweep_plan_of(options, shell)
-    job = job_of(shell, plan, cell)
+    source = notebook.transformed.take(cell)
+    job = CellJob(compile_body(shell, cell, source), cell, source, shell.user_ns, plan.plan.options)
     check_parameters(plan, job)
     return plan, job
-
-
-def job_of(shell: InteractiveShell, plan: SweepPlan, cell: str) -> CellJob:
-    """Return a cell as a sweep's job."""
-    return CellJob(
-        compile_body(shell, cell), cell, shell.transform_cell(cell), shell.user_ns, plan.plan.options
-    )
 
 
 def check_parameters(plan: SweepPlan, job: CellJob) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import contextvars
-import os
 import shutil
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from html import escape
-from threading import Event, RLock, Thread
+from threading import RLock
 from typing import Any, Self, TextIO
+from weakref import WeakSet
 
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 
+from e2e_magic.jupyter.display import CellDisplay, Ticker
+from e2e_magic.measuring.streams import StandIn, standing_in
 from e2e_magic.sweeping.schedule import Progress, Turn, worded
 from e2e_magic.sweeping.sweep import Sweep
-from e2e_magic.text import digits, quantity, shorten
+from e2e_magic.text import digits, quantity, time_left
 from e2e_magic.views import markup
 
 SHOWN_AFTER_S = 0.5
@@ -26,7 +28,7 @@ UPDATE_EVERY_S = 0.5
 
 
 class TrialOutput:
-    """Lets each trial's prints and displays appear below a line with its number and parameters."""
+    """Let each trial's prints and displays appear below a line with its number and parameters."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
@@ -36,14 +38,12 @@ class TrialOutput:
         """Run a trial in this process; a trial that shows nothing has no line."""
         __tracebackhide__ = True
         heading = _Heading(turn, sys.stdout)
-        streams = sys.stdout, sys.stderr
         publisher = self._shell.display_pub
-        sys.stdout, sys.stderr = _Headed(streams[0], heading), _Headed(streams[1], heading)
         self._shell.display_pub = _HeadedPublisher(publisher, heading, parent=self._shell)
         try:
-            yield
+            with standing_in(heading.above(sys.stdout), heading.above(sys.stderr)):
+                yield
         finally:
-            sys.stdout, sys.stderr = streams
             self._shell.display_pub = publisher
 
     def show(self, turn: Turn, text: str) -> None:
@@ -56,33 +56,26 @@ class _Heading:
     def __init__(self, turn: Turn, stream: TextIO) -> None:
         self._turn = turn
         self._stream = stream
-        self._said = False
+        self._written = False
 
     def say(self) -> None:
-        if not self._said:
-            self._said = True
+        if not self._written:
+            self._written = True
             self._stream.write(f"{self._turn.label}\n")
             self._stream.flush()
 
+    def above(self, stream: TextIO) -> StandIn:
+        """Return a stream that writes the heading before the first text."""
 
-class _Headed:
-    """A stream that says the heading before the first thing that is written."""
+        def write(text: str) -> None:
+            self.say()
+            stream.write(text)
 
-    def __init__(self, stream: TextIO, heading: _Heading) -> None:
-        self._stream = stream
-        self._heading = heading
-
-    def write(self, text: str) -> int:
-        if text:
-            self._heading.say()
-        return self._stream.write(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+        return StandIn(stream, write)
 
 
 class _HeadedPublisher(DisplayPublisher):
-    """Hands on what is displayed, below the heading."""
+    """Hand on what is displayed, below the heading."""
 
     def __init__(self, publisher: DisplayPublisher, heading: _Heading, **settings: Any) -> None:
         super().__init__(**settings)
@@ -104,7 +97,7 @@ class _HeadedPublisher(DisplayPublisher):
 
 
 class NoProgress:
-    """Shows nothing."""
+    """The progress display that shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +106,11 @@ class NoProgress:
         self.close()
 
     def close(self) -> None:
-        """Show nothing any more."""
+        """End the display: nothing is shown any more."""
 
 
 class SweepProgress(NoProgress):
-    """Says how far the sweep is, twice a second, from a thread that sleeps nearly always.
+    """Show how far the sweep is, twice a second, from a thread that sleeps nearly all the time.
 
     Parameters
     ----------
@@ -126,44 +119,34 @@ class SweepProgress(NoProgress):
 
     def __init__(self, sweep: Sweep) -> None:
         self._sweep = sweep
-        self._stop = Event()
-        self._thread: Thread | None = None
+        self._ticker = Ticker(self.update, "e2e-sweep-bar", after_s=SHOWN_AFTER_S, every_s=UPDATE_EVERY_S)
 
     def __enter__(self) -> Self:
-        # The copied context makes what the thread publishes belong to this cell.
-        context = contextvars.copy_context()
-        self._thread = Thread(target=context.run, args=(self._follow,), name="e2e-sweep-bar", daemon=True)
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
     def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        if not self._ticker.stopping:
+            self._ticker.close()
             self.clear()
 
-    def _follow(self) -> None:
-        self._stop.wait(SHOWN_AFTER_S)
-        while not self._stop.is_set():
-            self.update()
-            self._stop.wait(UPDATE_EVERY_S)
-
     def update(self) -> None:
-        """Show it now."""
+        """Show the progress now."""
 
     def clear(self) -> None:
-        """Take it away."""
+        """Remove the progress from the output."""
 
 
 class LiveProgress(SweepProgress):
-    """In a notebook: one display that is replaced, and emptied at the end."""
+    """In a notebook: one display that is replaced, and emptied at the end.
+
+    Not tqdm's: its bar there is a widget, which stays in the notebook's file, needs ipywidgets in the front
+    end, and has no room for the best trial so far.
+    """
 
     def __init__(self, shell: InteractiveShell, sweep: Sweep) -> None:
         super().__init__(sweep)
-        self._publisher: Any = shell.display_pub
-        self._display_id = f"e2e-{os.urandom(6).hex()}"
-        self._shown = False
+        self._display = CellDisplay(shell)
 
     def update(self) -> None:
         progress = self._sweep.progress
@@ -171,86 +154,86 @@ class LiveProgress(SweepProgress):
             f'<div class="e2e-sweep" style="{markup.FONT}"><progress '
             f'value="{progress.done + progress.skipped}" max="{progress.total}" '
             'style="vertical-align:middle;width:14em"></progress> '
-            f"{escape(said(progress, self._sweep.plan.plan.stage))}</div>"
+            f"{escape(in_words(progress))}</div>"
         )
-        self._publish({"text/html": page, "text/plain": bar(progress, self._sweep.plan.plan.stage)})
+        self._display.show({"text/html": page, "text/plain": bar(progress, self._sweep.plan.plan.stage)})
 
     def clear(self) -> None:
-        if self._shown:
-            self._publish({"text/html": "", "text/plain": ""})
-
-    def _publish(self, data: dict[str, str]) -> None:
-        transient = {"display_id": self._display_id}
-        self._publisher.publish(data=data, metadata={}, transient=transient, update=self._shown)
-        self._shown = True
+        self._display.clear()
 
 
 class BarProgress(SweepProgress):
-    """In a terminal: a bar on one line of the error stream, which makes room for all that is written."""
-
-    _width = 0
+    """In a terminal: tqdm's bar on one line of the error stream, which makes room for all that is written."""
 
     def __init__(self, sweep: Sweep) -> None:
         super().__init__(sweep)
         self._stream = sys.stderr
         self._lock = RLock()
-        self._amid = False  # a line that someone writes
-        self._streams: tuple[TextIO, TextIO] | None = None
+        self._amid = False  # whether a line written by other code is unfinished
+        self._bar: Any = None
+        self._drawn = False
+        self._streams = ExitStack()
 
     def __enter__(self) -> Self:
-        self._streams = sys.stdout, sys.stderr
-        around: list[Any] = [_Around(stream, self) for stream in self._streams]
-        sys.stdout, sys.stderr = around
+        around = [StandIn(stream, partial(self.write, stream)) for stream in (sys.stdout, sys.stderr)]
+        self._streams.enter_context(standing_in(*around))
         return super().__enter__()
 
     def close(self) -> None:
         super().close()
-        if self._streams is not None:
-            sys.stdout, sys.stderr = self._streams
-            self._streams = None
+        self._streams.close()
+        if self._bar is not None:
+            self._bar.close()
 
     def update(self) -> None:
         with self._lock:
-            if not self._amid:
-                text = bar(self._sweep.progress, self._sweep.plan.plan.stage)
-                # A bar that is broken into two lines can't be taken back.
-                self._draw(shorten(text, shutil.get_terminal_size().columns - 1))
+            if self._amid:
+                return
+            if self._bar is None:
+                self._bar = _bar_of(self._stream)
+            progress, stage = self._sweep.progress, self._sweep.plan.plan.stage
+            self._bar.total = progress.total
+            self._bar.n = min(progress.done + progress.skipped, progress.total)
+            words = (stage[:40], in_words(progress))
+            self._bar.bar_format = " [{bar:20}] ".join(map(_braces_doubled, words))
+            # A bar that is broken into two lines can't be erased.
+            self._bar.ncols = shutil.get_terminal_size().columns - 1
+            self._bar.refresh()
+            self._drawn = True
 
     def clear(self) -> None:
         with self._lock:
-            self._draw("")
+            if self._drawn:
+                self._drawn = False
+                self._bar.clear()
 
-    def write(self, stream: TextIO, text: str) -> int:
-        """Write what another one writes, where the bar was."""
+    def write(self, stream: TextIO, text: str) -> None:
+        """Write another writer's text to its stream, in the place of the bar."""
         with self._lock:
             if text:
-                self._draw("")
+                self.clear()
                 self._amid = not text.endswith("\n")
-            return stream.write(text)
-
-    def _draw(self, text: str) -> None:
-        if text or self._width:
-            self._stream.write(f"\r{text:<{self._width}}" + ("" if text else "\r"))
-            self._stream.flush()
-        self._width = len(text)
+            stream.write(text)
 
 
-class _Around:
-    """A stream to which a bar makes room."""
+def _bar_of(stream: TextIO) -> Any:
+    """Return a bar of tqdm that starts no thread, makes no semaphore, and that no bar of the user's knows."""
+    from tqdm.auto import tqdm
 
-    def __init__(self, stream: TextIO, progress: BarProgress) -> None:
-        self._stream = stream
-        self._progress = progress
+    class Bar(tqdm):
+        monitor_interval = 0
+        _lock = RLock()
+        _instances: WeakSet[Any] = WeakSet()  # noqa: RUF012 - tqdm's, of all bars of a class
 
-    def write(self, text: str) -> int:
-        return self._progress.write(self._stream, text)
+    return Bar(total=0, file=stream, leave=False, ascii=" #", delay=1e9)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
+
+def _braces_doubled(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def progress_of(shell: InteractiveShell, sweep: Sweep, *, quiet: bool) -> NoProgress:
-    """Return what shows the progress of a sweep in this shell."""
+    """Return the progress display of a sweep in this shell."""
     if quiet:
         return NoProgress()
     if hasattr(shell, "kernel"):
@@ -261,19 +244,20 @@ def progress_of(shell: InteractiveShell, sweep: Sweep, *, quiet: bool) -> NoProg
 def bar(progress: Progress, stage: str) -> str:
     """Return the progress as a line of text."""
     share = (progress.done + progress.skipped) / max(progress.total, 1)
-    return f"{stage[:40]} [{'#' * round(20 * min(share, 1)):<20}] {said(progress, stage)}"
+    return f"{stage[:40]} [{'#' * round(20 * min(share, 1)):<20}] {in_words(progress)}"
 
 
-def said(progress: Progress, stage: str) -> str:  # noqa: ARG001 - one signature for both
-    """Say in words how far it is, how long it takes, and what is best so far."""
+def in_words(progress: Progress) -> str:
+    """Return a sentence: how far a sweep is, how long it takes, and the best so far."""
     parts = [f"{progress.done + progress.skipped} of {progress.total} trials done"]
     if progress.skipped:
         parts.append(f"{progress.skipped} of them before")
     if progress.failed:
         parts.append(f"{progress.failed} failed")
+    parts += [f"{count} {state}" for state, count in sorted(progress.cut.items())]
     left = progress.left_s
     if left is not None and progress.left:
-        parts.append(f"about {quantity(left, 's')} left")
+        parts.append(f"about {time_left(left)}")
     elif progress.left:
         parts.append(f"running for {quantity(time.monotonic() - progress.began, 's')}")
     if progress.best is not None and progress.best_value is not None:

@@ -1,5 +1,5 @@
-"""A plan becomes one record.
+"""Measurement of one plan, which yields one record.
 
-In come a cell or a function and its `Plan`; out goes a `Record` with what the collectors measured around the
-code and what the code reported from inside. Nothing here imports more than the standard library.
+Input: a cell or a function and its `Plan`. Output: a `Record` with what the collectors measured
+around the code and what the code reported from inside. Nothing here imports more than the standard library.
 """

@@ -1,4 +1,4 @@
-"""A cell: compiled once, run as often as wanted, its last value handed back.
+"""A cell: compiled once, run any number of times; each run returns its last value.
 
 The cell is never pasted into other text: indenting would change triple-quoted strings and the line
 numbers of tracebacks. The tree is split instead: all but a last expression is executed, the last
@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from copy import copy
 from types import CodeType
 from typing import Any
 
+_ONCE = (None,)
 _Compile = Callable[[Any, str, str], CodeType]
 
 
@@ -64,24 +66,59 @@ class Cell:
         """Compile plain Python source, outside IPython."""
         return cls(ast.parse(source, filename), filename)
 
-    def run(self, global_ns: dict[str, Any], local_ns: dict[str, Any] | None = None) -> Any:
-        """Run the cell and return the value of its last expression, or None."""
+    def replaced(self, instead: Callable[[CodeType], CodeType]) -> Cell:
+        """Return a cell that runs other code in place of each of its own."""
+        other = copy(self)
+        other._code = [instead(code) for code in self._code]
+        return other
+
+    @property
+    def codes(self) -> tuple[CodeType, ...]:
+        """The code objects that the cell is run in."""
+        return tuple(self._code)
+
+    @property
+    def parts(self) -> int:
+        """The number of code objects that the cell is run in: statements, and a last value."""
+        return len(self._code)
+
+    def run(
+        self,
+        global_ns: dict[str, Any],
+        local_ns: dict[str, Any] | None = None,
+        turns: Iterable[object] = _ONCE,
+    ) -> Any:
+        """Run the cell, once a turn, and return the value of its last expression, or None."""
         # IPython's word for: what lies above this frame is machinery, show the user's lines only.
         __tracebackhide__ = "__ipython_bottom__"
         value = None
-        for code in self._code:
-            value = eval(code, global_ns, local_ns)  # noqa: S307 - running the user's code is the job
+        for _ in turns:
+            for code in self._code:
+                value = eval(code, global_ns, local_ns)  # noqa: S307 - running the user's code is the job
         return value
 
-    async def run_async(self, global_ns: dict[str, Any], local_ns: dict[str, Any] | None = None) -> Any:
-        """Run a cell with top-level await on the running event loop."""
+    async def run_async(
+        self,
+        global_ns: dict[str, Any],
+        local_ns: dict[str, Any] | None = None,
+        turns: Iterable[object] = _ONCE,
+    ) -> Any:
+        """Run a cell with top-level await on the running event loop, once a turn."""
         __tracebackhide__ = "__ipython_bottom__"
         value = None
-        for code in self._code:
-            value = eval(code, global_ns, local_ns)  # noqa: S307 - running the user's code is the job
-            if code.co_flags & inspect.CO_COROUTINE:
-                value = await value
+        for _ in turns:
+            for code in self._code:
+                value = eval(code, global_ns, local_ns)  # noqa: S307 - running the user's code is the job
+                if code.co_flags & inspect.CO_COROUTINE:
+                    value = await value
         return value
+
+
+def codes_of(function: Callable[..., Any]) -> tuple[CodeType, ...]:
+    """Return the code of a function, below decorators that say what they wrap; empty without one."""
+    inner: Any = inspect.unwrap(function)
+    code = getattr(getattr(inner, "__func__", inner), "__code__", None)
+    return (code,) if isinstance(code, CodeType) else ()
 
 
 def _split(

@@ -1,4 +1,4 @@
-"""The energy of a span of code that is no trial (timed calls), by the collectors that measure cells."""
+"""The energy of a span of code that is not a trial (timed calls), by the collectors that measure cells."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PARTS = (*_RAPL, "gpu_energy_j")
 
 
 class EnergySpan:
-    """Energy between two edges, as a context manager used once; no collector's failure comes out of it.
+    """Energy between two edges, as a single-use context manager; it never raises a collector's failure.
 
     Attributes
     ----------

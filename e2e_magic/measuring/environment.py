@@ -1,4 +1,4 @@
-"""Where a run happens: host, processor, memory, versions, commit. Captured once per run."""
+"""The environment of a run: host, processor, memory, versions, commit. Captured once per run."""
 
 from __future__ import annotations
 
@@ -9,31 +9,47 @@ import subprocess
 import sys
 from pathlib import Path
 
+from e2e_magic.measuring import usable
 from e2e_magic.record import Environment
+
+# The variables by which numerical libraries are told how many threads to take.
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "RAYON_NUM_THREADS",
+)
 
 
 def capture(notebook: str = "") -> Environment:
-    """Return where this process runs. What can't be known is None; nothing is imported for it.
+    """Return the environment of this process; None for what can't be determined. Nothing is imported for it.
 
     Parameters
     ----------
     notebook : str
-        The notebook's path as the front end gives it; Jupyter's server also tells it its kernels.
+        The notebook's path as the front end gives it; Jupyter's server also passes it to its kernels.
     """
     commit, dirty = _git()
+    ram_mib = _ram_mib()
     return Environment(
         host=platform.node(),
         os=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        cpu=_cpu(),
+        cpu=cpu(),
         cores=os.cpu_count(),
-        cores_usable=_cores_usable(),
-        ram_mib=_ram_mib(),
+        cores_usable=usable.cores(),
+        ram_mib=ram_mib,
         gpu=_gpu(),
         git_commit=commit,
         git_dirty=dirty,
         packages=packages(),
         notebook=_notebook(notebook or os.environ.get("JPY_SESSION_NAME", "")),
+        threads=threads(),
+        memory_limit_mib=usable.memory_limit_mib(ram_mib),
     )
 
 
@@ -49,13 +65,38 @@ def packages() -> dict[str, str]:
     return versions
 
 
+def threads() -> dict[str, str]:
+    """Return how many threads libraries may take: the variables that are set, and torch's own number."""
+    settings = {name: os.environ[name] for name in THREADS if name in os.environ}
+    torch = sys.modules.get("torch")
+    try:
+        if torch is not None:
+            settings["torch"] = str(torch.get_num_threads())
+    except (AttributeError, RuntimeError):
+        pass  # it is still being imported
+    return settings
+
+
 def _notebook(path: str) -> str | None:
-    """Return the file's name alone; a console's or another session's name is none."""
+    """Return the notebook's file name alone; None for the name of a console or another session."""
     match = re.search(r"([^/\\]+\.ipynb)\b", path)
     return match[1] if match else None
 
 
-def _cpu() -> str:
+def script() -> str:
+    """Return the file name of the user's script that runs; empty for a console or an installed program."""
+    path = getattr(sys.modules.get("__main__"), "__file__", None)
+    if not isinstance(path, str) or "ipykernel" in path or Path(path).stem == "__main__":
+        return ""
+    try:
+        installed = Path(path).resolve().is_relative_to(Path(sys.prefix).resolve())
+    except OSError:
+        installed = True
+    return Path(path).name if path.endswith(".py") and not installed else ""
+
+
+def cpu() -> str:
+    """Return the processor's model, as the system names it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith(("model name", "Model")):
@@ -63,21 +104,6 @@ def _cpu() -> str:
     except OSError:
         pass  # no such file on macOS and Windows
     return platform.processor() or platform.machine()
-
-
-def _cores_usable() -> int | None:
-    """Count the cores that this process may use: its affinity mask and its cgroup's quota."""
-    try:
-        usable = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity call
-        return os.cpu_count()
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        if quota != "max":
-            usable = min(usable, max(1, round(int(quota) / int(period))))
-    except (OSError, ValueError):
-        pass  # cgroup version 1 or none: the mask alone counts
-    return usable
 
 
 def _ram_mib() -> float | None:
@@ -90,7 +116,7 @@ def _ram_mib() -> float | None:
 
 
 def _gpu() -> str | None:
-    """Name the NVIDIA GPUs from the driver's files; no library is loaded for it."""
+    """Return the names of the NVIDIA GPUs from the driver's files; no library is loaded for it."""
     names: list[str] = []
     for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         lines = path.read_text().splitlines()
@@ -100,7 +126,12 @@ def _gpu() -> str | None:
 
 def _git() -> tuple[str | None, bool | None]:
     """Return the commit of the working directory's repository and whether files differ from it."""
-    if not any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents)):
+    try:
+        here = Path.cwd()
+    except OSError:  # the working directory is gone
+        return None, None
+    # Path.exists raises where a folder can't be entered.
+    if not any(os.access(folder / ".git", os.F_OK) for folder in (here, *here.parents)):
         return None, None
     commit = _git_answer("rev-parse", "HEAD")
     status = _git_answer("status", "--porcelain", "--untracked-files=no")

@@ -1,4 +1,4 @@
-"""What measured code says from inside: ``log(loss=.., accuracy=..)`` and counted entries.
+"""Numbers that measured code reports while it runs: ``log(loss=.., accuracy=..)`` and counted entries.
 
 A trial opens an `EventLog`; ``log`` writes to the log of the trial that is running, stamped on that
 trial's clock. With no trial running it does nothing at all, so it can stay in the code.
@@ -6,15 +6,17 @@ trial's clock. With no trial running it does nothing at all, so it can stay in t
 
 from __future__ import annotations
 
-import time
+import sys
 from array import array
 from collections.abc import Callable
 from contextvars import ContextVar
 from math import nan
 from threading import Lock
-from typing import Any, SupportsFloat, cast
+from typing import Any
 
-from e2e_magic.measuring.reported.arrays import describe
+from e2e_magic.measuring import clocks
+from e2e_magic.measuring.reported.arrays import describe, single
+from e2e_magic.measuring.reported.precision import decimal
 from e2e_magic.record import Events
 
 # A row costs 8 bytes for its time, its epoch and each key: with two keys at most 34 MB a trial.
@@ -22,23 +24,30 @@ from e2e_magic.record import Events
 MAX_ROWS = 2**20
 
 
+_PLAIN, _TEXT = frozenset((float, int)), frozenset((str, bytes))
+
+
 def number(value: object) -> float:
-    """Take a number out of a Python, numpy, torch, TensorFlow or JAX scalar.
+    """Return a single value of any library as a float.
 
     Raises
     ------
     TypeError, ValueError
-        If `value` is no single number.
+        If `value` is not a single number.
     """
-    if type(value) is float:
-        return value
-    if isinstance(value, str | bytes):  # float("3") would guess
+    kind = type(value)
+    if kind is float or kind is int:
+        return float(value)  # type: ignore[arg-type]
+    masked = sys.modules.get("numpy.ma")
+    if masked is None or not isinstance(value, masked.MaskedArray):
+        take = getattr(value, "item", None)
+        if take is not None:  # numpy's, torch's and JAX's, which are logged most
+            value = take()
+            if type(value) in _PLAIN:
+                return float(value)  # type: ignore[arg-type]
+    if type(value) in _TEXT:  # float("3") would guess
         raise TypeError("text is no number")
-    for taker in ("item", "numpy"):  # torch, JAX and numpy have the first, TensorFlow the second
-        take = getattr(value, taker, None)
-        if take is not None:
-            return float(take())
-    return float(cast("SupportsFloat", value))
+    return single(value)
 
 
 class EventLog:
@@ -50,9 +59,12 @@ class EventLog:
         Nanoseconds on a monotonic clock.
     """
 
-    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(self, clock: Callable[[], int] = clocks.perf_counter_ns) -> None:
         self.problems: dict[str, str] = {}
         self.entries = 0
+        # ns: in the loader's next(), and in the steps of the loops over it.
+        self.loading_ns = 0
+        self.stepping_ns = 0
         self._clock = clock
         self._origin = clock()
         self._lock = Lock()
@@ -62,19 +74,21 @@ class EventLog:
         self._calls = 0
         self._stride = 1
         self._previous: EventLog | None = None
+        # Takes each row as it comes; what it raises ends the code that logged.
+        self.on_row: Callable[[dict[str, float]], None] | None = None
 
     def open(self) -> None:
-        """Become the log that ``log`` writes to, until `close`."""
+        """Receive the rows of ``log`` until `close`."""
         self._previous = _current.get()
         _current.set(self)
         _open.append(self)
 
-    def start(self) -> None:
-        """Count the seconds from now: the measured code begins."""
-        self._origin = self._clock()
+    def start(self, at_ns: int | None = None) -> None:
+        """Count the seconds from now, or from an instant of the clock: the measured code begins."""
+        self._origin = self._clock() if at_ns is None else at_ns
 
     def close(self) -> Events:
-        """Stop and hand over what was logged. Later calls by threads that still run are lost."""
+        """Stop and return the events. Calls of threads that go on are lost."""
         if self in _open:
             _open.remove(self)
         if _current.get() is self:
@@ -90,8 +104,19 @@ class EventLog:
                 )
             return events
 
+    def loop(self) -> dict[str, float]:
+        """Return the seconds that ``track`` timed: of the loader, and of the whole loop; empty without it."""
+        if not self.loading_ns:
+            return {}
+        return {"loading_s": self.loading_ns / 1e9, "loop_s": (self.loading_ns + self.stepping_ns) / 1e9}
+
+    @property
+    def rows(self) -> int:
+        """How many rows it holds."""
+        return len(self._t_s)
+
     def peek(self) -> Events:
-        """Return a copy of what was logged so far."""
+        """Return a copy of the events logged so far."""
         with self._lock:
             events = self._events()
             return Events(
@@ -102,12 +127,14 @@ class EventLog:
         return Events(self._t_s, self._epoch, self._values, self._calls - len(self._t_s))
 
     def add(self, values: dict[str, Any], *, stamped: bool = True) -> None:
-        """Write one row, stamped now, or without a time (NaN) where nobody knows when it was."""
+        """Append a row at the present time, or at NaN where the time is unknown."""
         t_s = (self._clock() - self._origin) * 1e-9 if stamped else nan
         row: dict[str, float] = {}
         for key, value in values.items():
             try:
                 row[key] = number(value)
+                if type(value) not in _PLAIN and "accuracy" in key:  # of which a target may be met
+                    row[key] = decimal(row[key], value)
             except Exception as error:  # noqa: BLE001 - another library's scalar may fail in any way
                 if key not in self.problems:
                     self.problems[key] = (
@@ -131,6 +158,8 @@ class EventLog:
                 column.append(row.get(key, nan))
             if count + 1 >= MAX_ROWS:
                 self._thin()
+        if stamped and self.on_row is not None:
+            self.on_row(row)
 
     def _thin(self) -> None:
         self._stride *= 2
@@ -140,7 +169,7 @@ class EventLog:
 
 
 def _came(value: object, error: Exception) -> str:
-    """Say what came and why it is no number: neither may raise into the user's training."""
+    """Return a description of the value and of its error; neither may raise into the user's training."""
     try:
         return f"{describe(value)} ({error})"
     except Exception:  # noqa: BLE001 - an object that can't say what it is, or an error that can't
@@ -192,7 +221,7 @@ log.autograph_info__ = {}  # type: ignore[attr-defined]
 
 
 def log_past(**values: Any) -> None:
-    """Report an epoch that is over, and of which nobody knows when it was: as `log`, without a time."""
+    """Report an epoch that ended at an unknown time: as `log`, with NaN as its time."""
     if _open:
         target = active()
         if target is not None:
@@ -205,3 +234,12 @@ def count(entries: int) -> None:
         target = active()
         if target is not None:
             target.entries += entries
+
+
+def loop_time(loading_ns: int, stepping_ns: int) -> None:
+    """Add to the time of the running trial's loops: in the loader, and between two batches of it."""
+    if _open:
+        target = active()
+        if target is not None:
+            target.loading_ns += loading_ns
+            target.stepping_ns += stepping_ns

@@ -1,4 +1,4 @@
-"""An EXPR of the line: Python that is evaluated after the code, outside the measured time."""
+"""An expression (EXPR) of the line: Python evaluated after the code, outside the measured time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Compiled once, evaluated after each trial; pickled as its text.
+    """A Python expression, compiled once and evaluated after each trial; pickled as its text.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Expression:
         Raises
         ------
         ValueError
-            If it is no Python expression: says why.
+            If it is not a Python expression; the message gives the reason.
         """
         try:
             # The file name is what a traceback shows, of an interrupt in a long evaluation for example.

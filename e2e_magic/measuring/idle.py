@@ -1,4 +1,4 @@
-"""The power of the machine while nothing runs: what net energy is counted from."""
+"""The power of the machine while nothing runs: the baseline of net energy."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from e2e_magic.measuring import checks, energy_span
+from e2e_magic.measuring import energy_span
 from e2e_magic.measuring.collectors.base import Classes, Unavailable
 from e2e_magic.measuring.collectors.wall_time import WallTime
 from e2e_magic.measuring.instruments import Instruments
+from e2e_magic.measuring.kinds import Real
 from e2e_magic.record import NO_ENERGY
 from e2e_magic.text import quantity
 
 # NVML moves its energy counter every 20 to 100 ms and RAPL every millisecond: below this, what is read
 # at the edges is as much their step as the machine's power.
 SHORTEST_S = 0.5
+_LENGTH = Real(
+    wanted=f"seconds, at least {SHORTEST_S:g} for the counters to step several times, such as 10",
+    allows=lambda length: SHORTEST_S <= length < math.inf,
+)
 # Above this share of all cores, or of the GPU, the machine is not idle (%).
 IDLE_PERCENT = 10.0
 _WORDS = {"package": "package", "psys": "platform", "dram": "DRAM", "gpu": "GPU"}
@@ -26,7 +31,7 @@ _wait = time.sleep
 
 @dataclass(frozen=True, slots=True)
 class IdlePower:
-    """What the machine takes while nothing runs, and where that is known from.
+    """The power that the machine draws while nothing runs, and the source of the figure.
 
     Attributes
     ----------
@@ -39,9 +44,9 @@ class IdlePower:
     missing : dict of str to str
         The reason for each that could not be measured.
     busy_percent : float or None
-        How busy all cores were meanwhile, 100 is all of them; None where it can't be known.
+        Mean use of the cores meanwhile, 100 is all of them; None where it can't be determined.
     gpu_percent : float or None
-        How busy the GPUs were meanwhile.
+        Mean use of the GPUs meanwhile, %.
     """
 
     watts: Mapping[str, float] = field(default_factory=dict)
@@ -62,7 +67,7 @@ class IdlePower:
 
     @property
     def warning(self) -> str:
-        """Say that the machine was not idle; empty where it was."""
+        """A warning that the machine was not idle; empty where it was."""
         busy = [
             f"{what} was {share:.0f} % busy"
             for what, share in (("the processor", self.busy_percent), ("the GPU", self.gpu_percent))
@@ -95,8 +100,8 @@ def measure_idle(
 ) -> IdlePower:
     """Measure the machine's power while this process waits.
 
-    The same collectors that measure cells read the same counters. An interrupt goes through: nothing is
-    kept of it, and nothing stays open.
+    The collectors that measure cells read the same counters here. An interrupt propagates: no result is
+    kept, and nothing stays open.
 
     Parameters
     ----------
@@ -107,7 +112,7 @@ def measure_idle(
     wait : callable, optional
         Waits so many seconds.
     busy : callable, optional
-        Called at the start; what it returns is called at the end and gives how busy the processor was, %.
+        Called at the start; the function that it returns is called at the end and gives the processor use, %.
 
     Returns
     -------
@@ -117,9 +122,9 @@ def measure_idle(
     Raises
     ------
     PlanError
-        For a time that is none, or too short.
+        For a value that is not a time, or is too short.
     """
-    length = _length(seconds)
+    length = _LENGTH.check("baseline", seconds)
     around = Instruments(
         {
             "wall_time": WallTime,
@@ -157,13 +162,8 @@ def measure_idle(
     )
 
 
-def _length(seconds: object) -> float:
-    wanted = f"seconds, at least {SHORTEST_S:g} for the counters to step several times, such as 10"
-    return checks.real("baseline", seconds, wanted, lambda length: SHORTEST_S <= length < math.inf)
-
-
 def _processor() -> Callable[[], float | None]:
-    """Return a function that gives how busy all cores of the machine have been since now, %."""
+    """Return a function that gives the mean use of all cores of the machine from now on, %."""
     import psutil
 
     before = psutil.cpu_times()

@@ -1,28 +1,28 @@
-"""The collectors around one piece of code, with the sampler beside them: made, entered, left and read.
+"""The collectors around one piece of code, with the sampler beside them: created, entered, left and read.
 
 A collector that fails costs its own numbers, with one warning. An interrupt while they stop or are read is
-held, so that the others are still left and read; whoever uses them raises it when the row is kept.
+held, so that the others are still left and read; the caller raises it when the row is kept.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
+from e2e_magic.measuring import clocks
 from e2e_magic.measuring.collectors.base import Classes, Collector, Probe, Unavailable, refuse, refused
+from e2e_magic.measuring.collectors.wall_time import WallTime
 from e2e_magic.measuring.sampler import Recording, Sampler, SamplerLost, Samples, sampler
-from e2e_magic.record import Code, Reason, Value
+from e2e_magic.record import Code, Metric, Reason, Value
 from e2e_magic.text import error_text
 
 _NO_SAMPLES = Samples({}, {}, 0, 0)
 
 
 class Instruments:
-    """Measures once: `start`, the code, `stop`, `read`.
+    """One measurement: `start`, the code, `stop`, `read`.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class Instruments:
     interval : float or None
         Seconds between samples; None where no curves are wanted.
     asked : collection of str
-        Those that the user named: the reason of one that can't measure says so.
+        Those that the user named; the reason of one that can't measure mentions it.
     estimated : bool
-        Whether an estimate stands in for energy, so that nobody is told to ask for one.
+        Whether an estimate stands in for energy, so that no reason advises the user to ask for one.
     warn : callable
         Takes a sentence for the user.
     clock : callable
@@ -44,11 +44,11 @@ class Instruments:
     Attributes
     ----------
     entered : list of Collector
-        Those that measure, in the order of entering.
+        The collectors that measure, in the order of entering.
     missing : dict of str to Reason
-        Metric or collector to why it has no number.
+        By metric or collector, the reason why it has no number.
     samples : Samples
-        What was sampled; empty until `stop`.
+        The sampled curves; empty until `stop`.
     held : BaseException or None
         The first interrupt that came meanwhile.
     """
@@ -61,7 +61,7 @@ class Instruments:
         asked: Collection[str] = (),
         estimated: bool = False,
         warn: Callable[[str], object] = lambda _: None,
-        clock: Callable[[], int] = time.perf_counter_ns,
+        clock: Callable[[], int] = clocks.perf_counter_ns,
         sampling: Callable[[], Sampler] = sampler,
     ) -> None:
         self._classes = classes
@@ -75,22 +75,35 @@ class Instruments:
         self.entered: list[Collector] = []
         self._broken: set[int] = set()  # by id: a collector need not be hashable
         self._recording: Recording | None = None
+        self._boxed: Recording | None = None  # the one that holds the black box
         self.missing: dict[str, Reason] = {}
         self.samples = _NO_SAMPLES
         self.held: BaseException | None = None
 
-    def start(self) -> None:
-        """Make the collectors, start to sample and enter them; after an interrupt nothing stays open."""
+    def start(self, box: tuple[str, str] | None = None) -> None:
+        """Create the collectors, start sampling and enter them; after an interrupt nothing stays open.
+
+        `box` is the trial's black box, which is open until `kept`.
+        """
         try:
             probes = self._make()
-            if probes and self._interval is not None:
-                self._start_sampling(probes, self._interval)
+            # Evidence alone is no reason for a sampler: the user wants no curves.
+            if self._interval is not None and any(probe.kind != "evidence" for probe in probes):
+                self._start_sampling(probes, self._interval, box)
             for collector in reversed(self._collectors):
                 self._guard(collector, "start", self._enter, collector)
                 self.raise_held()
         except BaseException:
             self.stop()
+            self.kept()
             raise
+
+    def kept(self) -> None:
+        """Take the black box back: the row is kept, or there is none."""
+        boxed, self._boxed = self._boxed, None
+        if boxed is not None:
+            with suppress(SamplerLost, OSError):
+                boxed.kept()
 
     def stop(
         self,
@@ -125,8 +138,19 @@ class Instruments:
             readings["energy_source"] = "+".join(sources)
         return readings
 
+    @property
+    def wall_time(self) -> WallTime | None:
+        """The wall-time collector, which is entered last; None where there is none."""
+        last = self.entered[-1] if self.entered else None
+        return last if isinstance(last, WallTime) else None
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """The declared metrics of the collectors that measure, by name."""
+        return {metric.name: metric for collector in self.entered for metric in collector.metrics}
+
     def peek(self) -> Samples:
-        """Return what was sampled so far."""
+        """Return the samples taken so far."""
         with suppress(SamplerLost, OSError):
             if self._recording is not None:
                 return self._recording.peek()
@@ -158,20 +182,22 @@ class Instruments:
         return probes
 
     def _brief(self, name: str, reason: Reason) -> Reason:
-        """Return in one line why a collector can't measure, and what to do unless it is done."""
+        """Return the reason why a collector can't measure, in one line, without a remedy already applied."""
         if name in self._asked and not reason.remedy:
-            return replace(reason, text=f"{reason.text}, though it was asked for")
+            return reason._replace(text=f"{reason.text}, though it was asked for")
         if self._estimated and reason.code == Code.NO_ENERGY_COUNTER:
-            return replace(reason, remedy="")
+            return reason._replace(remedy="")
         return reason.brief
 
     def _enter(self, collector: Collector) -> None:
         collector.__enter__()
         self.entered.append(collector)
 
-    def _start_sampling(self, probes: Sequence[Probe], interval: float) -> None:
+    def _start_sampling(self, probes: Sequence[Probe], interval: float, box: tuple[str, str] | None) -> None:
         try:
-            self._recording = self._sampling().start(probes, interval, origin_ns=self._clock)
+            more: dict[str, Any] = {} if box is None else {"box": box}
+            self._recording = self._sampling().start(probes, interval, origin_ns=self._clock, **more)
+            self._boxed = None if box is None else self._recording
         except (SamplerLost, OSError) as error:
             reason = Reason("", f"the sampler could not be started ({error})")
             self.missing["samples"] = reason
@@ -182,7 +208,7 @@ class Instruments:
             if self._recording is not None:
                 self._recording.end()
         except (SamplerLost, OSError):
-            pass  # `stop` meets it again and says it
+            pass  # `stop` meets it again and reports it
         except BaseException as interrupt:  # noqa: BLE001 - raised again when the row is kept
             self._hold("samples", "the sampling was stopped", interrupt)
 
@@ -200,8 +226,8 @@ class Instruments:
         return samples
 
     def _guard(self, collector: Collector, when: str, call: Callable[..., Any], *args: Any) -> Any:
-        """Call a collector's method; None where it fails, is interrupted, or has failed before."""
-        if id(collector) in self._broken:  # it is asked no more: one warning is enough
+        """Call a collector's method; return None if it fails, is interrupted or has failed before."""
+        if id(collector) in self._broken:  # it is not called any more: one warning is enough
             return None
         try:
             return call(*args)

@@ -1,4 +1,4 @@
-"""Single calls, timed one after another by a loop that adds next to nothing to them."""
+"""Timing of single calls, one after another, by a loop with next to no overhead."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
+from e2e_magic.measuring import clocks
 from e2e_magic.measuring.checks import PlanError
 from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.energy_span import EnergySpan
@@ -19,26 +20,26 @@ from e2e_magic.measuring.reported.arrays import describe
 
 Call = Callable[[Any], object]
 
-# Latencies are written into room that was made before; when it is full, between two calls, more is added.
+# Latencies are written into preallocated room; when it is full, more is added between two calls.
 _ROOM = 65_536
-# A trial keeps so many latencies at most: all of them, or as many of evenly spaced rank. With one more
+# The most latencies that a trial keeps: all of them, or as many of evenly spaced rank. With one more
 # than 1,000 the p50, p90, p95, p99 and p99.9 of all calls are among them.
 KEPT = 1_001
-# So many calls are timed for one trial at most: 8 MiB while they run.
+# The most calls that are timed for one trial: 8 MiB while they run.
 MOST_CALLS = 16 * _ROOM
 WARMUP_CALLS = 10
 
 
 class Clock:
-    """Time in nanoseconds and the waiting for a moment. Tests hand over one of their own."""
+    """A clock in nanoseconds that can wait for an instant; tests pass one of their own."""
 
-    # Sleeping wakes up late, by some 0.06 ms on Linux: the last bit is waited for by looking at the clock.
+    # Sleeping wakes up late, by some 0.06 ms on Linux: the last bit is spent polling the clock.
     LATE_NS = 300_000
 
-    now: Callable[[], int] = staticmethod(time.perf_counter_ns)
+    now: Callable[[], int] = staticmethod(clocks.perf_counter_ns)
 
     def wait(self, until_ns: int) -> None:
-        """Return as soon as the moment has come."""
+        """Wait until an instant of this clock."""
         while (left := until_ns - self.now()) > 0:
             if left > self.LATE_NS:
                 time.sleep((left - self.LATE_NS) * 1e-9)
@@ -50,20 +51,24 @@ def _room() -> array[int]:
 
 @dataclass(slots=True)
 class Timings:
-    """How long single calls took, also when one failed on the way.
+    """The durations of single calls, also when one of them failed.
 
     Attributes
     ----------
     calls : int
-        Calls that came to their end.
+        Calls that completed.
     elapsed_ns : int
-        From the start of the first to the end of the last one.
+        Time from the start of the first call to the end of the last one.
     laps_ns : array of int
         The first `calls` are their latencies, unless `single` is False.
     single : bool
         Whether single calls were timed.
     unserved : int
-        Calls that had arrived or were to arrive, and were given up.
+        Calls that had arrived or were due to arrive, and were dropped.
+    filling : int
+        Calls before the first that is counted, which filled the queue.
+    waiting : int
+        The number of those still to be served at the start: they are part of the throughput.
     """
 
     calls: int = 0
@@ -71,6 +76,8 @@ class Timings:
     laps_ns: array[int] = field(default_factory=_room)
     single: bool = True
     unserved: int = 0
+    filling: int = 0
+    waiting: int = 0
 
 
 def single_stream(
@@ -84,7 +91,7 @@ def single_stream(
 ) -> None:
     """Call one after another until the duration is over, at least once; time each call.
 
-    `most` ends it early: it is looked at whenever the room for latencies is full.
+    `most` ends it early: it is checked whenever the room for latencies is full.
     """
     __tracebackhide__ = True
     now, laps, n, room = clock.now, timings.laps_ns, 0, len(timings.laps_ns)
@@ -110,10 +117,10 @@ def single_stream(
 
 
 def warm_up(call: Call, batches: Iterator[Any], calls: int, duration_ns: int, clock: Clock) -> Call:
-    """Call without timing, no more once it took the duration; return the call that is to be timed.
+    """Call `calls` times without timing, or until the duration is over; return the call to time.
 
-    That waits for the work which a framework only hands to a GPU. It is asked for afterwards, as a
-    framework may start to use its GPU with the first call.
+    The latter also waits for work that a framework only hands to a GPU. This is decided afterwards, as
+    a framework may start to use its GPU with the first call.
     """
     __tracebackhide__ = True
     end = clock.now() + duration_ns
@@ -125,7 +132,7 @@ def warm_up(call: Call, batches: Iterator[Any], calls: int, duration_ns: int, cl
 
 
 def hands_work_on() -> bool:
-    """Tell whether a framework is at work that returns before its GPU is done."""
+    """Return whether a framework is in use whose calls return before its GPU is done."""
     torch = sys.modules.get("torch")
     return (
         (torch is not None and torch.cuda.is_initialized()) or "jax" in sys.modules or "cupy" in sys.modules
@@ -142,12 +149,12 @@ def _waited_for(call: Call) -> Call:
 
 
 def check_call(name: str, call: object, wanted: str, given: str) -> None:
-    """Raise `PlanError` unless `call` is a function that is done when it returns.
+    """Raise `PlanError` unless `call` is a function whose work is done when it returns.
 
     Parameters
     ----------
     name, wanted : str
-        The parameter, and what it takes, in words.
+        The parameter's name, and a description of what it takes.
     call : object
     given : str
         The argument list of the example in the error, ``batch`` or empty.
@@ -178,19 +185,19 @@ def time_calls(
     value : object
         Its argument, each time the same.
     duration_s : float
-        A call that has begun is let finish, so there is at least one. Ends early after `MOST_CALLS`.
+        A call that has begun is finished, so there is at least one. Ends early after `MOST_CALLS`.
     energy : bool
-        Whether to read the machine's energy beside it.
+        Whether to read the machine's energy meanwhile.
     clock : Clock
 
     Returns
     -------
     latency : dict
         Plain data: ``calls``, ``elapsed_s``, ``mean_s``, ``laps_s`` (the latencies in seconds, ascending,
-        at most `KEPT` of them) and, where it was measured, ``energy_j``; empty where no call came to its
-        end.
+        at most `KEPT` of them) and, where it was measured, ``energy_j``; empty where no call
+        completed.
     error : BaseException or None
-        What a call raised; the caller reports it, and lets an interrupt go on.
+        The exception of a call; the caller reports it, and re-raises an interrupt.
     """
     duration_ns = round(duration_s * 1e9)
     timings, span, error = Timings(), EnergySpan(), None
@@ -199,7 +206,7 @@ def time_calls(
         waiting = warm_up(call, values, WARMUP_CALLS, duration_ns // 10, clock)
         with span if energy else nullcontext():
             single_stream(waiting, values, duration_ns, clock, timings, most=MOST_CALLS)
-    except BaseException as raised:  # noqa: BLE001 - the caller says it, and lets an interrupt go on
+    except BaseException as raised:  # noqa: BLE001 - the caller reports it, and re-raises an interrupt
         error = raised
     if not timings.calls:
         return {}, error

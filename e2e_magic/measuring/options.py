@@ -1,14 +1,13 @@
-"""The options of a measured cell: one table, from which each way in has its grammar, checks and help.
+"""The options of a measured cell: one table that defines the grammar, checks and help of each entry point.
 
 An option is one entry of `OPTIONS`. The parser of the magics, the signatures of ``measure`` and ``sweep``,
-the checks of `Plan` and the line that a panel writes follow from it. What a trial must know before it starts
-has a field in `Plan` too, under the same name.
+the checks of `Plan` and the line that a panel writes follow from it. What a trial needs before it starts has
+a field in `Plan` too, under the same name.
 """
 
 from __future__ import annotations
 
 import inspect
-import keyword
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,15 +15,15 @@ from enum import Enum, Flag, auto
 from functools import partial
 from typing import Any
 
-from e2e_magic.measuring import checks
-from e2e_magic.measuring.expression import Expression
+from e2e_magic.measuring import kinds
+from e2e_magic.measuring.kinds import Kind
 from e2e_magic.measuring.latency import check_call
 
 MIN_INTERVAL_S = 0.001
 
 
 class Way(Flag):
-    """A way in, by which an option can be given."""
+    """An entry point through which an option can be given."""
 
     CELL = auto()  # the line of %%e2ebench
     STATEMENT = auto()  # %e2ebench
@@ -39,11 +38,11 @@ EVERY_WAY = LINES | Way.PANEL | Way.MEASURE | Way.SWEEP
 
 
 class Use(Enum):
-    """What becomes of an option's value."""
+    """The destination of an option's value."""
 
     PLAN = auto()  # it is a field of the plan
-    REPORT = auto()  # it is evaluated on what the code hands back
-    SHOW = auto()  # it says what is shown and left behind
+    REPORT = auto()  # it is evaluated on the value that the code returns
+    SHOW = auto()  # it decides on the display and on the variables that stay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,92 +53,63 @@ class Option:
     ----------
     name : str
         In Python; with hyphens and ``--`` before it on a line.
+    kind : Kind
+        The kind of its value, which reads, checks, writes and completes it.
     help : str
-        What it means, on one line.
+        Its meaning, on one line.
     use : Use
     ways : Way
-        Who takes it.
+        The entry points that take it.
     short : str
         ``-r``, where it has a short name.
     metavar : str
-        Stands for its value in the help; empty for a switch.
+        The placeholder of its value in the help; empty for a flag.
     default : object
-    read : callable
-        Makes the value of a word of the line, or raises `ValueError` in words.
-    check : callable or None
-        ``(name, value) -> value``, or raises `PlanError`; not asked for a value of None that is the default.
-    typed : str
-        The type in the docstring of a function that takes it.
+    bare : object
+        The value where it stands on a line without one; None where it needs one.
     details : str
-        What only such a docstring says.
+        Text that appears only in the docstring of a function that takes it.
     """
 
     name: str
+    kind: Kind
     help: str
     use: Use = Use.PLAN
     ways: Way = EVERY_WAY
     short: str = ""
     metavar: str = ""
     default: Any = None
-    read: Callable[[str], Any] = str
-    check: Callable[[str, Any], Any] | None = None
-    typed: str = "bool"
+    bare: Any = None
     details: str = ""
 
     @property
     def flag(self) -> str:
-        """The name on a line."""
+        """The option's name on a line."""
         return "--" + self.name.replace("_", "-")
 
+    @property
+    def typed(self) -> str:
+        """The type in the docstring of a function that takes it."""
+        return self.kind.typed + (", optional" if self.default is None else "")
+
     def checked(self, value: Any) -> Any:
-        """Return a value as it is kept, or raise `PlanError`."""
-        if self.check is None or (value is None and self.default is None):
-            return value
-        return self.check(self.name, value)
+        """Return a value as it is kept; None is not checked where it is the default.
+
+        Raises
+        ------
+        PlanError
+            Names the option, the value and what is allowed.
+        """
+        return value if value is None and self.default is None else self.kind.check(self.name, value)
 
 
-def _read(convert: Callable[[str], Any], wanted: str, text: str) -> Any:
-    try:
-        return convert(text)
-    except ValueError:
-        raise ValueError(f"expected {wanted}, got {text!r}") from None
+def _call(name: str, value: object) -> None:
+    check_call(name, value, "a function that makes one call", "")
 
 
-read_whole = partial(_read, int, "a whole number")
-read_real = partial(_read, float, "a number")
-
-
-def read_variable(text: str) -> str:
-    """Read the name of a variable."""
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise ValueError(f"{text!r} is no name for a variable")
-    return text
-
-
-def _interval(name: str, value: object) -> float:
-    wanted = f"seconds, at least {MIN_INTERVAL_S}"
-    return checks.real(name, value, wanted, lambda seconds: MIN_INTERVAL_S <= seconds < math.inf)
-
-
-def _share(name: str, value: object) -> float:
-    wanted = "a number above 0 and up to 1 (up to 100 for percent)"
-    return checks.real(name, value, wanted, lambda share: 0 < share <= 100)
-
-
-def _call(name: str, value: object) -> object:
-    if not isinstance(value, Expression):  # what that gives is known after the code only
-        check_call(name, value, "a function that makes one call", "")
-    return value
-
-
-def _reported(name: str, text: str, **more: Any) -> Option:
-    """Return an option whose value is a Python expression, or in Python an object or a function."""
-    typed = "object or callable, optional"
-    return Option(
-        **{"use": Use.REPORT, "metavar": "EXPR", "read": Expression.of, "typed": typed, **more},
-        name=name,
-        help=text,
-    )
+def _reported(name: str, text: str, kind: Kind = kinds.Python(), **more: Any) -> Option:  # noqa: B008
+    """Return an option that is evaluated on the value that the code returns."""
+    return Option(name=name, kind=kind, help=text, use=Use.REPORT, metavar="EXPR", **more)
 
 
 OPTIONS = (
@@ -148,8 +118,7 @@ OPTIONS = (
         short="-m",
         metavar="LIST",
         help="collectors: cpu,memory,io,energy,gpu (default: all here)",
-        check=checks.names,
-        typed="str or sequence of str, optional",
+        kind=kinds.Names(),
     ),
     Option(
         name="repeat",
@@ -157,9 +126,7 @@ OPTIONS = (
         metavar="N",
         help="measured trials (1)",
         default=1,
-        read=read_whole,
-        check=partial(checks.whole, least=1),
-        typed="int",
+        kind=kinds.Whole(least=1),
     ),
     Option(
         name="warmup",
@@ -167,9 +134,16 @@ OPTIONS = (
         metavar="N",
         help="trials thrown away first (0)",
         default=0,
-        read=read_whole,
-        check=partial(checks.whole, least=0),
-        typed="int",
+        kind=kinds.Whole(),
+    ),
+    Option(
+        name="number",
+        metavar="N|auto",
+        help="executions per trial, for short code; values are of one (1)",
+        default=1,
+        kind=kinds.Count(),
+        details='Or ``"auto"``: until they took 0.2 s. Times, energy and bytes are those of one execution, '
+        "the empty loop's time taken off. Functions only: a block runs once.",
     ),
     Option(
         name="interval",
@@ -177,9 +151,10 @@ OPTIONS = (
         metavar="SECONDS",
         help="time between samples (0.1)",
         default=0.1,
-        read=read_real,
-        check=_interval,
-        typed="float",
+        kind=kinds.Real(
+            wanted=f"seconds, at least {MIN_INTERVAL_S}",
+            allows=lambda seconds: MIN_INTERVAL_S <= seconds < math.inf,
+        ),
         details=f"In seconds, at least {MIN_INTERVAL_S}.",
     ),
     _reported("entries", "entries handled: latency, throughput", short="-n"),
@@ -189,9 +164,7 @@ OPTIONS = (
         name="target_accuracy",
         metavar="A",
         help="gives time and epochs to accuracy",
-        read=read_real,
-        check=_share,
-        typed="float, optional",
+        kind=kinds.SHARE,
         details="The time needs ``log`` calls.",
     ),
     _reported("confusion", "confusion matrix, rows true"),
@@ -201,8 +174,7 @@ OPTIONS = (
     _reported(
         "latency",
         "a single call, timed after the cell: p50 to p99",
-        check=_call,
-        typed="callable, optional",
+        kinds.Python("callable", _call),
         details="Such as ``lambda: model.predict(X[:1])``, or a function of the returned value. It is called "
         "again and again after the last repeat, outside the measured time.",
     ),
@@ -211,9 +183,7 @@ OPTIONS = (
         metavar="SECONDS",
         help="how long the call is timed (2)",
         default=2.0,
-        read=read_real,
-        check=checks.above_zero,
-        typed="float",
+        kind=kinds.SECONDS,
         details="In seconds.",
     ),
     Option(
@@ -223,21 +193,36 @@ OPTIONS = (
         short="-o",
         metavar="NAME",
         help="put the result in this variable",
-        read=read_variable,
+        kind=kinds.Variable(),
     ),
     Option(
         name="estimate_power",
-        metavar="IDLE_W,FULL_W",
+        metavar="IDLE_W,FULL_W|auto",
         help="adds estimated_energy_j (CPU share x this power)",
-        check=checks.watts,
-        typed="(float, float), optional",
-        details="Idle and full power of the machine in W.",
+        kind=kinds.Watts(),
+        details="Idle and full power of the machine in W, or ``auto``: by the processor's model.",
+    ),
+    Option(
+        name="lines",
+        metavar="NAME,..",
+        help="time, hits and peak memory of each line, also of these functions",
+        kind=kinds.Functions(),
+        bare=(),
+        details="True, or functions from elsewhere (or their names) to count beside the measured code.",
+    ),
+    Option(
+        name="memory_limit",
+        metavar="SIZE|PERCENT",
+        help="a MemoryError in the cell instead of a killed kernel",
+        kind=kinds.Memory(),
+        details='``"12GiB"``, or ``"90%"`` of what this process may use; a number is bytes. Linux only.',
     ),
     Option(
         name="quiet",
         use=Use.SHOW,
         ways=LINES | Way.PANEL | Way.SWEEP,
         short="-q",
+        kind=kinds.Flag(),
         help="no card",
         default=False,
         details="No prints of trials in workers, no warnings of failed ones, the result in one line.",
@@ -247,6 +232,7 @@ OPTIONS = (
         use=Use.SHOW,
         ways=LINES,
         short="-h",
+        kind=kinds.Flag(),
         help="show this help; the code is not run",
         default=False,
     ),
@@ -257,20 +243,20 @@ BY_NAME = {option.name: option for option in OPTIONS}
 
 
 def taken_by(way: Way, table: Iterable[Option] = OPTIONS) -> dict[str, Option]:
-    """Return the options that can be given in a way, by name."""
+    """Return the options that an entry point takes, by name."""
     return {option.name: option for option in table if way in option.ways}
 
 
 def planned(values: Mapping[str, Any], table: Iterable[Option] = OPTIONS) -> dict[str, Any]:
-    """Return the values that a plan is made from: not those which only say what is shown."""
+    """Return the values for a plan: those of `Use.SHOW` are left out."""
     mine = (option.name for option in table if option.use is not Use.SHOW)
     return {name: values[name] for name in mine if name in values}
 
 
 def functions_of(reports: Mapping[str, Any]) -> dict[str, Callable[[Any], object]]:
-    """Return what the code reports, as given in Python, as functions of what it hands back.
+    """Return the reports given in Python as functions of the value that the code returns.
 
-    A value stays itself whatever comes back; a single call may take what comes back, or nothing.
+    A constant becomes a function that ignores that value; a single call may take that value, or nothing.
     """
     functions = {
         name: value if callable(value) else partial(_constant, value) for name, value in reports.items()
@@ -287,6 +273,6 @@ def _constant(value: object, _returned: object) -> object:
 def _single_call(function: Callable[..., object]) -> Callable[[Any], object]:
     try:
         inspect.signature(function).bind()
-    except (TypeError, ValueError):  # it takes the value; or it is a built-in that doesn't say
+    except (TypeError, ValueError):  # it takes the value; or it is a built-in without a signature
         return function
     return lambda _returned: function()

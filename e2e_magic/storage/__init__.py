@@ -1,6 +1,6 @@
-"""The store: every finished trial in a database, one transaction each; SQLite unless told otherwise.
+"""The store: every finished trial in a database, one transaction each; SQLite by default.
 
-In come finished records and their runs; out go the same from any kernel, selected by run, stage and time.
+Input: finished records and their runs. Output: the same from any kernel, selected by run, stage and time.
 
 This module is light: SQLAlchemy is loaded with `Store`, when the first trial is kept or read.
 """

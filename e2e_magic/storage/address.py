@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from e2e_magic.storage.errors import StoreError
-from e2e_magic.storage.local_file import PATIENCE_S, check_header, configure
+from e2e_magic.storage.local_file import PATIENCE_S, absolute, check_header, configure
 
 _DRIVERS = {
     "psycopg": 'pip install "e2e-magic[postgresql]"',
@@ -38,7 +38,7 @@ def url_of(text: str) -> sa.URL:
                 "the store '' has no name; give a path such as team.db, a URL such as "
                 "postgresql+psycopg://user@host/name, or :memory: for none"
             )
-        return sa.URL.create("sqlite", database=os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - links stay
+        return sa.URL.create("sqlite", database=_whole(text))
     if text.startswith("postgres://"):  # what hosts hand out, and SQLAlchemy knows no more
         text = f"postgresql{text[len('postgres') :]}"
     try:
@@ -51,10 +51,19 @@ def url_of(text: str) -> sa.URL:
     if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
         if url.database.startswith("file:"):
             return url
-        return url.set(database=os.path.abspath(Path(url.database).expanduser()))  # noqa: PTH100
+        return url.set(database=_whole(url.database))
     if url.drivername == "postgresql":  # psycopg 3 is what the extra brings
         return url.set(drivername="postgresql+psycopg")
     return url
+
+
+def _whole(path: str) -> str:
+    whole = absolute(path)
+    if not whole.is_absolute():
+        raise StoreError(
+            f"the store {path} can't be opened: the working directory is gone; give its whole path"
+        )
+    return str(whole)
 
 
 def readable(url: sa.URL) -> str:
@@ -65,10 +74,17 @@ def readable(url: sa.URL) -> str:
 
 
 def exists(url: sa.URL) -> bool:
-    """Tell whether a store is there; a server's is taken to be."""
+    """Return whether a store exists; a server's is assumed to."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database.startswith("file:"):
         return True
-    return url.database == ":memory:" or Path(url.database).exists()
+    return url.database == ":memory:" or _there(Path(url.database))
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # it lies in a folder that can't be entered: SQLite says so in its own words
+        return True
 
 
 def check_file(url: sa.URL) -> None:
@@ -79,7 +95,7 @@ def check_file(url: sa.URL) -> None:
 
 
 def for_reading(url: sa.URL) -> sa.URL | None:
-    """Return the URL that reads a file in a folder that may not be written; None where that isn't the matter.
+    """Return the URL that reads a file in a folder that may not be written; None where that does not apply.
 
     SQLite would make a log beside the file even to read it. Where there is none, nobody is writing, and the
     file can be read as it is.
@@ -100,7 +116,7 @@ def _file(url: sa.URL) -> Path | None:
     if url.database.startswith((":memory:", "file:")):
         return None
     path = Path(url.database)
-    return path if path.exists() else None
+    return path if _there(path) else None
 
 
 def engine_of(url: sa.URL) -> sa.Engine:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import sqlalchemy as sa
 
 from e2e_magic.derived import CURVES
-from e2e_magic.record import Record, Run, State
-from e2e_magic.storage import decoding, inserts, packing, queries, rows, schema
+from e2e_magic.measuring.trial import warn_user
+from e2e_magic.record import STATES, Record, Run, State
+from e2e_magic.storage import checking, decoding, digest, inserts, packing, queries, rows, schema, sealing
 from e2e_magic.storage.address import check_file, engine_of, exists, for_reading, readable, url_of
+from e2e_magic.storage.appending import Appending
 from e2e_magic.storage.errors import StoreError, explained, newer_version
+from e2e_magic.storage.scanning import Scan
 from e2e_magic.storage.selection import HERE, Selection
 
 if TYPE_CHECKING:
@@ -26,20 +30,13 @@ Some = TypeVar("Some")
 # Connections that a fork brought along. SQLite forbids a child to use or to close its parent's: they must
 # outlive the stores that had them, so they are the process's.
 _INHERITED: list[sa.Engine] = []
+# From so many trials on, what was derived from their logs and curves is kept: of fewer it takes no time.
+_WORTH_KEEPING = 500
+# A warning names so many rows.
+_MOST_NAMED = 3
 
 
-class _StoredRun(NamedTuple):
-    """A run's number, and the run with its row as this process wrote it last, if it did."""
-
-    number: int
-    run: Run | None = None
-    row: Mapping[str, Any] | None = None
-
-
-_NEVER = _StoredRun(0)
-
-
-class Store:
+class Store(Appending):
     """Runs and trials in a database.
 
     Parameters
@@ -48,7 +45,7 @@ class Store:
         A path (SQLite), or any URL of SQLAlchemy: ``team.db``, ``postgresql+psycopg://user@host/name``.
         ``:memory:`` keeps all in this process's memory.
     create : bool
-        Whether a SQLite file that isn't there is made.
+        Whether a missing SQLite file is created.
 
     Raises
     ------
@@ -61,14 +58,18 @@ class Store:
     context manager, which closes itself.
     """
 
+    conflict = sa.exc.IntegrityError
+
     def __init__(self, url: str, *, create: bool = True) -> None:
+        super().__init__()
         self.url = url_of(str(url))
         self.address = readable(self.url)
         if not create and not exists(self.url):
             raise StoreError(f"there is no store {self.address}; check the path")
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._runs: dict[str, _StoredRun] = {}  # by id
+        self._warned: set[str] = set()  # of rows that can't be read
+        self._lenient = False  # whether text that is none comes as bytes
         check_file(self.url)
         self._to = self.url
         self._engine = engine_of(self.url)
@@ -98,7 +99,7 @@ class Store:
             return str(error)
 
     def described(self) -> str:
-        """Say that trials are kept here and how many there are, or why that can't be read."""
+        """Return a sentence: trials are kept here and how many, or why that can't be read."""
         try:
             return f"trials are kept in {self._counted()}"
         except StoreError as error:
@@ -114,64 +115,30 @@ class Store:
         with self._lock:
             self._engine.dispose()
 
-    def append(self, records: Record | Iterable[Record], runs: Iterable[Run] = ()) -> int:
-        """Write finished trials in one transaction, with their runs where those are given.
-
-        Parameters
-        ----------
-        records : Record or iterable of Record
-        runs : iterable of Run
-            Runs of these records as they are now. Without it, the newest stored run of a record's run id
-            is meant; where there is none, one is made that has nothing but its id and time.
-
-        Returns
-        -------
-        int
-            How many were new. A trial (run, stage, number) that is there already stays as it is.
-        """
-        trials = [records] if isinstance(records, Record) else list(records)
-        runs = list(runs)
-        try:
-            return self._append(trials, runs)
-        except StoreError as error:
-            if not isinstance(error.__cause__, sa.exc.IntegrityError) or not self._runs:
-                raise
-            self._runs = {}  # somebody has deleted a run that was stored: it is made anew
-            return self._append(trials, runs)
-
-    def _append(self, records: Sequence[Record], runs: Sequence[Run]) -> int:
-        stored = dict(self._runs)
+    @contextmanager
+    def _writing(self) -> Iterator[inserts.Inserts]:
         with self._connected("written") as connection:
-            for run in runs:
-                before = stored.get(run.id, _NEVER)
-                if run is not before.run:
-                    row = rows.run_row(run)
-                    stored[run.id] = _StoredRun(inserts.put_run(connection, row, before.row), run, row)
-            for record in records:
-                if record.run not in stored:
-                    number = queries.number_of(connection, record.run)
-                    if number is None:
-                        nameless = rows.run_row(Run(record.run, record.run, record.started_at))
-                        number = inserts.put_run(connection, nameless)
-                    stored[record.run] = _StoredRun(number)
-            numbers = [stored[record.run].number for record in records]
-            new = inserts.put_trials(connection, records, numbers)
-        self._runs = stored  # not before: a row that was rolled back has no number
-        return new
+            yield inserts.Inserts(connection)
 
     def runs(self) -> list[Run]:
         """Return all runs in the order of their start."""
         query = sa.select(schema.runs).order_by(schema.runs.c.started_at, schema.runs.c.number)
-        with self._connected("read") as connection:
-            stored = connection.execute(query).all()
-        return [decoding.run_of(row) for row in stored]
+        stored = self._read(lambda connection: connection.execute(query).all())
+        damaged: list[str] = []
+        runs = [decoding.run_of(row, damaged.append) for row in stored]
+        self._warn(damaged)
+        return [run for run in runs if run is not None]
 
     def names(self) -> dict[str, str]:
         """Return the runs' names by id, in the order of their start."""
         runs = schema.runs.c
-        with self._connected("read") as connection:
-            stored = connection.execute(sa.select(runs.id, runs.name).order_by(runs.started_at)).all()
-        return {packing.unescape(key): packing.unescape(name) for key, name in stored}
+        query = sa.select(runs.id, runs.name).order_by(runs.started_at)
+        stored = self._read(lambda connection: connection.execute(query).all())
+        return {
+            packing.unescape(key): packing.unescape(name if checking.is_text(name) else key)
+            for key, name in stored
+            if checking.is_text(key)
+        }
 
     def counts(self, since: datetime | None = None) -> dict[str, dict[State, int]]:
         """Return how many trials each run (its id) has, by state."""
@@ -180,9 +147,11 @@ class Store:
         if since is not None:
             query = query.where(trials.started_at >= rows.stamp(since))
         counted: dict[str, dict[State, int]] = {}
-        with self._connected("read") as connection:
-            ids = queries.ids(connection)
-            for run, state, count in connection.execute(query):
+        ids, counts = self._read(
+            lambda connection: (queries.ids(connection), connection.execute(query).all())
+        )
+        for run, state, count in counts:
+            if run in ids and state in STATES:  # else of rows that can't be read
                 by_state = counted.setdefault(ids[run], {})
                 by_state[state] = by_state.get(state, 0) + count
         return counted
@@ -192,15 +161,19 @@ class Store:
         query = sa.select(schema.trials.c.stage).distinct()
         if run is not None:
             query = query.where(queries.of_run(run))
-        with self._connected("read") as connection:
-            return sorted(packing.unescape(stage) for stage in connection.execute(query).scalars())
+        stages = self._read(lambda connection: connection.execute(query).scalars().all())
+        return sorted(packing.unescape(stage) for stage in stages if checking.is_text(stage))
 
     def records(self, selection: Selection = HERE, *, series: bool | Collection[str] = True) -> list[Record]:
         """Return trials in the order in which they were written; parameters as of `iterate`."""
         return list(self.iterate(selection, series=series))
 
     def iterate(
-        self, selection: Selection = HERE, *, series: bool | Collection[str] = True
+        self,
+        selection: Selection = HERE,
+        *,
+        series: bool | Collection[str] = True,
+        only: Collection[str] | None = None,
     ) -> Iterator[Record]:
         """Yield trials in the order in which they were written, read some at a time.
 
@@ -213,62 +186,78 @@ class Store:
         series : bool or collection of str
             Whether the sampled curves are read, or the names of those that are. Without them it is
             several times as fast.
+        only : collection of str, optional
+            The ids of the runs whose trials are read.
         """
-        return chain.from_iterable(self._chunks(queries.trials(selection), series, decoding.Decoder.records))
+        scan = Scan(selection, only, curves=None if series is True else set(series or ()))
+        return chain.from_iterable(self._chunks(scan, decoding.Decoder.records))
+
+    def last(self, selection: Selection = HERE) -> list[Record]:
+        """Return the trial that started last, after those of its run and stage that may be its repeats."""
+        return self._read(lambda connection: queries.last(selection, connection))
 
     def finished(self, stage: str, source: str) -> Iterator[Record]:
-        """Yield the complete trials of a stage with this code, without their curves."""
-        trials = schema.trials.c
-        query = queries.trials(Selection(stage=stage)).where(
-            trials.state == "complete", trials.source == packing.key(source)
-        )
-        return chain.from_iterable(self._chunks(query, False, decoding.Decoder.records))
+        """Yield the complete trials of a stage with this code, without curves.
+
+        Nor are their logs read: what is derived from them stands among the readings.
+        """
+        scan = Scan(Selection(stage=stage), complete_of=source, curves=(), settled=True)
+        return chain.from_iterable(self._chunks(scan, decoding.Decoder.records))
 
     def blocks(self, selection: Selection = HERE) -> Iterator[Block]:
         """Yield what `iterate` does as columns, without reasons, code and most curves; far faster."""
-        return self._chunks(queries.trials(selection, decoding.MEASURED), CURVES, decoding.Decoder.block)
+        scan = Scan(selection, curves=set(CURVES), settled=True, columns=decoding.MEASURED)
+        chunks = self._chunks(scan, decoding.Decoder.block)
+        return (block for block in chunks if block is not None)
 
     def _chunks(
-        self,
-        query: sa.Select[Any],
-        series: bool | Collection[str],
-        decode: Callable[[decoding.Decoder, Sequence[Any], Any], Some],
+        self, scan: Scan, decode: Callable[[decoding.Decoder, Sequence[Any], decoding.Belongings], Some]
     ) -> Iterator[Some]:
         """Yield what some thousand rows at a time are decoded to."""
-        names = None if series is True else set(series or ())
         decoder = decoding.Decoder()
-        last = 0
-        while True:
-            with self._connected("read") as connection:
-                chunk = query.where(schema.trials.c.number > last).limit(queries.CHUNK)
-                # Plain tuples of the driver's: of these columns SQLAlchemy would convert none.
-                trials: Sequence[Any] = connection.execute(chunk).cursor.fetchall()
-                if not trials:
-                    return
-                last = trials[-1][0]
-                decoder.runs.update(queries.ids(connection, {row[1] for row in trials} - decoder.runs.keys()))
-                keys = {row[13] for row in trials} - {None} - decoder.sources.keys()
-                decoder.sources.update(queries.sources(connection, keys))
-                curves = None
-                if names is None or names:
-                    texts = {text: set(packing.read(text)) for text in {row[16] for row in trials}}
-                    having = {
-                        text for text, there in texts.items() if (there if names is None else there & names)
-                    }
-                    numbers = [row[0] for row in trials if row[16] in having]
-                    curves = queries.curves(connection, numbers, names)
+        full: list[int] = []
+        for trials, of in scan.chunks(self._read, decoder, full):
             with decoding.collector_at_rest():
-                decoded = decode(decoder, trials, curves)
+                decoded = decode(decoder, trials, of)
             yield decoded
-            if len(trials) < queries.CHUNK:
-                return
+            if decoder.settled and (full or len(decoder.settled) >= _WORTH_KEEPING):
+                self._settle(decoder.settled)
+                decoder.settled.clear()
+            self._seal(full)
+        self._seal(full)
+        self._warn(decoder.damaged)
 
-    def rename_run(self, run: str, name: str) -> None:
-        """Give the run of this id another name."""
+    def _settle(self, numbers: Mapping[int, Mapping[str, Any]]) -> None:
+        """Store the derived values of trials that an older package wrote, so that they are computed once."""
+        table = schema.trials
+        mine = table.c.number == sa.bindparam("of")
+        rows = [{"of": number, "text": digest.text_of(values)} for number, values in numbers.items()]
+        # A store that may only be read, or that somebody holds, is one that is computed again.
+        with suppress(StoreError), self._connected("written") as connection:
+            connection.execute(table.update().where(mine).values(derived=sa.bindparam("text")), rows)
+
+    def _seal(self, places: list[int]) -> None:
+        """Store the blocks of these places, which have none, and take them off the list."""
+        while places:
+            place = places.pop()
+            with suppress(StoreError), self._connected("written") as connection:
+                sealing.seal(connection.exec_driver_sql, place)
+
+    def _warn(self, damaged: Iterable[str]) -> None:
+        """Warn of rows that can't be read, of each once."""
+        new = [one for one in dict.fromkeys(damaged) if one not in self._warned]
+        self._warned.update(new)
+        if new:
+            more = f"; and {len(new) - _MOST_NAMED:,} more" if len(new) > _MOST_NAMED else ""
+            has = f"has {len(new):,} damaged row{'s' * (len(new) != 1)}; what can't be read is left out"
+            warn_user(f"the store {self.address} {has}: {'; '.join(new[:_MOST_NAMED])}{more}")
+
+    def change_run(self, run: str, **texts: str) -> None:
+        """Give the run of this id another `name` or `description`."""
         with self._connected("written") as connection:
             number = self._existing(connection, run)
             query = schema.runs.update().where(schema.runs.c.number == number)
-            connection.execute(query.values(name=packing.escape(name)))
+            connection.execute(query.values({name: packing.escape(text) for name, text in texts.items()}))
 
     def delete_run(self, run: str) -> int:
         """Delete the run of this id with all that belongs to it, and return how many trials that were."""
@@ -285,7 +274,7 @@ class Store:
         return gone
 
     def _existing(self, connection: sa.Connection, run: str) -> int:
-        number = queries.number_of(connection, run)
+        number = inserts.Inserts(connection).run_number("id", packing.escape(run))
         if number is None:
             raise StoreError(f"the store {self.address} has no run {run!r}; %e2e runs --all lists them by id")
         return number
@@ -295,22 +284,40 @@ class Store:
         try:
             with self._connected("opened", writes=False) as connection:
                 stored = schema.stored_version(connection)
-            if stored != rows.VERSION:
+            read_only = self._to is not self.url
+            if stored != rows.VERSION and not (read_only and stored in rows.READ_AS_THEY_ARE):
                 with self._connected("opened", writes=True) as connection:
                     schema.prepare(connection)
         except schema.NewerVersion as newer:
             raise newer_version(self.address, newer, rows.VERSION) from None
 
+    def _read(self, read: Callable[[sa.Connection], Some]) -> Some:
+        """Return what a function reads; invalid stored texts, which SQLite allows, come as bytes."""
+        try:
+            with self._connected("read") as connection:
+                return read(connection)
+        except StoreError as error:
+            if self._lenient or not isinstance(
+                getattr(error.__cause__, "orig", None), sqlite3.OperationalError
+            ):
+                raise
+        self._lenient = True
+        with self._connected("read") as connection:
+            return read(connection)
+
     @contextmanager
     def _connected(
         self, doing: Literal["opened", "read", "written"], writes: bool | None = None
     ) -> Iterator[sa.Connection]:
-        """Give a connection within a transaction of its own; what fails is a `StoreError`."""
+        """Yield a connection within a transaction of its own; failures are raised as `StoreError`."""
         self._own()
         with self._lock:
             try:
                 with self._engine.connect() as connection:
                     wanted = doing == "written" if writes is None else writes
+                    if self._lenient:
+                        driver: Any = connection.connection.driver_connection
+                        driver.text_factory = _text_or_bytes
                     with connection.execution_options(e2e_writes=wanted).begin():
                         yield connection
             except (sa.exc.SQLAlchemyError, _dbapi_error(self._engine)) as error:
@@ -334,3 +341,10 @@ def _dbapi_error(engine: sa.Engine) -> type[Exception]:
     """Return the base of the driver's own errors, which what is done at connecting raises unwrapped."""
     base: type[Exception] = engine.dialect.loaded_dbapi.Error
     return base
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data

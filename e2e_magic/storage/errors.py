@@ -1,4 +1,4 @@
-"""What can be wrong with a store, said to a person: what, why, what to do."""
+"""Errors of a store as sentences for people: what, why, what to do."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from __future__ import annotations
 _ELSEWHERE = " with %e2e store PATH"
 # What SQLite says, why that is, and the next step. The first that stands in its message counts.
 _SQLITE = (
+    (
+        "not ours:",
+        "it has something in a table's place that would run by itself, or a version that is none",
+        "it was left as it is: it is not one that this package wrote; name another file",
+    ),
     (
         "file is not a database",
         "the file is not a SQLite database",
@@ -30,6 +35,11 @@ _SQLITE = (
         "unable to open",
         "the file can't be opened or made there",
         "check that the folder exists and may be written, or name a file elsewhere",
+    ),
+    (
+        "locking protocol",
+        "its file system doesn't hold the locks that SQLite needs",
+        "name a file on a disk of this machine, or a database server",
     ),
     (
         "is locked",
@@ -61,14 +71,14 @@ class StoreError(OSError):
 
 def not_sqlite(address: str) -> StoreError:
     """Return the error for a file that is something else."""
-    _, why, remedy = _SQLITE[0]
+    _, why, remedy = _SQLITE[1]
     return StoreError(f"the store {address} can't be opened: {why}; {remedy}", _ELSEWHERE)
 
 
-def newer_version(address: str, stored: object, known: int) -> StoreError:
+def newer_version(address: str, stored: object, newest: int) -> StoreError:
     """Return the error for a store that was written by a newer package."""
     return StoreError(
-        f"the store {address} has version {stored}, but this e2e_magic reads up to {known}; "
+        f"the store {address} has version {stored}, but this e2e_magic reads up to {newest}; "
         "it was left as it is: update e2e_magic, or name another file",
         _ELSEWHERE,
     )

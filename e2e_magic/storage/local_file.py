@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
-from e2e_magic.record import Record, Run
-from e2e_magic.storage import packing, rows
-from e2e_magic.storage.errors import StoreError, explained, newer_version, not_sqlite
+from e2e_magic.storage import rows, sealing
+from e2e_magic.storage.appending import Appending
+from e2e_magic.storage.errors import explained, newer_version, not_sqlite
+from e2e_magic.storage.folders import takes_log
 
 # How long a writer waits for the others (s): eight kernels at once need a few milliseconds.
 PATIENCE_S = 5.0
+# Bytes of one value: far more than a trial's largest, and far less than a machine's memory.
+_LONGEST = 256 * 2**20
 HEADER = b"SQLite format 3\0"
+# The tables whose rows' numbers are needed.
+_NUMBERED = ("e2e_runs", "e2e_trials")
 # As SQLAlchemy writes them for SQLite.
 TABLES = """
 CREATE TABLE e2e_runs (number INTEGER NOT NULL, "key" VARCHAR(64) NOT NULL, id TEXT NOT NULL,
@@ -33,6 +40,7 @@ CREATE TABLE e2e_trials (number INTEGER NOT NULL, run INTEGER NOT NULL, stage_ke
     started_at VARCHAR(32) NOT NULL, error TEXT, sweep TEXT, params TEXT NOT NULL, measures TEXT NOT NULL,
     numbers BLOB NOT NULL, readings TEXT NOT NULL, reported TEXT NOT NULL, missing TEXT NOT NULL,
     source VARCHAR(64), host TEXT NOT NULL, concurrent BOOLEAN NOT NULL, curves TEXT NOT NULL, events BLOB,
+    derived TEXT,
     PRIMARY KEY (number), CONSTRAINT e2e_one_trial UNIQUE (run, stage_key, trial),
     FOREIGN KEY(run) REFERENCES e2e_runs (number), FOREIGN KEY(source) REFERENCES e2e_sources ("key"));
 CREATE INDEX e2e_trials_by_state ON e2e_trials (run, state);
@@ -40,25 +48,28 @@ CREATE INDEX e2e_trials_by_time ON e2e_trials (started_at);
 CREATE TABLE e2e_curves (trial INTEGER NOT NULL, place INTEGER NOT NULL, metric TEXT NOT NULL,
     data BLOB NOT NULL, PRIMARY KEY (trial, place), FOREIGN KEY(trial) REFERENCES e2e_trials (number));
 """
-
-
-class OlderTables(Exception):  # noqa: N818 - nothing is wrong with the file
-    """The file's tables are of an older version: `Store` brings them up to date."""
-
-
-class _StoredRun(NamedTuple):
-    number: int
-    run: Run | None = None
-    row: Mapping[str, Any] = {}
+_NAMES = ("e2e_version", "e2e_runs", "e2e_sources", "e2e_trials", "e2e_curves", "e2e_blocks")
 
 
 def path_of(address: str) -> Path | None:
-    """Return the path of a store's address where that is a plain SQLite file; None for any other."""
+    """Return the path of a store's address where that is a plain SQLite file; None for any other.
+
+    It is absolute, but for a relative one in a directory that is gone.
+    """
     text = address.strip()
     text = text.removeprefix("sqlite:///")
     if not text or text == ":memory:" or "://" in text or text.startswith("file:") or "?" in text:
         return None
-    return Path(os.path.abspath(Path(text).expanduser()))  # noqa: PTH100 - links stay
+    return absolute(text)
+
+
+def absolute(path: str) -> Path:
+    """Return a path made absolute, links kept; one that can't be made absolute stays as it is."""
+    with suppress(RuntimeError):  # no HOME, and a user whom the system doesn't know
+        path = str(Path(path).expanduser())
+    with suppress(FileNotFoundError):  # the working directory is gone
+        path = os.path.abspath(path)  # noqa: PTH100 - pathlib would follow links
+    return Path(path)
 
 
 def check_header(path: Path) -> None:
@@ -72,22 +83,66 @@ def check_header(path: Path) -> None:
         raise not_sqlite(str(path))
 
 
-def configure(connection: Any) -> None:
-    """Set a new connection up.
+def distrust(connection: sqlite3.Connection) -> None:
+    """Keep a file from running code of its own, as it may come from anybody; see SQLite's security.html.
+
+    Raises
+    ------
+    sqlite3.DatabaseError
+        If something of it would run: a view or a virtual table in a table's place, a trigger on one, a column
+        that is computed. Our own triggers may run: their whole text is compared.
+    """
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
+    names = f"({', '.join(map(repr, _NAMES))})"
+    query = (
+        f"SELECT type, name, sql FROM sqlite_master WHERE lower(tbl_name) IN {names} "  # noqa: S608 - our own
+        "AND (type IN ('view', 'trigger') OR (type = 'table' AND sql LIKE 'CREATE VIRTUAL%'))"
+    )
+    for kind, name, text in connection.execute(query).fetchall():
+        if text not in sealing.TRIGGERS:
+            raise sqlite3.DatabaseError(f"not ours: {kind} {name}")
+    for (name,) in connection.execute(
+        f"SELECT name FROM sqlite_master WHERE type = 'table' AND lower(name) IN {names}"  # noqa: S608 - as above
+    ).fetchall():
+        for column in connection.execute(f'PRAGMA table_xinfo("{name}")').fetchall():
+            if column[-1]:
+                raise sqlite3.DatabaseError(f"not ours: column {column[1]}")
+
+
+def configure(connection: Any, *, lasting: bool = True) -> None:
+    """Set a new connection up; where the file need not outlive the machine, no commit waits for the disk.
 
     With a write-ahead log readers and the writer don't wait for each other. NORMAL: what was committed
     survives the end of the process, however it comes; only the machine losing power may take the last
-    trials, and never the file.
+    trials, and never the file. Where the file system doesn't keep what such a log needs (`folders.takes_log`)
+    the file has a rollback journal, which needs FULL for that; one that has a log stays as it is.
     """
+    distrust(connection)
     connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE_S * 1000)}")
-    if connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
+    journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    path = connection.execute("PRAGMA database_list").fetchone()[2]
+    if not lasting:
+        connection.execute("PRAGMA synchronous = OFF")  # before anything of it is written
+    if journal not in ("wal", "memory") and (not path or takes_log(Path(path))):
+        journal = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if lasting:
+        connection.execute(f"PRAGMA synchronous = {'FULL' if path and journal != 'wal' else 'NORMAL'}")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-class LocalFile:
-    """A SQLite file that takes finished trials.
+@cache
+def _insertion(table: str, columns: tuple[str, ...]) -> str:
+    names, places = ", ".join(f'"{name}"' for name in columns), ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - our own tables and columns
+
+
+class LocalFile(Appending):
+    """A SQLite file that takes finished trials; it is the `Statements` of its own transactions.
 
     Parameters
     ----------
@@ -98,14 +153,16 @@ class LocalFile:
     ------
     StoreError
         If it can't be opened; what stands in the file is never overwritten.
-    OlderTables
-        If its tables must be brought up to date first.
     """
 
+    conflict = sqlite3.IntegrityError
+    _lasting = True  # whether it is to outlive the machine's losing power
+    _read_whole = True  # whether anybody will read all of it at once
+
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.address = str(path)
         self._lock = threading.RLock()
-        self._runs: dict[str, _StoredRun] = {}  # by id
         check_header(path)
         try:
             self._connection = sqlite3.connect(
@@ -124,81 +181,60 @@ class LocalFile:
         with self._lock:
             self._connection.close()
 
-    def append(self, records: Sequence[Record], runs: Sequence[Run] = ()) -> int:
-        """Write finished trials in one transaction, with their runs as they are now: as `Store.append`.
-
-        Returns
-        -------
-        int
-            How many were new. A trial (run, stage, number) that is there already stays as it is.
-        """
-        try:
-            return self._append(records, runs)
-        except StoreError as error:
-            if not isinstance(error.__cause__, sqlite3.IntegrityError) or not self._runs:
-                raise
-            self._runs = {}  # somebody has deleted a run that was stored: it is made anew
-            return self._append(records, runs)
-
-    def _append(self, records: Sequence[Record], runs: Sequence[Run]) -> int:
-        stored = dict(self._runs)
+    @contextmanager
+    def _writing(self) -> Iterator[LocalFile]:
         with self._transaction("written"):
-            for run in runs:
-                before = stored.get(run.id, _StoredRun(0))
-                if run is not before.run:
-                    row = rows.run_row(run)
-                    stored[run.id] = _StoredRun(self._put_run(row, before.row), run, row)
-            for record in records:
-                if record.run not in stored:
-                    stored[record.run] = _StoredRun(self._run_of(record))
-            new = sum(self._put_trial(record, stored[record.run].number) for record in records)
-        self._runs = stored  # not before: a row that was rolled back has no number
-        return new
+            yield self
 
-    def _put_run(self, row: Mapping[str, Any], before: Mapping[str, Any]) -> int:
-        """Write a run or what has changed of it since this process wrote it; return its number."""
-        mine = "SELECT number FROM e2e_runs WHERE key = ?"
-        there = self._connection.execute(mine, (row["key"],)).fetchone()
-        if there is None:
-            return self._insert("e2e_runs", row)
-        # What is as it was is left alone: another may have given the run a new name since.
-        changed = {name: value for name, value in row.items() if not before or value != before.get(name)}
-        if changed:
-            assignments = ", ".join(f'"{name}" = ?' for name in changed)
-            query = f"UPDATE e2e_runs SET {assignments} WHERE number = ?"  # noqa: S608 - our own columns
-            self._connection.execute(query, (*changed.values(), there[0]))
-        return int(there[0])
+    def insert(self, table: str, new: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Insert rows and return their numbers, none for a table without them, as `Statements` wants it."""
+        query = _insertion(table, tuple(new[0]))
+        cells = [tuple(row.values()) for row in new]
+        if table not in _NUMBERED:
+            self._connection.executemany(query, cells)
+            return []
+        return [self._connection.execute(query, row).lastrowid or 0 for row in cells]
 
-    def _run_of(self, record: Record) -> int:
-        """Return the number of the newest stored run of this id; one is made where there is none."""
-        newest = "SELECT number FROM e2e_runs WHERE id = ? ORDER BY started_at DESC, number DESC LIMIT 1"
-        there = self._connection.execute(newest, (packing.escape(record.run),)).fetchone()
-        if there is not None:
-            return int(there[0])
-        return self._insert("e2e_runs", rows.run_row(Run(record.run, record.run, record.started_at)))
+    def seal(self, numbers: Sequence[int]) -> None:
+        """Write the blocks that these new trials fill."""
+        if self._read_whole:
+            sealing.seal_full(self._connection.execute, numbers)
 
-    def _put_trial(self, record: Record, run: int) -> bool:
-        row = rows.trial_row(record, run)
-        one = "SELECT 1 FROM e2e_trials WHERE run = ? AND stage_key = ? AND trial = ?"
-        if self._connection.execute(one, (run, row["stage_key"], record.trial)).fetchone():
-            return False
-        if record.source is not None:
-            code = (row["source"], packing.escape(record.source))
-            self._connection.execute('INSERT OR IGNORE INTO e2e_sources ("key", text) VALUES (?, ?)', code)
-        number = self._insert("e2e_trials", row)
-        for curve in rows.curve_rows(record, number):
-            self._insert("e2e_curves", curve)
-        return True
+    def insert_absent(self, table: str, row: Mapping[str, Any]) -> None:
+        """Insert a row unless there is one of its key."""
+        there = f"SELECT 1 FROM {table} WHERE key = ?"  # noqa: S608 - our own tables
+        if self._connection.execute(there, (row["key"],)).fetchone() is None:
+            self.insert(table, [row])
 
-    def _insert(self, table: str, row: Mapping[str, Any]) -> int:
-        names, places = ", ".join(f'"{name}"' for name in row), ", ".join("?" * len(row))
-        query = f"INSERT INTO {table} ({names}) VALUES ({places})"  # noqa: S608 - our own tables and columns
-        return int(self._connection.execute(query, tuple(row.values())).lastrowid or 0)
+    def run_number(self, column: Literal["key", "id"], value: str) -> int | None:
+        """Return the number of the newest run that has this value."""
+        order = "ORDER BY started_at DESC, number DESC LIMIT 1"
+        query = f'SELECT number FROM e2e_runs WHERE "{column}" = ? {order}'  # noqa: S608 - our own columns
+        there = self._connection.execute(query, (value,)).fetchone()
+        return None if there is None else int(there[0])
+
+    def update_run(self, number: int, changes: Mapping[str, Any]) -> None:
+        """Change columns of the run of this number."""
+        assignments = ", ".join(f'"{name}" = ?' for name in changes)
+        query = f"UPDATE e2e_runs SET {assignments} WHERE number = ?"  # noqa: S608 - our own columns
+        self._connection.execute(query, (*changes.values(), number))
+
+    def update_trial(self, run: int, stage_key: str, trial: int, changes: Mapping[str, Any]) -> None:
+        """Change columns of a trial, by the number of its run."""
+        assignments = ", ".join(f'"{name}" = ?' for name in changes)
+        which = "run = ? AND stage_key = ? AND trial = ?"
+        query = f"UPDATE e2e_trials SET {assignments} WHERE {which}"  # noqa: S608 - our own columns
+        self._connection.execute(query, (*changes.values(), run, stage_key, trial))
+
+    def stored_trials(self, run: int, stage_key: str, least: int, most: int) -> set[int]:
+        """Return which trials of a run's stage are there, from `least` to `most`."""
+        query = "SELECT trial FROM e2e_trials WHERE run = ? AND stage_key = ? AND trial BETWEEN ? AND ?"
+        return {trial for (trial,) in self._connection.execute(query, (run, stage_key, least, most))}
 
     def _prepare(self) -> None:
         """Make the tables where there are none; a file that has today's is not written to."""
         try:
-            configure(self._connection)
+            configure(self._connection, lasting=self._lasting)
         except sqlite3.Error as error:
             raise explained(self.address, "opened", error) from error
         with self._transaction("opened", begin="BEGIN"):
@@ -207,25 +243,37 @@ class LocalFile:
             with self._transaction("opened"):
                 version = self._version()  # another may have been faster
                 if version is None:
-                    for statement in TABLES.split(";\n"):
+                    for statement in (*TABLES.split(";\n"), *sealing.TABLES):
                         self._connection.execute(statement)
-                    self._insert("e2e_version", {"version": rows.VERSION})
+                    self.insert("e2e_version", [{"version": rows.VERSION}])
                     version = rows.VERSION
         if version > rows.VERSION:
             raise newer_version(self.address, version, rows.VERSION)
         if version < rows.VERSION:
-            raise OlderTables
+            self._migrate()
+
+    def _migrate(self) -> None:
+        """Bring older tables up to date, once, whoever comes first."""
+        with self._transaction("opened"):
+            version = self._version() or 0
+            for step in range(version, rows.VERSION):
+                for statement in (*rows.MIGRATIONS.get(step, ()), *rows.SQLITE_MIGRATIONS.get(step, ())):
+                    self._connection.execute(statement.format(text="TEXT"))
+            if version < rows.VERSION:
+                self._connection.execute("UPDATE e2e_version SET version = ?", (rows.VERSION,))
 
     def _version(self) -> int | None:
         there = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'e2e_version'"
         if not self._connection.execute(there).fetchone():
             return None
         version = self._connection.execute("SELECT max(version) FROM e2e_version").fetchone()[0]
-        return None if version is None else int(version)
+        if not (version is None or (isinstance(version, int) and version > 0)):
+            raise sqlite3.DatabaseError("not ours: version")
+        return version
 
     @contextmanager
     def _transaction(self, doing: str, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-        """Hold a transaction; what fails is a `StoreError`, and nothing of it stays.
+        """Return a transaction; what fails is a `StoreError`, and nothing of it stays.
 
         A writer takes the lock at once, for one that turns writer later can't wait.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -31,13 +31,13 @@ class Reader:
 
     Parameters
     ----------
-    runs, records : list
+    runs, records : sequence
         Those of the session, which go on growing.
     writer : Writer
         Whose store is read.
     """
 
-    def __init__(self, runs: list[Run], records: list[Record], writer: Writer) -> None:
+    def __init__(self, runs: Sequence[Run], records: Sequence[Record], writer: Writer) -> None:
         self._runs = runs
         self._records = records
         self._writer = writer
@@ -48,7 +48,7 @@ class Reader:
         return self._runs[-1] if self._runs else None
 
     def resolve(self, selection: Selection, say: Callable[[str], None] = warn_user) -> Selection:
-        """Return the selection with the store in it where only the store has its run; `say` hears of that.
+        """Return the selection with the store in it where only the store has its run; `say` reports it.
 
         What else it names filters: nothing but this makes a selection larger.
         """
@@ -67,12 +67,21 @@ class Reader:
             return selection
         return replace(selection, everything=True)
 
-    def records(self, selection: Selection = HERE, series: Series = True) -> Iterator[Record]:
+    def records(
+        self, selection: Selection = HERE, series: Series = True, only: Collection[str] | None = None
+    ) -> Iterator[Record]:
         """Return an iterator over trials; those of the store come first and are read as it goes on.
 
-        `series` says whether sampled curves are read from the store, or names those that are.
+        Parameters
+        ----------
+        selection : Selection
+        series : bool or collection of str
+            Whether sampled curves are read from the store, or the names of those that are.
+        only : collection of str, optional
+            The ids of the runs whose trials are read; of all when left out.
         """
-        return self._read(selection, lambda store: store.iterate(selection, series=series))
+        records = self._read(selection, lambda store: store.iterate(selection, series=series, only=only))
+        return records if only is None else (record for record in records if record.run in only)
 
     def blocks(self, selection: Selection = HERE) -> Iterator[Record | Block]:
         """Return what `records` does for a frame of a row per trial: the store's trials as columns."""
@@ -130,6 +139,16 @@ class Reader:
             return here
         return list(_joined(store.finished(stage, source), here))
 
+    def last(self, selection: Selection = HERE) -> list[Record]:
+        """Return the last trial with the repeats before it; of the store where this kernel has none."""
+        here = self._here(selection)
+        store = self._writer.reading() if selection.everything or not self._records else None
+        if store is not None and (stored := store.last(selection)):
+            here = [*stored, *(record for record in here if record.started_at > stored[-1].started_at)]
+        if not here:
+            self._check(store, selection)
+        return _with_repeats(here)
+
     def find(self, run: str) -> Run:
         """Return the one run of this id or name, of this kernel or of the store.
 
@@ -183,6 +202,21 @@ class Reader:
                 f"stage: there is no stage {stage!r}{where}{nearest(stage, stages)}; "
                 f"measured are {_listed(stages) or 'none yet'}{wider}"
             )
+
+
+def _with_repeats(records: list[Record]) -> list[Record]:
+    """Return the last of these trials, after those that were its earlier repeats."""
+    if not records:
+        return []
+    last = records[-1]
+    mine = (last.run, last.stage, last.sweep, last.source, last.params)
+    repeats = [last]
+    for record in reversed(records[:-1]):
+        if record.repeat == repeats[0].repeat - 1:
+            if mine != (record.run, record.stage, record.sweep, record.source, record.params):
+                break
+            repeats.insert(0, record)
+    return repeats
 
 
 def _listed(names: list[str]) -> str:

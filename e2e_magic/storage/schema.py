@@ -1,20 +1,17 @@
 """The tables, their version, and how those of an older version become today's.
 
 A version is a whole number in a table of one row. A change of the tables raises `rows.VERSION` by one and
-adds a step to `MIGRATIONS`, so that a file of any older version is opened, in one transaction.
+adds a step to `rows.MIGRATIONS`, so that a file of any older version is opened, in one transaction.
 `local_file` makes the same tables in a SQLite file without SQLAlchemy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
 
 import sqlalchemy as sa
 
-from e2e_magic.storage import rows
-
-# From a version to the next one: a function of the connection, within one transaction.
-MIGRATIONS: dict[int, Callable[[sa.Connection], None]] = {}
+from e2e_magic.storage import rows, sealing
 
 # PostgreSQL: two kernels that make the tables at the same time wait for each other by this number.
 _LOCK = 0xE2E_E2E
@@ -75,7 +72,8 @@ trials = sa.Table(
     sa.Column("host", Long, nullable=False),
     sa.Column("concurrent", sa.Boolean, nullable=False),
     sa.Column("curves", Long, nullable=False),  # the names of its curves, so that none are looked for
-    sa.Column("events", Bytes),
+    sa.Column("events", Bytes),  # empty where there is a log; itself in rows of the first version
+    sa.Column("derived", Long),  # what follows from the log and the curves: see `digest`
     sa.UniqueConstraint("run", "stage_key", "trial", name="e2e_one_trial"),
     # Counting trials by run and state, and finding those since a time, reads these alone.
     sa.Index("e2e_trials_by_state", "run", "state"),
@@ -101,7 +99,10 @@ def stored_version(connection: sa.Connection) -> int | None:
     """Return the version of the tables, None where there are none."""
     if not sa.inspect(connection).has_table(version.name):
         return None
-    return connection.execute(sa.select(sa.func.max(version.c.version))).scalar()
+    stored = connection.execute(sa.select(sa.func.max(version.c.version))).scalar()
+    if not (stored is None or (isinstance(stored, int) and stored > 0)):
+        raise sqlite3.DatabaseError("not ours: version")
+    return stored
 
 
 def prepare(connection: sa.Connection) -> None:
@@ -115,13 +116,20 @@ def prepare(connection: sa.Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
     stored = stored_version(connection)
+    sqlite = connection.dialect.name == "sqlite"
     if stored is None:
         tables.create_all(connection)
+        for statement in sealing.TABLES if sqlite else ():
+            connection.exec_driver_sql(statement)
         connection.execute(version.insert().values(version=rows.VERSION))
         return
     if stored > rows.VERSION:
         raise NewerVersion(str(stored))
     for step in range(stored, rows.VERSION):
-        MIGRATIONS[step](connection)
+        for statement in rows.MIGRATIONS.get(step, ()):
+            text = Long.compile(connection.dialect)
+            connection.execute(sa.text(statement.format(text=text)))
+        for statement in rows.SQLITE_MIGRATIONS.get(step, ()) if sqlite else ():
+            connection.exec_driver_sql(statement)
     if stored < rows.VERSION:
         connection.execute(version.update().values(version=rows.VERSION))

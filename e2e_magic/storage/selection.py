@@ -1,4 +1,4 @@
-"""Which trials are meant: the four options that every frame, chart, report and export takes."""
+"""Which trials are selected: the four options that every frame, chart, report and export takes."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Selection:
         return cls(run, stage, None if since is None else moment(since), all)
 
     def is_of(self, run: Run) -> bool:
-        """Tell whether the trials of a run may be meant."""
+        """Return whether the trials of a run may be selected."""
         return self.run is None or self.run in (run.id, run.name)
 
     def takes(self, record: Record) -> bool:
-        """Tell whether a trial's stage and time are meant; of its run only the id is known here."""
+        """Return whether a trial's stage and time are selected; of its run only the id is available here."""
         return (self.stage is None or record.stage == self.stage) and (
             self.since is None or record.started_at >= self.since
         )

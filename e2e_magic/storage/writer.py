@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING
 
 from e2e_magic.measuring.trial import warn_user
 from e2e_magic.record import Record, Run
+from e2e_magic.storage.appending import Appending
 from e2e_magic.storage.errors import StoreError
-from e2e_magic.storage.local_file import LocalFile, OlderTables, path_of
+from e2e_magic.storage.local_file import LocalFile, path_of
+from e2e_magic.storage.outbox import Outbox, spool_of, takes, without_password
+from e2e_magic.storage.place import NONE, Place
 
 if TYPE_CHECKING:
     from e2e_magic.storage.database import Store
 
-ENVIRONMENT = "E2E_MAGIC_STORE"
-DEFAULT = "e2ebench.db"
-NONE = ":memory:"
 # After an attempt that took long (a server that doesn't answer, a lock), this many times as long passes
 # before the next one, so that a trial isn't followed by a wait each time.
 _REST = 10.0
 _QUICK_S = 0.5
+# At the end what is on its way to a server that answers is waited for so long (s): a script's next
+# step may read it. Jupyter kills a kernel that takes 5 s, which does no harm.
+_LAST_S = 30.0
 # Trials in one transaction, where more than one waits.
 _AT_ONCE = 200
 
@@ -37,7 +40,12 @@ class Writer:
     Parameters
     ----------
     run_of : callable
-        Gives a run as it is now, by its id.
+        Returns a run as it is now, by its id.
+
+    Attributes
+    ----------
+    place : Place
+        Where trials are kept.
     """
 
     def __init__(
@@ -45,36 +53,41 @@ class Writer:
     ) -> None:
         self._run_of = run_of
         self._clock = clock
-        self._asked: str | None = None
+        self.place = Place()
         self._store: Store | None = None
-        self._file: LocalFile | None = None
+        self._file: LocalFile | Outbox | None = None
+        self.held = False  # what is kept waits for more: see `together`
         self._warned = False
+        self._moved = False  # whether the user was warned that trials are kept in another folder
         self._not_before = 0.0
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self._folder = _here()
         self.unsaved: list[Record] = []
+        self._changed: list[Record] = []  # written, with other readings since
 
     def begin_in(self, folder: Path) -> None:
         """Keep the default file in this folder: a kernel's, which knows where its notebook is."""
-        if folder.is_dir():
-            self._folder = folder
+        self.place.begin_in(folder)
 
     @property
     def address(self) -> str:
         """Where trials are kept, without a password; ``:memory:`` for nowhere."""
         if self._store is not None:
             return self._store.address
+        if self._file is not None:
+            return self._file.address
         if not self.on:
             return NONE
+        if takes(self.place.address):
+            return without_password(self.place.address)
         from e2e_magic.storage.address import readable, url_of
 
-        return readable(url_of(self._wanted()))
+        return readable(url_of(self.place.address))
 
     @property
     def on(self) -> bool:
         """Whether there is a store."""
-        return self._wanted() != NONE
+        return self.place.address != NONE
 
     @property
     def store(self) -> Store | None:
@@ -87,8 +100,8 @@ class Writer:
         """
         with self._lock:
             if self._store is None and self.on:
-                self._store = self._opened(self._wanted())
-                self._asked = self._store.url.render_as_string(hide_password=False)
+                self._store = self._opened(self.place.address)
+                self.place.asked = self._store.url.render_as_string(hide_password=False)
             return self._store
 
     def set_address(self, address: str) -> None:
@@ -100,8 +113,9 @@ class Writer:
             If it can't be opened or written to: the store is the one that it was then.
         """
         with self._lock:
+            self.flush()
             waiting = list(self.unsaved)
-            fresh = None if address.strip() == NONE else self._opened(address)
+            fresh, asked = self._asked_for(address)
             if fresh is not None:
                 try:
                     self._write(fresh, warn_user)
@@ -110,54 +124,106 @@ class Writer:
                     fresh.close()
                     raise
             self._close_files()
-            self._store = fresh
-            # A relative path means the one that was there when it was given.
-            self._asked = NONE if fresh is None else fresh.url.render_as_string(hide_password=False)
+            if isinstance(fresh, Outbox):
+                self._file = fresh
+            else:
+                self._store = fresh
+            self.place.ask_for(asked)
             self._warned = False
             self._not_before = 0.0
 
-    def keep(self, records: Iterable[Record], warn: Callable[[str], None] | None = None) -> None:
+    def _asked_for(self, address: str) -> tuple[Store | Outbox | None, str]:
+        """Return an address's store, opened, and the address with its path made absolute."""
+        if address.strip() == NONE:
+            return None, NONE
+        if not takes(address):
+            store = self._opened(address)
+            return store, store.url.render_as_string(hide_password=False)
+        outbox = Outbox(address)
+        try:
+            outbox.check()
+        except BaseException:
+            outbox.close(0.0)
+            raise
+        self._close_at_exit()
+        return outbox, address.strip()
+
+    def open(self) -> None:
+        """Open what takes the trials, as the next `keep` does: its cost is measured before a row is built."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock, suppress(Exception):  # the write meets it again and warns of it
+            if self.on and self._clock() >= self._not_before:
+                self._sink()
+
+    def keep(
+        self, records: Iterable[Record], warn: Callable[[str], None] | None = None, *, changes: bool = False
+    ) -> None:
         """Write finished trials; those that can't be written wait for the next. Never raises an error.
 
-        A forked child writes nothing: its trials have its parent's numbers.
+        A forked child writes nothing: its trials have its parent's numbers. `changes` announces `change`.
         """
         if os.getpid() != self._pid:
             return
         with self._lock:
             self.unsaved += records
-            if self.on and self._clock() >= self._not_before:
-                self.flush(warn)
+            if self.on and not self.held and self._clock() >= self._not_before:
+                self.flush(warn, changes=changes)
 
-    def flush(self, warn: Callable[[str], None] | None = None) -> bool:
-        """Write what waits, and tell whether nothing does any more; the first failure is said."""
-        if not self.unsaved or not self.on or os.getpid() != self._pid:
+    def change(self, record: Record, before: Record) -> None:
+        """Replace the readings of a trial that was kept; it is written with the next one's row."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            if any(each is before for each in self.unsaved):
+                self.unsaved[:] = [record if each is before else each for each in self.unsaved]
+                return
+            self._changed.append(record)
+            if isinstance(self._file, Outbox):  # which sends it then
+                self.flush()
+
+    def flush(self, warn: Callable[[str], None] | None = None, *, changes: bool = False) -> bool:
+        """Write what waits, and return whether all of it is written; warn of the first failure."""
+        if not (self.unsaved or self._changed) or not self.on or os.getpid() != self._pid:
             return not self.unsaved
-        say = warn or warn_user
+        warn = warn or warn_user
         began = self._clock()
         with self._lock:
             try:
                 sink = self._sink()
                 began = self._clock()  # what was imported is no slowness of the store's
-                self._write(sink, say)
+                self._write(sink, warn, wake=not changes)
             except Exception as error:  # noqa: BLE001 - a driver may fail in any way; the user's cell goes on
                 took = self._clock() - began
                 self._not_before = self._clock() + (_REST * took if took > _QUICK_S else 0.0)
                 if not self._warned:
                     self._warned = True
                     why = error if isinstance(error, StoreError) else f"{type(error).__name__}: {error}"
-                    say(f"{why}. Meanwhile trials are kept in memory; they are written as soon as it works")
+                    warn(f"{why}. Meanwhile trials are kept in memory; they are written as soon as it works")
                 return False
-            self._warned = False
+            if self.place.why and not self._moved:
+                self._moved = True
+                why, where = self.place.why, self.address
+                warn(f"{why}: trials are kept in {where}; %e2e store PATH keeps them elsewhere")
             self._not_before = 0.0  # it works again: the next trial is written at once
+            if isinstance(sink, Outbox) and (late := sink.late()):
+                if not self._warned:
+                    self._warned = True
+                    meanwhile = f"trials are kept in {sink.path}; they are sent as soon as it works"
+                    warn(f"{late}. Meanwhile {meanwhile}")
+            else:
+                self._warned = False
         return True
 
-    def _sink(self) -> Store | LocalFile:
-        """Return what takes the trials; for a SQLite file, SQLAlchemy stays out of this process."""
-        if self._file is None and (path := path_of(self._wanted())) is not None:
-            with suppress(OlderTables):
+    def _sink(self) -> Appending | Outbox:
+        """Return what takes the trials; for a file and for a server, SQLAlchemy stays out of this process."""
+        if self._file is None:
+            address = self.place.address
+            if (path := path_of(address)) is not None:
                 self._file = LocalFile(path)
-                atexit.unregister(self._at_exit)
-                atexit.register(self._at_exit)
+            elif takes(address):
+                self._file = Outbox(address)
+            self._close_at_exit()
         if self._file is not None:
             return self._file
         import_module("e2e_magic.storage.database")
@@ -173,17 +239,23 @@ class Writer:
         StoreError
             If it can't be opened.
         """
+        if self.on and os.getpid() == self._pid:
+            import_module("e2e_magic.storage.killed").take_up(
+                self.place.destination, lambda: spool_of(self._sink())
+            )
         if self._store is None and self._file is None and self.on:
             from e2e_magic.storage.address import exists, url_of
 
-            if not self.unsaved and not exists(url_of(self._wanted())):
+            if not self.unsaved and not exists(url_of(self.place.address)):
                 return None
         if self._clock() >= self._not_before:  # else a reader would wait for a lock again, and again
             self.flush()
+        if isinstance(self._file, Outbox) and os.getpid() == self._pid:
+            self._file.flush()
         return self.store
 
     def described(self) -> str:
-        """Say where trials are kept and how many there are; nothing is made for it.
+        """Return a sentence: where trials are kept and how many there are; nothing is created for it.
 
         Raises
         ------
@@ -195,15 +267,21 @@ class Writer:
         if self._store is not None:
             self.flush()
         store = self.reading()
+        because = f" ({self.place.why})" if self.place.why else ""
         if store is None:
-            return f"trials are kept in {self.address}, which is made with the first one"
+            return f"trials are kept in {self.address}, which is made with the first one{because}"
         waiting = f"; {len(self.unsaved):,} in memory could not be written yet" if self.unsaved else ""
-        return f"{store.described()}{waiting}"
+        if isinstance(self._file, Outbox) and (there := self._file.waiting()):
+            waiting += f"; {there:,} in {self._file.path} could not be sent yet"
+        return f"{store.described()}{waiting}{because}"
 
     def drop(self, run: str) -> None:
         """Forget what waits of a run (its id)."""
         with self._lock:
             self.unsaved[:] = [record for record in self.unsaved if record.run != run]
+            self._changed[:] = [record for record in self._changed if record.run != run]
+            if isinstance(self._file, Outbox):
+                self._file.drop_run(run)
 
     def close(self) -> None:
         """Write what waits and close the store; it is opened again when it is needed."""
@@ -216,67 +294,56 @@ class Writer:
     def _close_files(self) -> None:
         if self._store is not None:
             self._store.close()
-        if self._file is not None:
+        if isinstance(self._file, Outbox):
+            if rest := self._file.close(_LAST_S):
+                warn_user(rest)
+        elif self._file is not None:
             self._file.close()
         self._store = self._file = None
-
-    def _wanted(self) -> str:
-        if self._asked:
-            return self._asked
-        # A cell may change the directory: a relative path stays where the session began.
-        return placed(self._folder, os.environ.get(ENVIRONMENT, "").strip() or DEFAULT)
 
     def _opened(self, address: str) -> Store:
         from e2e_magic.storage.database import Store
 
         opened = Store(address)
-        atexit.unregister(self._at_exit)
-        atexit.register(self._at_exit)
+        self._close_at_exit()
         return opened
 
-    def _write(self, store: Store | LocalFile, say: Callable[[str], None]) -> None:
+    def _close_at_exit(self) -> None:
+        atexit.unregister(self._at_exit)
+        atexit.register(self._at_exit)
+
+    def _write(self, store: Appending | Outbox, warn: Callable[[str], None], *, wake: bool = True) -> None:
         """Write what waits, in order; each is taken off the list when it is in the store."""
-        while self.unsaved:
+        while self.unsaved or self._changed:
             batch = self.unsaved[:_AT_ONCE]
             try:
-                self._append(store, batch)
+                self._append(store, batch, wake=wake)
             except StoreError:
                 raise
             except Exception:  # noqa: BLE001 - any value may be in a record: one alone must not hold up the others
                 for record in batch:
-                    self._write_alone(store, record, say)
+                    self._write_alone(store, record, warn)
             del self.unsaved[: len(batch)]
 
-    def _write_alone(self, store: Store | LocalFile, record: Record, say: Callable[[str], None]) -> None:
+    def _write_alone(self, store: Appending | Outbox, record: Record, warn: Callable[[str], None]) -> None:
         try:
             self._append(store, [record])
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - said, and the others are written
-            say(
+        except Exception as error:  # noqa: BLE001 - the user is warned, and the others are written
+            warn(
                 f"{record.stage}: trial {record.trial} can't be written to the store "
                 f"({type(error).__name__}: {error}) and is kept in memory only"
             )
 
-    def _append(self, store: Store | LocalFile, records: Sequence[Record]) -> None:
-        store.append(records, [run for key in {r.run: 0 for r in records} if (run := self._run_of(key))])
+    def _append(self, store: Appending | Outbox, records: Sequence[Record], *, wake: bool = True) -> None:
+        changed, self._changed = self._changed, []
+        runs = [run for key in {r.run: 0 for r in records} if (run := self._run_of(key))]
+        if isinstance(store, Outbox):
+            store.append(records, runs, changed, wake=wake)
+        else:
+            store.append(records, runs, changed)
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # a forked child leaves its parent's trials to its parent
             self.close()
-
-
-def placed(folder: Path | None, address: str) -> str:
-    """Return an address whose path, where it is a relative one, is taken from a folder."""
-    scheme = "sqlite:///" if address.startswith("sqlite:///") else ""
-    path = address.removeprefix(scheme)
-    if folder is None or path in ("", NONE) or "://" in path or path.startswith("file:"):
-        return address
-    return f"{scheme}{folder / Path(path).expanduser()}"
-
-
-def _here() -> Path | None:
-    try:
-        return Path.cwd()
-    except OSError:  # the directory is gone
-        return None

@@ -1,5 +1,5 @@
 """A space of parameters becomes many records.
 
-In come a `SweepPlan` and a body to run; out go the records of its trials, in the order of the schedule,
+Input: a `SweepPlan` and a body to run. Output: the records of its trials, in the order of the schedule,
 from the engine that was asked for.
 """

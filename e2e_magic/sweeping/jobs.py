@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property, partial
+from types import CodeType
 from typing import Any, Protocol
 
-from e2e_magic.measuring.cell import Cell
+from e2e_magic.measuring.cell import Cell, codes_of
 from e2e_magic.measuring.checks import PlanError, nearest
 from e2e_magic.measuring.expression import Expression
+from e2e_magic.measuring.inner_loop import InnerLoop
 from e2e_magic.measuring.options import functions_of
 
 _ABSENT = object()
@@ -43,16 +45,24 @@ class Job(Protocol):
     @property
     def options(self) -> Mapping[str, Callable[[Any], object]]: ...
 
+    @property
+    def codes(self) -> tuple[CodeType, ...]:
+        """Its code objects."""
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """What its code finds by name."""
+
     def around(self, params: Mapping[str, Any]) -> Any:
         """Return a context manager within which the parameters are in place."""
 
-    def call(self, params: Mapping[str, Any]) -> Any:
-        """Do the work and return its value; a coroutine where it is async."""
+    def call(self, params: Mapping[str, Any], loop: InnerLoop) -> Any:
+        """Do the work as often as a trial's loop says and return its value; a coroutine where it is async."""
 
 
 @contextmanager
 def lent(namespace: dict[str, Any], params: Mapping[str, Any]) -> Iterator[None]:
-    """Put the parameters into a namespace, and back what stood there, whatever happens meanwhile."""
+    """Put the parameters into a namespace, and restore what it held, whatever happens meanwhile."""
     before = {name: namespace.get(name, _ABSENT) for name in params}
     try:
         namespace.update(params)
@@ -79,7 +89,7 @@ class CellJob:
     namespace : dict
         Where it runs.
     expressions : mapping of str to Expression
-        What the line's options say, evaluated in the namespace after the cell.
+        The expressions of the line's options, evaluated in the namespace after the cell.
     """
 
     cell: Cell
@@ -96,13 +106,21 @@ class CellJob:
     def options(self) -> Mapping[str, Callable[[Any], object]]:
         return {name: partial(each.evaluate, (self.namespace,)) for name, each in self.expressions.items()}
 
+    @property
+    def codes(self) -> tuple[CodeType, ...]:
+        return self.cell.codes
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        return self.namespace
+
     def around(self, params: Mapping[str, Any]) -> Any:
         return lent(self.namespace, params)
 
-    def call(self, params: Mapping[str, Any]) -> Any:  # noqa: ARG002 - they are variables by now
+    def call(self, params: Mapping[str, Any], loop: InnerLoop) -> Any:  # noqa: ARG002 - they are variables
         __tracebackhide__ = True
-        run = self.cell.run_async if self.cell.is_async else self.cell.run
-        return run(self.namespace)
+        run = loop.await_cell if self.cell.is_async else loop.run_cell
+        return run(self.cell, (self.namespace, None))
 
 
 @dataclass(frozen=True)
@@ -131,13 +149,22 @@ class FunctionJob:
     def options(self) -> Mapping[str, Callable[[Any], object]]:
         return functions_of(self.expressions)
 
+    @property
+    def codes(self) -> tuple[CodeType, ...]:
+        return codes_of(self.function)
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        return getattr(inspect.unwrap(self.function), "__globals__", {})
+
     @contextmanager
     def around(self, params: Mapping[str, Any]) -> Iterator[None]:  # noqa: ARG002 - they are arguments
         yield
 
-    def call(self, params: Mapping[str, Any]) -> Any:
+    def call(self, params: Mapping[str, Any], loop: InnerLoop) -> Any:
         __tracebackhide__ = True
-        return self.function(**params)
+        run = loop.await_call if self.is_async else loop.call
+        return run(self.function, **params)
 
 
 def source_of(function: Callable[..., Any]) -> str:
@@ -184,9 +211,12 @@ def check_arguments(
             if parameter.kind is parameter.POSITIONAL_ONLY:
                 raise PlanError(f"{parameter.name}: {label}() takes it by position only; wrap it in a lambda")
             if parameter.name not in given:
+                example = f"{parameter.name}=[..]"
+                if parameter.name in options:  # which takes what is given under this name
+                    example = f'parameters={{"{parameter.name}": [..]}}'
                 raise PlanError(
                     f"{parameter.name}: {label}() needs this argument; "
-                    f"give it a value, such as sweep({label}, {parameter.name}=[..])"
+                    f"give it a value, such as sweep({label}, {example})"
                 )
 
 

@@ -26,17 +26,20 @@ _SEEDED: Mapping[str, Callable[[Any, int], None]] = {"numpy": _seed_numpy, "torc
 
 @contextmanager
 def seeded(seed: int | None, number: int) -> Iterator[Callable[[], None]]:
-    """Give what seeds Python's random, numpy and torch with seed + number: to be called before each run.
+    """Return a context whose value seeds Python's random, numpy and torch: called before each execution.
 
     What isn't imported by then is seeded when the code within imports it: a cell that begins with
     ``import torch`` draws the same in the process that runs it first, and where torch is loaded already.
+    Without the finder in ``sys.meta_path`` such a first trial drew five different numbers in five processes,
+    with it one; an import of anything else pays 0.2 us for it. To import numpy and torch beforehand would be
+    shorter, and take their cost out of the cell that imports them.
 
     Parameters
     ----------
     seed : int or None
         None seeds nothing.
     number : int
-        The trial's, within its sweep.
+        The trial's, within its sweep: the seed is the sum of both.
     """
     if seed is None:
         yield _nothing
@@ -89,8 +92,8 @@ class _Seeding(Loader):
         self._seed = seed
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        found: ModuleType | None = self._loader.create_module(spec)
-        return found
+        module: ModuleType | None = self._loader.create_module(spec)
+        return module
 
     def exec_module(self, module: ModuleType) -> None:
         # As if we had never been there: packages ask their loader for their files.

@@ -1,6 +1,17 @@
-"""Records become what a person sees: frames, charts, cards, reports and files.
+"""Presentation of records: frames, charts, cards, reports and files.
 
-In come records and runs; out go DataFrames, Axes, HTML, text and files. Nothing here measures or keeps.
+Input: records and runs. Output: DataFrames, Axes, HTML, text and files. Nothing here measures or stores.
 """
 
-FRAMES = ("results", "samples", "epochs", "trials", "confusions", "runs", "metrics", "pipeline")
+FRAMES = (
+    "results",
+    "samples",
+    "epochs",
+    "trials",
+    "confusions",
+    "runs",
+    "metrics",
+    "pipeline",
+    "holders",
+    "lines",
+)

@@ -1,4 +1,4 @@
-"""The card of a measured cell: what it cost and what it gained, as HTML and as plain text.
+"""The card of a measured cell: its costs and gains, as HTML and as plain text.
 
 It is static and made offline. It reads records, not frames, and its pictures are SVG of our own, so that a
 card leaves nothing but this package in the process that was measured.
@@ -6,53 +6,44 @@ card leaves nothing but this package in the process that was measured.
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from e2e_magic.derived import derive, provenance
-from e2e_magic.record import Code, Reason, Record
-from e2e_magic.text import digits, quantity, signed
-from e2e_magic.views import markup
+from e2e_magic.derived.findings import WAITS_FOR_CORES, Finding, findings
+from e2e_magic.derived.kept import kept_sentence
+from e2e_magic.derived.line_shares import caveats
+from e2e_magic.derived.statistics import HALF_WIDTH
+from e2e_magic.measuring.inner_loop import SHORT_S
+from e2e_magic.record import CUT_SHORT, Code, Reason, Record
+from e2e_magic.text import digits, legible, quantity, wrapped
+from e2e_magic.views import line_listing, markup
+from e2e_magic.views.figures import Figure, figures, headline
 from e2e_magic.views.pictures.matrix import MOST
 from e2e_magic.views.pictures.trial import pictures
 
+# The collector, whose reason is the machine's.
+ENERGY = "energy"
 LONGEST_TEXT = 300
 # Of a note, in the narrow window too: what fits into about one line.
 LONGEST_LINE = 120
-LEAST_SECONDS_FOR_SHARE = 0.001
-# A terminal breaks longer lines in the middle of a word, at its left edge.
-TEXT_WIDTH = 100
-
-_WHOLE: Any = {"break_long_words": False, "break_on_hyphens": False}
-_BADGES = {"failed": "#D55E00", "interrupted": "#A97B00"}
-_COSTS = (
-    ("package_energy_j", "CPU energy", "J"),
-    ("psys_energy_j", "platform energy", "J"),
-    ("dram_energy_j", "DRAM energy", "J"),
-    ("gpu_energy_j", "GPU energy", "J"),
-    ("net_energy_j", "net energy", "J"),
-    ("mean_power_w", "mean power", "W"),
-    ("co2_g", "CO2", "g"),
-    ("gpu_peak_memory_mib", "GPU memory", "MiB"),
-    ("gpu_time_s", "GPU time", "s"),
-)
-# What is so on most machines, or follows from another reason: `%e2e metrics` says it, the card need not.
+# Of the wall time; less waiting for a core is no news.
+LEAST_SHARE_WAITED = 0.05
+# The ground of white words: no colour of words has 4.5:1 on white and on black.
+_BADGES = {"failed": "#B34A00", "killed": "#8A1C1C"} | dict.fromkeys(CUT_SHORT, "#7A5A00")
+# Reasons that hold on most machines, or follow from another: `%e2e metrics` lists them, the card need not.
 _NO_NEWS = frozenset(
-    (Code.NO_TORCH, Code.NO_DRIVER, Code.NO_ENERGY, Code.PACKAGE_COUNTED, Code.NO_DRAM_COUNTER)
+    (
+        Code.NO_TORCH,
+        Code.NO_DRIVER,
+        Code.NO_ENERGY,
+        Code.NO_SAMPLE,
+        Code.NO_WAITS,
+        Code.PACKAGE_COUNTED,
+        Code.NO_DRAM_COUNTER,
+    )
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number on the card."""
-
-    label: str
-    text: str
-    detail: str = ""
 
 
 def html(
@@ -60,6 +51,8 @@ def html(
     *,
     images: Sequence[str] | None = None,
     folded: bool = True,
+    titled: bool = True,
+    said: Collection[Reason] = (),
 ) -> str:
     """Return the card of one measured cell (its repeats) as an HTML block.
 
@@ -71,9 +64,14 @@ def html(
         HTML images to show; the cell's own pictures when left out.
     folded : bool
         Whether a long note shows its first clause only, until it is clicked; not on paper.
+    titled : bool
+        Whether the stage's name is its title; where the page around it has one, only a state is.
+    said : collection of Reason
+        Why there is no energy, as earlier cards of the kernel said: it is not said at length again.
     """
     last = records[-1]
-    remarks = notes(records)
+    found = strongest(records)
+    remarks = notes(records, found, said)
     if images is None:
         try:
             images = [picture.html() for picture in pictures(records)]
@@ -82,185 +80,112 @@ def html(
             remarks.append(f"the pictures could not be drawn ({type(error).__name__}: {error})")
     badge = _BADGES.get(last.state)
     state = (
-        f'<span style="color:{badge};font-weight:600;margin-left:.6em">{escape(last.state)}</span>'
+        f'<span style="background:{badge};color:#fff;font-weight:600;border-radius:4px;padding:0 .4em;'
+        f'margin-left:.6em">{escape(last.state)}</span>'
         if badge
         else ""
     )
     error_html = (
-        f'<div style="margin-top:.4em;overflow-wrap:anywhere">{escape(_short(last.error))}</div>'
+        f'<div style="margin-top:.4em;overflow-wrap:anywhere">{escape(_text(last.error))}</div>'
         if last.error
         else ""
     )
     return markup.block(
-        markup.heading(_short(last.stage), state)
+        (markup.heading(_text(last.stage) if titled else "", state) if titled or state else "")
         + markup.flow((_tile(figure) for figure in figures(records)), ".35em 1.6em")
         + error_html
-        + markup.flow(images)
+        + markup.columns(images)
+        + line_listing.html(last, folded=folded)
+        + (markup.folded_note(_text(found.sentence), f"try: {_text(found.next_step)}") if found else "")
         + "".join(_note(remark, folded=folded) for remark in remarks)
     )
 
 
-def text(records: Sequence[Record]) -> str:
-    """Return the card as plain text, for terminals and saved notebooks."""
-    last = records[-1]
+def text(records: Sequence[Record], said: Collection[Reason] = ()) -> str:
+    """Return the card as plain text, for terminals and saved notebooks; `said` as of `html`."""
+    last, found = records[-1], strongest(records)
     lines = [_head(last)]
     if last.error:
-        lines.append(f"  {_short(last.error)}")
-    found = figures(records)
-    width = max(len(figure.label) for figure in found)
-    for figure in found:
+        lines += wrapped(_text(last.error), "  ", "    ")
+    entries = figures(records)
+    width = max(len(figure.label) for figure in entries)
+    for figure in entries:
         detail = f"  ({figure.detail})" if figure.detail else ""
         lines.append(f"  {figure.label:<{width}}  {figure.text}{detail}")
-    for note in notes(records):
-        lines += textwrap.wrap(note, TEXT_WIDTH, initial_indent="  ", subsequent_indent="    ", **_WHOLE)
+    lines += line_listing.text(last)
+    strongest_first = [] if found is None else [f"{_text(found.sentence)} (%e2e why)"]
+    for note in (*strongest_first, *notes(records, found, said)):
+        lines += wrapped(note, "  ", "    ")
     return "\n".join(lines)
 
 
 def line(records: Sequence[Record]) -> str:
     """Return the card in one line: the stage, how it ended, how long it took and what it gained."""
-    values = [{**record.readings, **derive(record).values} for record in records]
-    shown = [_repeated("wall time", values, "wall_time_s", "s"), *_gains(records[-1], values)]
-    return f"{_head(records[-1])}: {', '.join(f'{figure.label} {figure.text}' for figure in shown)}"
+    parts = [f"{figure.label} {figure.text}" for figure in headline(records)]
+    return f"{_head(records[-1])}: {', '.join(parts)}"
 
 
 def _head(record: Record) -> str:
-    return _short(record.stage) + ("" if record.state == "complete" else f" · {record.state}")
+    return _text(record.stage) + ("" if record.state == "complete" else f" · {record.state}")
 
 
-def figures(records: Sequence[Record]) -> list[Figure]:
-    """Return the numbers of the card, in its order: what there is, and nothing for what isn't."""
-    values = [{**record.readings, **derive(record).values} for record in records]
-    last = values[-1]
-    shown = [_repeated("wall time", values, "wall_time_s", "s")]
-    if "cpu_time_s" in last:
-        # Of the edges' own microseconds a very short cell would make a share that is none of its own.
-        sure = "cpu_percent" in last and _number(last, "wall_time_s") >= LEAST_SECONDS_FOR_SHARE
-        percent = f"{digits(_number(last, 'cpu_percent'))} %" if sure else ""
-        shown.append(_repeated("CPU time", values, "cpu_time_s", "s", percent))
-    if "peak_rss_mib" in last:
-        delta = _number(last, "rss_delta_mib")
-        kept = f"{signed(delta, 'MiB')} kept" if abs(delta) >= 0.1 else ""
-        shown.append(_repeated("peak memory", values, "peak_rss_mib", "MiB", kept))
-        tree = _number(last, "peak_tree_rss_mib")
-        if tree > 1.05 * _number(last, "peak_rss_mib"):
-            shown.append(Figure("with children", quantity(tree, "MiB"), "sampled"))
-    moved = _number(last, "read_mib"), _number(last, "write_mib")
-    if max(moved) >= 1:
-        shown.append(Figure("read / written", " / ".join(quantity(mib, "MiB") for mib in moved)))
-    for name, label, unit in _COSTS:
-        if any(name in row for row in values):
-            shown.append(_repeated(label, values, name, unit, provenance.source(name, last)))
-    if "estimated_energy_j" in last:
-        shown.append(Figure("energy", quantity(_number(last, "estimated_energy_j"), "J"), "estimate"))
-    return shown + _gains(records[-1], values)
+def strongest(records: Sequence[Record]) -> Finding | None:
+    """Return what stands out most in these repeats; None where nothing does."""
+    return next(iter(findings(records)), None)
 
 
-def _gains(record: Record, values: Sequence[Mapping[str, Any]]) -> list[Figure]:
-    last = values[-1]
-    shown = []
-    # Of a matrix they are averages over the classes; of a two-class table those of its positive class.
-    averaged = "macro" if record.reported.get("confusion") else ""
-    for name in ("loss", "accuracy"):
-        if any(name in row for row in values):
-            best = _number(last, f"best_{name}")
-            detail = f"best {digits(best)}" if best != _number(last, name) and not math.isnan(best) else ""
-            shown.append(_gained(name, values, name, "", detail if len(values) == 1 else ""))
-    for name, label, unit in (
-        ("time_to_accuracy_s", "time to accuracy", "s"),
-        ("epochs_to_accuracy", "epochs to accuracy", ""),
-        ("f1", "F1", ""),
-        ("roc_auc", "ROC AUC", ""),
-        ("latency_s", "per entry", "s"),
-        ("throughput_per_s", "throughput", "entries/s"),
-    ):
-        if any(name in row for row in values):
-            target = record.reported.get("target_accuracy")
-            detail = f"to {digits(target)}" if target is not None and "to_accuracy" in name else ""
-            shown.append(_gained(label, values, name, unit, averaged if name == "f1" else detail))
-    calls = record.reported.get("latency")
-    if calls:
-        name = next((name for name in ("p50", "mean") if f"latency_{name}_s" in last), "mean")
-        tail = next((q for q in ("p99", "p95", "p90") if f"latency_{q}_s" in last), None)
-        slow = f"{tail} {quantity(_number(last, f'latency_{tail}_s'), 's')}, " if tail else ""
-        one = quantity(_number(last, f"latency_{name}_s"), "s")
-        shown.append(Figure(f"single call, {name}", one, f"{slow}of {calls['calls']:,}"))
-    shown += _together(last, ("precision", "recall"), averaged)
-    if not averaged:  # a matrix has its heat map
-        shown += _together(last, ("tp", "fp", "fn", "tn"))
-    return shown
+def no_energy(records: Sequence[Record]) -> frozenset[Reason]:
+    """Return why this machine measures no energy, which is the same for all cells of a kernel."""
+    return frozenset(reason for name, reason in records[-1].missing.items() if name == ENERGY)
 
 
-def _together(row: Mapping[str, Any], names: Sequence[str], detail: str = "") -> list[Figure]:
-    """Return numbers that belong together as one figure, where there is any of them."""
-    if not any(name in row for name in names):
-        return []
-    text = " / ".join(digits(_number(row, name)) for name in names)
-    heading = " / ".join(name.upper() if len(name) == 2 else name for name in names)
-    return [Figure(heading, text, detail)]
+def notes(
+    records: Sequence[Record], found: Finding | None = None, said: Collection[Reason] = ()
+) -> list[str]:
+    """Return the caveats of the numbers: missing ones with the reason, spread.
 
-
-def notes(records: Sequence[Record]) -> list[str]:
-    """Return what the reader must know about the numbers: missing ones with the reason, spread."""
+    Parameters
+    ----------
+    records : sequence of Record
+    found : Finding, optional
+        What the card says already.
+    said : collection of Reason
+        As of `html`.
+    """
     last = records[-1]
-    said = []
-    spread = _spread(records)
-    if spread:
-        said.append(spread)
+    about = kept_sentence(last), _spread(records), _loop(last), _waited(last, found)
+    sentences = [said for said in about if said]
+    sentences += caveats(last)
     derived = derive(last)
-    # Who named the collectors shall hear of each of them.
+    # Users who named the collectors get a note on each of them.
     whole = {"cpu_time_s", "peak_rss_mib"} <= last.readings.keys()
     lacking: dict[Reason, list[str]] = {}
     for name, reason in {**last.missing, **derived.missing}.items():
-        if not (whole and reason.code in _NO_NEWS):
+        if reason.code != Code.TOO_SHORT and not (whole and reason.code in _NO_NEWS):
             lacking.setdefault(reason, []).append(name)
     for reason, names in lacking.items():
-        said.append(str(reason) if reason.code == Code.NAMED else f"{', '.join(names)}: {reason}")
-    said += derived.problems
+        if names == [ENERGY] and reason in said:
+            sentences.append("energy: not measured (%e2e metrics)")
+        else:
+            sentences.append(str(reason) if reason.code == Code.NAMED else f"{', '.join(names)}: {reason}")
+    sentences += derived.problems
     some = {name: value for record in records for name, value in record.readings.items()}
-    said += provenance.doubts({**some, **derived.values}, last.reported)  # the last may lack what others have
+    # the last may lack values that others have
+    sentences += provenance.doubts({**some, **derived.values}, last.reported)
     if len(last.reported.get("confusion", ())) > MOST:
-        said.append(f'a matrix of over {MOST} classes has no picture on a card: .plot("confusion") draws it')
+        sentences.append(
+            f'a matrix of over {MOST} classes has no picture on a card: .plot("confusion") draws it'
+        )
+    if sum("wall_time_s" in record.readings for record in records) > 1:
+        sentences.append(HALF_WIDTH)
     missed = _number(last.readings, "missed_samples")
     if missed > 0.05 * max(_number(last.readings, "samples"), 1):
-        said.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
-    return [_short(note) for note in said]
-
-
-def _repeated(
-    label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = ""
-) -> Figure:
-    numbers = [float(row[name]) for row in values if name in row]
-    of = f"{len(numbers)}" if len(numbers) == len(values) else f"{len(numbers)} of {len(values)}"
-    if len(numbers) < 2:
-        some = f"in {of} repeats" if len(values) > 1 else detail
-        return Figure(label, quantity(numbers[-1], unit) if numbers else "-", some)
-    from e2e_magic.derived.statistics import mad, median
-
-    middle = median(numbers)
-    spread = quantity(mad(numbers), unit)
-    return Figure(label, quantity(middle, unit), f"± {spread}, median of {of}")
-
-
-def _gained(
-    label: str, values: Sequence[Mapping[str, Any]], name: str, unit: str, detail: str = ""
-) -> Figure:
-    """Return a gain: the median where repeats differ, and how many have it where not all do."""
-    numbers = [number for row in values if not math.isnan(number := _number(row, name))]
-    said = [detail] if detail else []
-    if not numbers:
-        return Figure(label, "-", detail)
-    some = f"{len(numbers)} of {len(values)} repeats" if len(numbers) < len(values) else ""
-    if len(set(numbers)) == 1:
-        said += [some] if some else []
-        return Figure(label, quantity(numbers[0], unit), ", ".join(said))
-    from e2e_magic.derived.statistics import mad, median
-
-    said.append(f"± {quantity(mad(numbers), unit)}, median of {some or len(numbers)}")
-    return Figure(label, quantity(median(numbers), unit), ", ".join(said))
+        sentences.append(f"{missed:.0f} samples were missed: the machine was too busy for the interval")
+    return [_text(note) for note in sentences]
 
 
 def _spread(records: Sequence[Record]) -> str | None:
-    """Say a spread over 10 % of the median wall time, with what to do."""
+    """Return a sentence on a spread over 10 % of the median wall time, with what to do."""
     from e2e_magic.derived.statistics import stable
 
     walls = [
@@ -269,6 +194,31 @@ def _spread(records: Sequence[Record]) -> str | None:
         if record.state == "complete" and "wall_time_s" in record.readings
     ]
     return stable(walls) if len(walls) > 1 else None
+
+
+def _loop(record: Record) -> str:
+    """Return a note that values are of one of many executions, or that such short code needs many."""
+    number, wall = (_number(record.readings, name) for name in ("number", "wall_time_s"))
+    if number > 1:
+        collected = record.readings.get("gc")
+        return f"values are of one of {number:,.0f} executions, the garbage collector {collected}"
+    if wall < SHORT_S and record.state == "complete":
+        return "shorter than 1 ms, so that measuring is a part of it; --number auto executes it many times"
+    return ""
+
+
+def _waited(record: Record, found: Finding | None) -> str:
+    """Return a sentence on the wait for a core, where that is neither negligible nor said already."""
+    if found is not None and found.rule in WAITS_FOR_CORES:
+        return ""
+    wall, waited = (_number(record.readings, name) for name in ("wall_time_s", "waited_s"))
+    if not (wall >= SHORT_S and waited > LEAST_SHARE_WAITED * wall):
+        return ""
+    return (
+        f"its threads waited {quantity(waited, 's')} for a free core ({digits(100 * waited / wall)} % of "
+        "the wall "
+        "time): other programs used the cores, or it has more threads than there are cores"
+    )
 
 
 def _number(row: Mapping[str, Any], name: str) -> float:
@@ -288,13 +238,12 @@ def _tile(figure: Figure) -> str:
 
 
 def _note(note: str, *, folded: bool) -> str:
-    """Return a note as one line; what a long one goes on to say (mostly what to do) opens by a click."""
+    """Return a note as one line; the rest of a long one (mostly what to do) opens by a click."""
     head, semicolon, rest = note.partition("; ")
     if not folded or len(note) <= LONGEST_LINE or not semicolon:
         return markup.note(note)
     return markup.folded_note(head, rest)
 
 
-def _short(value: str) -> str:
-    printable = "".join(char if char.isprintable() or char == " " else "�" for char in value)
-    return printable if len(printable) <= LONGEST_TEXT else f"{printable[: LONGEST_TEXT - 1]}…"
+def _text(value: str) -> str:
+    return legible(value, LONGEST_TEXT)

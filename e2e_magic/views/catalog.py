@@ -1,4 +1,4 @@
-"""What this machine can measure, from what source, and what it can't and why: for ``%e2e metrics``."""
+"""What this machine can measure and from what source, and what it can't and why, for ``%e2e metrics``."""
 
 from __future__ import annotations
 
@@ -27,11 +27,21 @@ def catalog(settings: Mapping[str, Any]) -> list[CatalogEntry]:
             _entry(metric, name, source, unavailable or absent.get(metric.name))
             for metric in getattr(cls, "metrics", ())
         ]
+    entries.append(_lines())
     measured = {entry.metric.name for entry in entries if entry.available}
     reasons = energy.unavailable(derived.METRICS, measured, settings)
     entries += [_entry(m, "derived", "computed on read", reasons.get(m.name)) for m in derived.METRICS]
     # What can't be measured comes first: a long table is cut in its middle, and the reason matters.
     return sorted(entries, key=lambda entry: entry.available)
+
+
+def _lines() -> CatalogEntry:
+    from e2e_magic.measuring.lines.watch import METRIC, source
+
+    try:
+        return _entry(METRIC, "--lines", source(), None)
+    except Unavailable as unavailable:
+        return _entry(METRIC, "--lines", "", unavailable.reason)
 
 
 def _entry(metric: Metric, collector: str, source: str, reason: Reason | None) -> CatalogEntry:

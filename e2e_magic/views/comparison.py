@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from e2e_magic.derived.sentences import sentences, worse_by
+from e2e_magic.derived.comparison_headlines import by_metric, headlines, not_told
+from e2e_magic.derived.comparison_sentences import sentences
+from e2e_magic.derived.failures import Failures
 from e2e_magic.measuring.plan import PlanError, nearest
 from e2e_magic.text import legible
+from e2e_magic.views import naming
+from e2e_magic.views.guard import RegressionError, UndecidedError, check, share_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-PLOTS = ("bars", "loss", "accuracy", "cost")
+    from e2e_magic.record import Run
+
+__all__ = ["Comparison", "RegressionError", "UndecidedError", "compare", "share_of"]
+
+PLOTS = ("bars", "drift", "loss", "accuracy", "cost")
 MOST_LINES = 30
+_NO_RUNS: Mapping[str, Sequence[Run]] = {}
+_NONE_YET = "; there are none yet: measure a cell first"
 _COLUMNS = (
     "stage", "metric", "baseline", "run", "n_baseline", "n", "median_baseline", "median", "ratio",
     "ratio_low", "ratio_high", "p_value", "test", "verdict", "repeats_needed", "better", "reason",
 )  # fmt: skip
-
-# Of those, what a table in a page has room for.
-_SHOWN = (
-    "stage", "metric", "run", "n", "median_baseline", "median", "ratio", "ratio_low", "ratio_high", "verdict",
-)  # fmt: skip
-
-
-class RegressionError(RuntimeError):
-    """A run is worse than its baseline, or too few repeats can't tell: a guard in CI fails on it.
-
-    It is no ``UsageError``, so that nbclient and papermill stop and give an exit status.
-    """
-
-    def _render_traceback_(self) -> list[str]:
-        # IPython asks for it: the reader needs the sentence, not our frames.
-        return [f"{type(self).__name__}: {self}"]
 
 
 class Comparison:
@@ -57,6 +49,8 @@ class Comparison:
         The others, in order.
     notes : sequence of str
         What a reader should know besides.
+    unlike : sequence of str
+        Differences between the runs, a sentence each; they are reported before the ratios.
     """
 
     def __init__(
@@ -67,6 +61,7 @@ class Comparison:
         baseline: str,
         runs: Sequence[str],
         notes: Sequence[str] = (),
+        unlike: Sequence[str] = (),
     ) -> None:
         self.frame = frame
         self.results = results
@@ -74,18 +69,19 @@ class Comparison:
         self.baseline = baseline
         self.runs = tuple(runs)
         self.notes = tuple(notes)
+        self.unlike = tuple(unlike)
 
     @property
     def epochs(self) -> pd.DataFrame:
         """What the compared runs logged, the baseline first."""
-        found = self._epochs() if callable(self._epochs) else self._epochs
+        logged = self._epochs() if callable(self._epochs) else self._epochs
         order = {name: n for n, name in enumerate((self.baseline, *self.runs))}
-        places = found["run"].astype(object).map(order)
+        places = logged["run"].astype(object).map(order)
         stages = set(self.results["stage"])
-        kept = places.notna() & found["stage"].astype(object).isin(stages)
-        made = found[kept].iloc[places[kept].argsort(kind="stable")]
-        made.attrs = dict(found.attrs)
-        return made
+        kept = places.notna() & logged["stage"].astype(object).isin(stages)
+        rows = logged[kept].iloc[places[kept].argsort(kind="stable")]
+        rows.attrs = dict(logged.attrs)
+        return rows
 
     def plot(
         self, kind: str | None = None, *, x: str | None = None, y: str | None = None, ax: Axes | None = None
@@ -94,26 +90,32 @@ class Comparison:
 
         Parameters
         ----------
-        kind : {"bars", "loss", "accuracy", "cost"}, optional
-            ``bars`` (default): the ratios with their intervals, per stage. ``loss``, ``accuracy``: the
+        kind : {"bars", "drift", "loss", "accuracy", "cost"}, optional
+            ``bars`` (default): the ratios with their intervals, per stage. ``drift``: the values in the order
+            in which they were measured, coloured by run. ``loss``, ``accuracy``: the
             runs' curves laid over each other from a common zero. ``cost``: cost against gain, a point
             per run.
         x : str, optional
             For curves ``"epoch"`` (default) or ``"t_s"``, seconds since the trial's start; for ``cost``
             the cost's column (``wall_time_s``).
         y : str, optional
-            For ``cost`` the gain's column (``accuracy``, else ``loss``, else ``throughput_per_s``).
+            For ``cost`` the gain's column (``accuracy``, else ``loss``, else ``throughput_per_s``); for
+            ``drift`` the metric (the first that is compared).
         ax : matplotlib Axes, optional
 
         Raises
         ------
         PlanError
-            For a chart or a column that there is not.
+            For an unknown chart or column.
         """
         from e2e_magic.views import charts
 
         if kind in (None, "bars"):
             drawn = charts.comparison(self.frame, ax=ax)
+        elif kind == "drift":
+            _metrics(self.results, [y] if y is not None else [])
+            metric = y or next(iter(self.frame["metric"]), None)
+            drawn = charts.drift(self.results, [self.baseline, *self.runs], y=metric, ax=ax)
         elif kind in ("loss", "accuracy"):
             epochs = self.epochs
             logged = [name for name in (kind, f"val_{kind}") if name in epochs]
@@ -122,85 +124,90 @@ class Comparison:
             drawn = charts.learning(epochs, y=kind, x=x or "epoch", ax=ax)  # type: ignore[arg-type]
         elif kind == "cost":
             _metrics(self.results, [name for name in (x, y) if name is not None])
-            drawn = charts.gain(self.results, x=x or "wall_time_s", y=y, ax=ax)
+            from e2e_magic.views.frames import own_executions
+
+            drawn = charts.gain(own_executions(self.results), x=x or "wall_time_s", y=y, ax=ax)
         else:
             raise PlanError(
                 f"plot: there is no chart {kind!r}{nearest(str(kind), PLOTS)}; allowed are {', '.join(PLOTS)}"
             )
         return drawn
 
-    def check(self, fail_over: float | str) -> None:
-        """Raise `RegressionError` unless every metric is known to be no worse than the baseline by a share.
+    def check(self, fail_over: float | str, on_doubt: str | None = None) -> None:
+        """Raise unless every metric is shown to be no worse than the baseline by a share.
 
-        It fails where the median is worse by more than the share *and* the difference is real (p < 0.05
-        and an interval beside 1). A guard that can't tell must not pass: with too few repeats, or values
-        on one side only, it fails too and says how many are needed. Metrics of which neither direction
-        is an improvement are left out.
+        A metric passes only where the whole 95 % interval of its difference is below the bound, and fails
+        only where all of it is above; else the guard can't decide, and reports the repeats needed. The same
+        holds for trials that diverged, missed their target or failed, where they are more than the
+        baseline's: see `failures.answer`. Metrics of which neither direction is an improvement are left
+        out. How often it passes and fails is in `verdicts.guarded`.
 
         Parameters
         ----------
         fail_over : float or str
             A share such as ``0.1``, or ``"10%"``.
+        on_doubt : {"pass", "fail"}, optional
+            What the guard does where it can't decide, instead of raising `UndecidedError`.
+
+        Raises
+        ------
+        RegressionError
+            Where a metric is worse, and by `on_doubt` where the guard can't tell.
+        UndecidedError
+            A `RegressionError`: where no metric is shown to be worse and the guard can't decide on some.
         """
-        share = share_of(fail_over)
-        if not len(self.frame):
-            raise RegressionError(f"compare: there is nothing to compare with {legible(self.baseline)}")
-        judged = [row for row in self.frame.itertuples() if row.better in ("lower", "higher")]
-        if not judged:
-            names = ", ".join(dict.fromkeys(self.frame["metric"]))
-            raise RegressionError(f"compare: of {names} neither more nor less is worse: name another metric")
-        unsure = [row for row in judged if row.verdict == "too few repeats"]
-        worse = [row for row in judged if worse_by(row) > share]
-        said = []
-        if worse:
-            said.append(
-                f"worse than the baseline {legible(self.baseline)} by more than {100 * share:g} %: "
-                + "; ".join(sentences(worse))
-            )
-        if unsure:
-            said.append(f"it can't be told whether this is no worse than {legible(self.baseline)}: ")
-            said[-1] += "; ".join(sentences(unsure))
-        if said:
-            raise RegressionError("compare: " + ". And ".join(said))
+        check(self, fail_over, on_doubt)
 
     def sentences(self) -> list[str]:
         """Return the comparison in words, a sentence per stage and run."""
-        return sentences(list(self.frame.itertuples()))
+        failures, lost = self._failures, {}
+        for stage, run in failures:
+            both = [failures[stage, name].sentence(legible(name)) for name in (self.baseline, run)]
+            if run != self.baseline:
+                lost[stage, run] = ", ".join(filter(None, both))
+        return sentences(list(self.frame.itertuples()), lost)
+
+    @property
+    def order(self) -> list[str]:
+        """What the order of the trials means for the verdicts, a sentence each."""
+        return list(self.frame.attrs.get("order", ()))
+
+    def headlines(self) -> list[str]:
+        """Return a line per run: what differs most, in words, and how much else doesn't."""
+        said = headlines(
+            list(self.frame.itertuples()), self.runs, self._failures, self.frame.attrs.get("held", ())
+        )
+        return said or ["nothing was measured in both: see results()"]
+
+    def untold(self) -> list[str]:
+        """Return what came to nothing, has too few repeats or can't be told, with why and what to do."""
+        return not_told(list(self.frame.itertuples()), self.runs, self._failures)
+
+    @property
+    def _failures(self) -> Mapping[tuple[str, str], Failures]:
+        failures: Mapping[tuple[str, str], Failures] = self.frame.attrs.get("failures", {})
+        return failures
+
+    def lines(self) -> list[str]:
+        """Return the whole comparison in words: a line per run, what is unlike, then only what differs."""
+        heads = self.headlines()
+        told = [*by_metric(list(self.frame.itertuples())), *self.untold()]
+        if len(told) > MOST_LINES:
+            told = [*told[:MOST_LINES], f"and {len(told) - MOST_LINES} more: see .frame"]
+        return [*heads, *self.unlike, *told, *self.order, *self.notes]
 
     def __repr__(self) -> str:
-        said = self.sentences() or ["nothing was measured in both: see results()"]
-        if len(said) > MOST_LINES:
-            said = [*said[:MOST_LINES], f"and {len(said) - MOST_LINES} more: see .frame"]
-        return "\n".join(
-            [f"compared with {legible(self.baseline)}:", *(f"  {line}" for line in (*said, *self.notes))]
-        )
+        lines = (f"  {line}" for line in self.lines())
+        return "\n".join([f"compared with {legible(self.baseline)}:", *lines])
 
     def _repr_html_(self) -> str:
         return self.html()
 
-    def html(self, kind: str = "bars") -> str:
-        """Return the sentences, one chart (see `plot`) and the table as HTML, all names escaped."""
-        from e2e_magic.views.frames import TidyFrame
+    def html(self, *kinds: str) -> str:
+        """Return finding, charts (see `plot`; left out: bars, of blocks the drift too) and table, escaped."""
+        from e2e_magic.views.comparison_page import page
 
-        head, *lines = repr(self).splitlines()
-        listed = "".join(f"<li>{escape(line.strip())}</li>" for line in lines)
-        try:
-            from e2e_magic.views.charts.style import image
-
-            chart = image(self.plot(kind)) if len(self.frame) else ""
-        except Exception as error:  # noqa: BLE001 - a chart that can't be drawn must not cost the words
-            chart = escape(f"the chart could not be drawn ({type(error).__name__}: {error})")
-        table = ""
-        if len(self.frame):
-            tests = ", ".join(dict.fromkeys(self.frame["test"].dropna()))
-            foot = f"test: {tests}; " if tests else ""
-            shown = TidyFrame.of(self.frame[list(_SHOWN)])._repr_html_() or ""
-            # The table scrolls by itself: in a narrow window the words above stay where they are.
-            table = f'<div style="overflow-x:auto">{shown}</div><div>{escape(foot)}more columns: .frame</div>'
-        return (
-            f'<div class="e2e-comparison"><div style="overflow-wrap:anywhere">{escape(head)}'
-            f'<ul style="margin:0 0 8px">{listed}</ul></div>{chart}{table}</div>'
-        )
+        return page(self, kinds)
 
 
 def compare(
@@ -211,6 +218,9 @@ def compare(
     stage: str | Sequence[str] | None = None,
     metric: str | Sequence[str] | None = None,
     baseline: str | None = None,
+    sources: Sequence[object] = (),
+    least: float | str | None = None,
+    environments: Mapping[str, Sequence[Run]] = _NO_RUNS,
 ) -> Comparison:
     """Compare runs with a baseline, stage by stage and metric by metric.
 
@@ -225,87 +235,69 @@ def compare(
     runs : sequence of str
         Names of runs; all of them when empty.
     stage, metric : str or sequence of str, optional
-        Only these; by default every stage, and of the usual metrics (`frames.ratios.METRICS`) those with
+        Only these; by default every stage, and of the usual metrics (`frames.comparisons.METRICS`) those with
         values.
     baseline : str, optional
         The run to compare with; the first one named, else the first of all.
+    sources : sequence, optional
+        What stands for the source of each row's cell: of an edited cell only the newest counts.
+    least : float or str, optional
+        The smallest difference that matters, as a share such as ``0.05`` or ``"5%"``; by default 0.1 points
+        of accuracy and the like, 1 % of all else.
+    environments : mapping of str to sequence of Run, optional
+        The runs behind each name; their differences are reported.
 
     Raises
     ------
     PlanError
-        For a run, stage or metric that there is not, with the nearest word, and for fewer than two runs.
+        For an unknown run, stage or metric (the error names the nearest one), and for fewer than two runs.
     """
-    known = list(dict.fromkeys(results.sort_values("started_at", kind="stable")["run"].astype(object)))
-    for name in (*runs, *([baseline] if baseline is not None else ())):
-        _known("run", name, known)
-    chosen = list(dict.fromkeys(runs or known))
+    from e2e_magic.views import unlike
+    from e2e_magic.views.frames import schema
+    from e2e_magic.views.frames.comparisons import METRICS, newest_cells, ratios, settings
+
+    names = list(dict.fromkeys(results.sort_values("started_at", kind="stable")["run"].astype(object)))
+    named = [*runs, *([baseline] if baseline is not None else ())]
+    naming.chosen("compare: there is no run", named, names, _NONE_YET)
+    chosen = list(dict.fromkeys(runs or names))
     if baseline is None and chosen:
         baseline = chosen[0]
     others = [name for name in chosen if name != baseline]
     if baseline is None or not others:
-        told = [legible(str(name)) for name in known]
-        have = f"only {told[0]} has trials" if len(told) == 1 else "no run has trials"
-        if len(told) > 1:
-            have = f"named is only {legible(str(chosen[0]))}, there are {', '.join(told)}"
+        listed = [legible(str(name)) for name in names]
+        have = f"only {listed[0]} has trials" if len(listed) == 1 else "no run has trials"
+        if len(listed) > 1:
+            have = f"named is only {legible(str(chosen[0]))}, there are {', '.join(listed)}"
         raise PlanError(f"compare: two runs are needed, but {have}", "; %e2e run NAME starts the next one")
-    stages = _words("stage", stage, dict.fromkeys(results["stage"].astype(object)))
+    stages = naming.chosen("compare: there is no stage", stage, results["stage"].astype(object), _NONE_YET)
     metrics = _metrics(results, metric)
+    smallest = None if least is None else share_of(least, "least")
+    edited: list[str] = []
+    apart: list[str] = []
+    if len(sources):
+        apart += unlike.of_sources(results, sources, baseline, others)
+        results, edited = newest_cells(results, sources, [baseline, *others])
     taken = results[results["run"].astype(object).isin([baseline, *others]).to_numpy(dtype=bool)]
     if stages:
         taken = taken[taken["stage"].astype(object).isin(stages).to_numpy(dtype=bool)]
-    from e2e_magic.views.frames.ratios import METRICS, ratios
-
-    frame, notes = ratios(taken, baseline, others, metrics or METRICS, _COLUMNS, named=bool(metrics))
-    return Comparison(frame, taken, epochs, baseline, others, notes)
-
-
-def share_of(fail_over: float | str) -> float:
-    """Read ``0.1`` or ``"10%"`` as a share.
-
-    Raises
-    ------
-    PlanError
-        For anything else, also a bare ``10``, which may mean 10 % or ten times.
-    """
-    try:
-        text = fail_over.strip() if isinstance(fail_over, str) else None
-        percent = text is not None and text.endswith("%")
-        share = float((text or "").rstrip("% ")) / 100 if percent else float(fail_over)
-    except (TypeError, ValueError):
-        share, percent = math.nan, False
-    if not (math.isfinite(share) and share >= 0) or (share > 1 and not percent):
-        raise PlanError(
-            f"fail_over: expected a share such as 10% or 0.1 (150% for more than all of it), "
-            f"got {fail_over!r}"
-        )
-    return share
-
-
-def _known(what: str, name: object, known: Iterable[object], shown: Iterable[object] = ()) -> None:
-    names = [str(one) for one in known]
-    if str(name) not in names:
-        told = [str(one) for one in shown] or names
-        raise PlanError(
-            f"compare: there is no {what} {legible(str(name))!r}{nearest(str(name), names)}; "
-            f"there are {', '.join(map(legible, told)) or 'none yet: measure a cell first'}"
-        )
-
-
-def _words(what: str, value: str | Sequence[str] | None, known: Iterable[object]) -> list[str]:
-    """Return what was named as a list, each word a known one."""
-    names = [value] if isinstance(value, str) else list(value or ())
-    known = list(known)
-    for name in names:
-        _known(what, name, known)
-    return names
+    frame, notes = ratios(
+        taken, baseline, others, metrics or METRICS, _COLUMNS, named=bool(metrics), least=smallest
+    )
+    frame.attrs["runs"] = results.attrs.get("runs") or names
+    complete = schema.complete(taken)
+    apart = [
+        *apart,
+        *unlike.of_runs({name: environments[name] for name in (baseline, *others) if name in environments}),
+        *unlike.of_trials(complete, settings(complete), baseline, others),
+    ]
+    return Comparison(frame, taken, epochs, baseline, others, [*notes, *edited], apart)
 
 
 def _metrics(results: pd.DataFrame, value: str | Sequence[str] | None) -> list[str]:
-    """Return the metrics that were named as a list; an error lists those that have values."""
-    from e2e_magic.views.frames.explained import filled, numbers
+    """Return the named metrics as a list; an error lists those that have values."""
+    from e2e_magic.views.frames import schema
 
-    names = [value] if isinstance(value, str) else list(value or ())
-    known = numbers(results)
-    for name in names:
-        _known("metric", name, known, filled(results, known))
-    return names
+    columns = schema.numbers(results)
+    return naming.chosen(
+        "compare: there is no metric", value, columns, _NONE_YET, listed=schema.filled(results, columns)
+    )

@@ -1,4 +1,4 @@
-"""What leaves the package: frames and their charts as files, runs and trials to MLflow."""
+"""Exports: frames and their charts as files, runs and trials to MLflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The frames that have a chart.
 CHARTS = ("results", "pipeline", "samples", "epochs", "confusions", "trials")
-# Of so many stages of a run, the last ones, MLflow gets the charts.
+# The number of last stages of a run whose charts are sent to MLflow.
 MOST_STAGES = 20
 _NOT_METRICS = ("trial", "repeat", "concurrent")
 
@@ -38,7 +38,7 @@ def to_file(frame_of: Callable[[str], pd.DataFrame], frame: str, path: str | Pat
     Raises
     ------
     PlanError
-        For a frame that there is not, or that has no chart.
+        For an unknown frame, or one that has no chart.
     ValueError, ImportError, OSError
         As `writers.write` raises them.
     """
@@ -54,7 +54,7 @@ def to_file(frame_of: Callable[[str], pd.DataFrame], frame: str, path: str | Pat
 
 
 def sentence(frame: str, written: Path | Logged) -> str:
-    """Say what an export has written, and where."""
+    """Return a sentence on what an export has written, and where."""
     return f"{frame} written to {written}" if isinstance(written, Path) else str(written)
 
 

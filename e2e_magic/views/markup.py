@@ -1,4 +1,4 @@
-"""The HTML that cards, progress and results are made of: one frame, one note, one table.
+"""The HTML elements of cards, progress and results: one frame, one note, one table.
 
 Styles are inline, which survive a notebook's sanitizer; colours are greys that hold on white and on black.
 """
@@ -14,10 +14,12 @@ FONT = (
     "font-family:var(--jp-ui-font-family,system-ui,sans-serif);font-size:13px;line-height:1.4;color:inherit"
 )
 CARD_PX = 720
+# The least width of a picture's column: two fit into a card, three don't.
+COLUMN_PX = 270
 
 
 def block(content: str, *, name: str = "e2e-card", running: bool = False) -> str:
-    """Return a card's frame round content that is HTML; a dashed one where it is still running."""
+    """Return a card's frame around HTML content; dashed while the cell is still running."""
     return (
         f'<div class="{name}" style="border:1px {"dashed" if running else "solid"} {LINE};border-radius:6px;'
         f"padding:.6em .9em;margin:.3em 0;max-width:{CARD_PX}px;box-sizing:border-box;overflow-x:auto;"
@@ -39,6 +41,17 @@ def flow(parts: Iterable[str], gap: str = ".5em") -> str:
     if not inner:
         return ""
     style = f"display:flex;flex-wrap:wrap;align-items:flex-start;gap:{gap};margin-top:.4em"
+    return f'<div style="{style}">{inner}</div>'
+
+
+def columns(images: Iterable[str]) -> str:
+    """Return pictures in two columns that fill a card, one column where it is narrow; nothing for none."""
+    inner = "".join(images)
+    if not inner:
+        return ""
+    # `auto-fill`: one picture keeps to its column, where a second one may come to stand while a cell runs.
+    tracks = f"repeat(auto-fill,minmax(min(100%,{COLUMN_PX}px),1fr))"
+    style = f"display:grid;grid-template-columns:{tracks};align-items:start;gap:.5em;margin-top:.4em"
     return f'<div style="{style}">{inner}</div>'
 
 
@@ -68,13 +81,17 @@ def cell(text: str, *, tag: str = "td", left: bool = False, more: str = "", titl
     )
 
 
-def table(heads: Sequence[str], rows: Iterable[Iterable[str]], *, name: str = "") -> str:
-    """Return a table that scrolls by itself; `rows` hold cells as `cell` makes them."""
+def table(heads: Sequence[str], rows: Iterable[Iterable[str]], *, name: str = "", left: int = 0) -> str:
+    """Return a table that scrolls by itself; `rows` hold cells as `cell` makes them.
+
+    The heads of the first `left` columns stand at the left, the others at the right.
+    """
     mark = f' class="{name}"' if name else ""
-    head = "".join(cell(text, tag="th") for text in heads)
+    head = "".join(cell(text, tag="th", left=n < left) for n, text in enumerate(heads))
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     return (
-        f'<div style="overflow-x:auto;margin-top:.4em"><table{mark} style="border-collapse:collapse;'
-        f'color:inherit;font-variant-numeric:tabular-nums"><thead><tr>{head}</tr></thead>'
+        # What scrolls is reached by keyboard too.
+        f'<div tabindex="0" style="overflow-x:auto;margin-top:.4em"><table{mark} '
+        f'style="border-collapse:collapse;font-size:inherit;color:inherit;font-variant-numeric:tabular-nums"><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )

@@ -1,4 +1,4 @@
-"""What a measured cell gives back: its frames, its charts, its card."""
+"""The result of a measured cell: its frames, its charts, its card."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from e2e_magic.measuring.plan import PlanError, nearest
-from e2e_magic.record import Record, sentences
-from e2e_magic.views import card
+from e2e_magic.record import Reason, Record, sentences
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +26,15 @@ class Result:
     names : mapping of str to str
         The runs' names by id.
     brief : bool
-        Show itself in one line instead of as a card.
+        Whether it is displayed in one line instead of as a card.
+
+    Attributes
+    ----------
+    said : frozenset of Reason
+        What earlier cards have said: see `card.html`.
     """
+
+    said: frozenset[Reason] = frozenset()
 
     def __init__(
         self, records: Sequence[Record], names: Mapping[str, str] | None = None, *, brief: bool = False
@@ -38,7 +44,7 @@ class Result:
         self._brief = brief
 
     def set_names(self, names: Mapping[str, str]) -> None:
-        """Take the runs' names as they are now."""
+        """Update the runs' names to the current ones."""
         self._names = names
 
     @property
@@ -68,6 +74,13 @@ class Result:
         from e2e_magic.views import frames
 
         return frames.confusions(self.records, self._names)
+
+    @property
+    def lines(self) -> pd.DataFrame:
+        """What ``--lines`` counted, a row per line that ran (the columns of ``lines``)."""
+        from e2e_magic.views import frames
+
+        return frames.lines(self.records, self._names)
 
     @property
     def classification(self) -> pd.DataFrame:
@@ -116,7 +129,7 @@ class Result:
         Raises
         ------
         PlanError
-            For a chart that there is not.
+            For an unknown chart.
         """
         from e2e_magic.views import charts
 
@@ -146,11 +159,17 @@ class Result:
         )
 
     def _repr_html_(self) -> str | None:
-        return None if self._brief or not self.records else card.html(self.records)
+        if self._brief or not self.records:
+            return None
+        from e2e_magic.views import card
+
+        return card.html(self.records, said=self.said)
 
     def __repr__(self) -> str:
         if not self.records:
             return "no trial has finished yet"
+        from e2e_magic.views import card
+
         if self._brief:
             return card.line(self.records)
-        return card.text(self.records)
+        return card.text(self.records, self.said)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
-from e2e_magic.derived import CURVES
+from e2e_magic.derived import CURVES, findings
+from e2e_magic.storage.rows import LINES_NAME
 from e2e_magic.views import frames
 
 if TYPE_CHECKING:
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from e2e_magic.storage.reader import Reader
 
 
+# What a frame needs besides the trials' rows: all curves, or those of these names; most need what is derived.
+_BESIDE: Mapping[str, bool | Collection[str]] = {
+    "samples": True,
+    "lines": (LINES_NAME,),
+    "pipeline": (*CURVES, *findings.CURVES),
+}
+
+
 def frame(name: str, reader: Reader, selection: Selection) -> pd.DataFrame:
     """Return one of `views.FRAMES`; the selection is a resolved one."""
     if name == "metrics":
@@ -24,12 +33,11 @@ def frame(name: str, reader: Reader, selection: Selection) -> pd.DataFrame:
         return frames.metrics(catalog(reader.current.settings if reader.current else {}))
     if name == "runs":
         return _runs(reader, selection)
-    if name == "results":
-        return frames.results(reader.blocks(selection), reader.names(selection))
-    records = reader.records(selection, True if name == "samples" else CURVES)
+    if name in ("results", "trials"):
+        rows = frames.results if name == "results" else frames.trials
+        return rows(reader.blocks(selection), reader.names(selection))
+    records = reader.records(selection, _BESIDE.get(name, CURVES))
     names = reader.names(selection)
-    if name == "trials":
-        return frames.trials(records, names)
     if name == "pipeline":
         return frames.pipeline(_of_one_run(list(records), reader, selection), names)
     build: Callable[..., pd.DataFrame] = getattr(frames, name)

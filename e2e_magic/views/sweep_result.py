@@ -1,15 +1,15 @@
-"""What a sweep gives back: its trials as a table, best first, its charts, its text and HTML."""
+"""The result of a sweep: its trials as a table, best first, its charts, its text and HTML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from e2e_magic.record import Record
+from e2e_magic.record import CUT_SHORT, Record
 from e2e_magic.sweeping.schedule import Progress, worded
 from e2e_magic.sweeping.space import Space
 from e2e_magic.sweeping.sweep import Sweep
-from e2e_magic.text import quantity
+from e2e_magic.text import counted, quantity
 from e2e_magic.views.result import Result
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class _Both(Sequence[Record]):
-    """What was complete before a resumed sweep, and what it added: it grows with both."""
+    """The trials complete before a resumed sweep, and those that it added: it grows with both."""
 
     def __init__(self, before: Sequence[Record], added: Sequence[Record]) -> None:
         self._before = before
@@ -57,12 +57,12 @@ class SweepResult(Result):
 
     @property
     def space(self) -> Space:
-        """The space that was walked."""
+        """The space that was searched."""
         return self._sweep.plan.space
 
     @property
     def progress(self) -> Progress:
-        """How far the sweep got."""
+        """The progress of the sweep."""
         return self._sweep.progress
 
     @property
@@ -83,7 +83,7 @@ class SweepResult(Result):
     def summary(self) -> pd.DataFrame:
         """A row per combination, best first: the median of its repeats, and how far they spread.
 
-        Columns: ``param_NAME``, ``repeats`` (complete trials), ``failed`` (failed or interrupted ones),
+        Columns: ``param_NAME``, ``repeats`` (complete trials), ``failed`` (an interrupted one is not),
         and for the target and wall time ``METRIC`` (median) and ``METRIC_mad`` (median absolute deviation
         from it), in the metric's unit.
         """
@@ -159,25 +159,47 @@ class SweepResult(Result):
         states = [record.state for record in self.records]
         # A trial whose worker died and that was tried once more has two rows.
         ended = len(states) - progress.retried
-        said = f"{self._sweep.plan.plan.stage}: {ended} of {progress.total} trials"
-        failed, interrupted = states.count("failed") - progress.retried, states.count("interrupted")
-        counts = [f"{n} {word}" for n, word in ((failed, "failed"), (interrupted, "interrupted")) if n]
+        text = f"{self._sweep.plan.plan.stage}: {ended} of {counted(progress.total, 'trial')}"
+        ended_early = {state: states.count(state) for state in ("failed", *CUT_SHORT)}
+        ended_early["failed"] -= progress.retried
+        counts = [f"{n} {state}" for state, n in ended_early.items() if n]
         if progress.retried:
             counts.append(f"{progress.retried} tried again as the worker died")
         if progress.skipped:
             counts.append(f"{progress.skipped} complete before")
         if counts:
-            said += f" ({', '.join(counts)})"
+            text += f" ({', '.join(counts)})"
         if progress.best is not None and progress.best_value is not None:
             value = quantity(progress.best_value, "s" if str(progress.target).endswith("_s") else "")
-            said += f"; best {progress.target} {value} at {worded(progress.best.params)}"
-        return said
+            text += f"; best {progress.target} {value} at {worded(progress.best.params)}"
+        return text
+
+    def _without_target(self) -> str:
+        """Return that no trial that came to its end has the target, and what was logged; "" where one has."""
+        target, complete = self.progress.target, [each for each in self.records if each.state == "complete"]
+        if self.progress.best is not None or target is None or not complete:
+            return ""
+        logged = ", ".join(dict.fromkeys(name for each in complete for name in each.events.values))
+        return f"target: no trial has {target}, so that none is the best; logged: {logged or 'nothing'}"
 
     def _notes(self) -> list[str]:
-        """Say what is to be known about these numbers."""
-        found = []
+        """Return the caveats of these numbers, a sentence each."""
+        sentences = [unknown] if (unknown := self._without_target()) else []
         if self._sweep.ended:
-            found.append(f"{self._sweep.ended}: {self.progress.left} trials were not run")
+            sentences.append(f"{self._sweep.ended}: {counted(self.progress.left, 'trial')} not run")
+        if self._sweep.plan.order == "balanced" and self.progress.left == 0:
+            [name, *_] = self.space.names
+            sentences.append(
+                f"measured in balanced blocks: %e2e compare --by {name} compares them block by block"
+            )
         if any(record.concurrent for record in self.records):
-            found.append("trials ran side by side: they disturb each other's times, and energy is missing")
-        return found
+            sentences.append(
+                "trials ran side by side: they disturb each other's times, and energy is missing"
+            )
+        if any(record.reported.get("cold") for record in self.records):
+            from e2e_magic.views.frames.cold_starts import cold_starts
+
+            complete = self.frame[self.frame["state"] == "complete"]
+            metrics = dict.fromkeys([self.progress.target or "wall_time_s", "wall_time_s"])
+            sentences += [cold] if (cold := cold_starts(complete, metrics)) else []
+        return sentences

@@ -122,7 +122,7 @@ def test_what_failed_is_left_out_and_said(session: Session) -> None:
     found = e2e.compare("a", "b")
 
     assert found.frame["n"].tolist() == [6]
-    assert found.notes == ("trials that failed or were interrupted are left out: 3 of b",)
+    assert found.notes == ("trials that did not complete are left out: 1 failed of b, 2 interrupted of b",)
 
 
 @pytest.fixture
@@ -169,7 +169,8 @@ def test_sweeps_of_the_store_are_shown(swept: Session, shell: Any, words: str) -
     assert len(settled) == 3
     charts = [output for output in shown.outputs if "text/html" in output.data]
     assert [output.data["text/plain"] for output in charts] == [
-        "train, spread of accuracy: lr explains 100 % (100 to 100 %, 40 % by chance alone)",
+        "train, spread of accuracy: lr explains 100 %, but 6 trials are too few to tell it from chance "
+        "(p = 0.053)",
         settled.attrs["summary"],
     ]
     assert all("image/png" in output.data["text/html"] for output in charts)

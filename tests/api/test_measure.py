@@ -170,7 +170,7 @@ def test_what_runs_once_cannot_repeat() -> None:
         pass
 
     assert str(caught.value) == (
-        "repeat, warmup: a block and a generator run once and can't be repeated; "
+        "repeat, warmup, number: a block and a generator run once and can't be repeated; "
         "put the code into a function and decorate that"
     )
 

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import e2e_magic as e2e
+from e2e_magic.measuring.options import OPTIONS, Way, taken_by
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.session import Session
 from e2e_magic.storage import WHOLE_STORE
+from e2e_magic.sweeping.options import SWEEP_OPTIONS
 from e2e_magic.sweeping.space import uniform
 
 
@@ -49,7 +52,7 @@ def test_the_summary_has_medians_and_spread(session: Session) -> None:  # noqa: 
             raise ValueError("no")
         return {"loss": next(losses)}
 
-    summary = e2e.sweep(work, x=[1, 2, 3], repeat=3, metrics="cpu").summary
+    summary = e2e.sweep(work, x=[1, 2, 3], repeat=3, metrics="cpu", order="sequential").summary
 
     assert summary["param_x"].tolist() == [1, 2, 3]
     assert summary["repeats"].tolist() == [3, 3, 0]
@@ -96,6 +99,13 @@ def test_the_result_is_drawn(session: Session, axes: dict[str, Any]) -> None:  #
     assert "wall" in result.plot(x="lr", y="wall_time_s").get_ylabel()
 
 
+def exec_function(argument: str) -> Any:
+    """Return ``work(lr, argument)``."""
+    space: dict[str, Any] = {}
+    exec(f"def work(lr, {argument}):\n    return {{}}", space)
+    return space["work"]
+
+
 @pytest.mark.parametrize(
     ("function", "space", "sentence"),
     [
@@ -116,6 +126,23 @@ def test_the_result_is_drawn(session: Session, axes: dict[str, Any]) -> None:  #
             train,
             {"batch_size": [1]},
             "lr: train() needs this argument; give it a value, such as sweep(train, lr=[..])",
+        ),
+        (
+            exec_function("stage"),
+            {"lr": [1], "stage": "a"},
+            "stage: work() needs this argument; give it a value, such as sweep(work, "
+            'parameters={"stage": [..]})',
+        ),
+        (
+            exec_function("loss='mse'"),
+            {"lr": [1], "loss": "mae"},
+            "loss: as an option it can't be 'mae'; for the argument loss of work() write "
+            "parameters={\"loss\": 'mae'}",
+        ),
+        (
+            train,
+            {"lr": [1], "parameters": [1, 2]},
+            'parameters: expected a mapping such as {"loss": ["mse", "mae"]}, got a list of 2 items',
         ),
         (5, {"x": [1]}, "sweep: expected a function with the parameters as arguments, got 5"),
         (lambda: 1, {}, "parameters: a sweep needs at least one, NAME=VALUES such as lr=0.1,0.01"),
@@ -157,6 +184,57 @@ def test_seed_is_a_parameter_or_an_option(session: Session) -> None:  # noqa: AR
     assert len(e2e.sweep(train, lr=[0.1], seed=3, metrics="cpu").frame) == 1
 
 
+@pytest.mark.parametrize("name", sorted({*taken_by(Way.SWEEP, OPTIONS + SWEEP_OPTIONS), "function"}))
+def test_an_argument_that_is_needed_is_a_parameter(session: Session, name: str) -> None:  # noqa: ARG001
+    """Whatever its name: without it the function can't be called."""
+    result = e2e.sweep(exec_function(name), lr=[0.1], **{name: [1, 2]})  # type: ignore[arg-type]
+
+    assert result.frame[f"param_{name}"].tolist() == [1, 2]
+
+
+def test_what_an_option_does_not_take_is_the_argument(session: Session) -> None:  # noqa: ARG001
+    """With a default of the argument too; a value that it takes is the option's."""
+    work = exec_function("loss='mse', metrics=None")
+
+    swept = e2e.sweep(work, lr=[0.1], loss=["mse", "mae"], metrics="cpu", quiet=True)
+    curve = e2e.sweep(work, lr=[0.1], loss=[0.5, 0.25], metrics="cpu", quiet=True)
+
+    assert swept.frame["param_loss"].tolist() == ["mse", "mae"]
+    assert curve.frame["loss"].tolist() == [0.25]
+    assert "param_loss" not in curve.frame
+
+
+@pytest.mark.parametrize("call", [{}, {"lr": [1]}, {"function": None, "lr": [1]}])
+def test_the_function_comes_first(call: dict[str, Any]) -> None:
+    """By its name it is taken too; without one there is a sentence."""
+    with pytest.raises(PlanError) as caught:
+        e2e.sweep(**call)
+
+    assert str(caught.value) == (
+        "sweep: expected a function first, such as sweep(train, lr=[0.1, 0.01]), got none"
+    )
+
+
+def test_the_function_by_its_name(session: Session) -> None:  # noqa: ARG001
+    """As it was taken before."""
+    assert len(e2e.sweep(function=train, lr=[0.1], quiet=True, metrics="cpu").frame) == 1
+
+
+def test_a_failed_trial_has_nothing_of_the_model_before_it(session: Session) -> None:  # noqa: ARG001
+    """Neither in the trials nor among the confusions; its options are not evaluated."""
+
+    def fit(c: int) -> dict[str, float]:
+        if c < 0:
+            raise ValueError("c")
+        return {"accuracy": 0.5}
+
+    result = e2e.sweep(fit, c=[1, -1], entries=lambda _: 5, y_true=[0, 1], y_pred=[0, 1], quiet=True)
+
+    assert result.frame["state"].tolist() == ["complete", "failed"]
+    assert result.frame[["accuracy", "entries", "f1"]].isna().all(axis=1).tolist() == [False, True]
+    assert set(e2e.confusions()["trial"]) == {1}
+
+
 def test_parameters_whose_names_are_options(session: Session) -> None:  # noqa: ARG001
     """Zipped parameters, and names that options have, go into `parameters`."""
 
@@ -178,6 +256,21 @@ def test_options_are_functions_of_the_value(session: Session) -> None:  # noqa: 
     assert result.frame["entries"].tolist() == [4, 4]
     assert result.best == {"x": 2}  # more accuracy is better
     assert result.progress.target == "accuracy"
+
+
+def test_a_target_that_no_trial_has_is_said(session: Session) -> None:  # noqa: ARG001
+    """Any logged name is a target; one that nothing logs ranks nothing."""
+
+    def fit(lr: float) -> None:
+        e2e.log(val_loss=lr, f1=lr)
+
+    result = e2e.sweep(fit, lr=[0.1, 0.2], target="mape")
+    sentence = "target: no trial has mape, so that none is the best; logged: val_loss, f1"
+
+    assert result.best is None
+    assert sentence in repr(result)
+    assert sentence in (result._repr_html_() or "")
+    assert "no trial has" not in repr(e2e.sweep(fit, lr=[0.1, 0.2], target="f1"))
 
 
 @pytest.mark.parametrize("engine", ["kernel", "local:1"])
@@ -286,3 +379,21 @@ def test_the_seeds_sweeps_are_one_line_each(session: Session, space: dict[str, A
     assert frame["time_to_accuracy_s"].notna().all()
     assert len(result.epochs) == frame["epochs"].sum()
     assert result.plot() is not None
+
+
+def test_a_worker_that_dies_in_a_script_is_said(session: Session, tmp_path: Path) -> None:  # noqa: ARG001
+    """A script is warned as a notebook is: which trial it was, and that it is tried once more."""
+
+    def ends_once(x: int, flag: str) -> dict[str, int]:
+        if x == 2 and not Path(flag).exists():
+            os.close(os.open(flag, os.O_CREAT))
+            os._exit(1)
+        return {"loss": x}
+
+    with pytest.warns(e2e.MeasurementWarning) as caught:
+        result = e2e.sweep(ends_once, x=[1, 2], flag=str(tmp_path / "ended"), engine="local:1", quiet=True)
+
+    assert sorted(result.frame["state"]) == ["complete", "complete", "failed"]
+    [sentence] = [str(each.message) for each in caught]
+    assert sentence.startswith("trial 2: x=2")
+    assert sentence.endswith("it is tried once more. The row says failed, and the sweep goes on")

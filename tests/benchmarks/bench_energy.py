@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fresh import row
 
 from e2e_magic.measuring.collectors import powercap
@@ -43,18 +44,13 @@ ADDED = ("energy", "gpu")
 
 def run() -> list[dict[str, Any]]:
     """Return one row per measured cost: what, value, unit, target."""
-    before = sys.modules.get("pynvml")
-    sys.modules["pynvml"] = fake_nvml.FakeNvml(fake_nvml.Card("GPU-a"))
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+            fake_nvml.install(patch, fake_nvml.FakeNvml(fake_nvml.Card("GPU-a")))
             library = fake_nvml.Library(Path(folder)).path if fake_nvml.compiler() else ""
             return [*_energy(Path(folder)), *_gpu(library), *_trials(Path(folder), library)]
     finally:
         close_sampler()
-        if before is None:
-            del sys.modules["pynvml"]
-        else:
-            sys.modules["pynvml"] = before
 
 
 def _energy(folder: Path) -> list[dict[str, Any]]:

@@ -101,8 +101,8 @@ def _stop(code: str) -> float:
     from e2e_magic.measuring.cell import Cell
     from e2e_magic.measuring.plan import Plan
     from e2e_magic.session import current
-    from e2e_magic.sweeping.engines.isolated import Isolated
-    from e2e_magic.sweeping.engines.isolated.sweeping import IsolatedSweep
+    from e2e_magic.sweeping.engines.isolated.calls import Isolated
+    from e2e_magic.sweeping.engines.isolated.engine import IsolatedEngine
     from e2e_magic.sweeping.jobs import CellJob
     from e2e_magic.sweeping.plan import SweepPlan
     from e2e_magic.sweeping.space import Space
@@ -116,8 +116,8 @@ def _stop(code: str) -> float:
         plan = SweepPlan(plan=Plan(stage="stop"), space=Space.of({"x": [1]}))
         sweep = open_sweep(current(), plan, job, abort=stopping.is_set)
         isolated = Isolated()
-        running = IsolatedSweep(sweep, isolated, lambda *_: None)
-        thread = threading.Thread(target=lambda: list(running.run()))
+        running = IsolatedEngine(sweep.job, sweep.plan, isolated, lambda *_: None)
+        thread = threading.Thread(target=lambda: list(sweep.run(running)))
         thread.start()
         while not begun.exists():
             time.sleep(0.01)

@@ -14,7 +14,7 @@ from e2e_magic.measuring.collectors.base import Probe
 from e2e_magic.measuring.sampler import Sampler, Samples
 
 # The probes of the collectors that every Linux machine has.
-PROBES = tuple(Probe(kind, kind) for kind in ("rss", "tree_rss", "cpu", "io_read", "io_write"))
+PROBES = tuple(Probe(kind, kind) for kind in ("rss", "tree_rss", "tree_pss", "cpu", "io_read", "io_write"))
 
 
 def row(what: str, value: float, unit: str, target: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def run() -> list[dict[str, Any]]:
     before = cpu_s(pid)
     time.sleep(2)
     rows.append(row("CPU, idle", 50 * (cpu_s(pid) - before), "%", "0"))
-    for hertz, target in ((10, "0.2"), (100, "1.5"), (1000, "5 (two probes)")):
+    for hertz, target in ((10, "0.3"), (100, "2"), (1000, "5 (two probes)")):
         recording = sampler.start(PROBES, 1 / hertz)
         before, begin = cpu_s(pid), time.perf_counter()
         time.sleep(2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import statistics
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ RUNS = 500
 SAMPLES = 20
 ROUNDS = 5
 KEPT = 200
+LARGE, LARGE_SAMPLES = 300_000, 500
 MIB_TARGET = 500e6 / 2**20
 _READINGS = (
     *(
@@ -50,9 +52,9 @@ def kept(trials: int) -> dict[str, float]:
     costs: list[float] = []
     original = writer.keep
 
-    def timed(*arguments: Any) -> None:
+    def timed(*arguments: Any, **more: Any) -> None:
         began = time.perf_counter()
-        original(*arguments)
+        original(*arguments, **more)
         costs.append(time.perf_counter() - began)
 
     writer.keep = timed  # type: ignore[method-assign]
@@ -153,6 +155,87 @@ def read(path: str) -> dict[str, float | None]:
     return {"results": min(results), "first": results[0], "peak": peak, "runs": min(runs), "one": min(one)}
 
 
+def fill_large(path: str, trials: int) -> None:
+    """Write trials with long curves, each in the order of its own end: rows lie among curves."""
+    from e2e_magic.record import Record, Run, Series
+    from e2e_magic.storage import packing, rows
+    from e2e_magic.storage.local_file import LocalFile
+
+    chance = random.Random(6)
+    times = [n / 10 for n in range(LARGE_SAMPLES)]
+    curves = [packing.pack_series(Series.of(times, [chance.random() for _ in times])) for _ in range(64)]
+    start = datetime(2026, 8, 1, tzinfo=UTC)
+    file = LocalFile(Path(path))
+    for r in range(RUNS):
+        run = rows.run_row(Run(f"{r:06x}", f"run {r}", start + timedelta(hours=r)))
+        for n in range(trials // RUNS):
+            record = Record(
+                run=run["id"],
+                stage="train",
+                trial=n + 1,
+                repeat=1,
+                state="complete",
+                started_at=start + timedelta(hours=r, seconds=n),
+                sweep="s1",
+                params={"lr": chance.random(), "batch_size": 2 ** (n % 8)},
+                readings={name: chance.random() * 100 for name in _READINGS},
+                reported={"entries": 1000, "loss": chance.random(), "accuracy": chance.random()},
+                source="model.fit(X, y)\n" * 20,
+                host="bench",
+            )
+            trial = rows.trial_rows(record)
+            trial.row["curves"] = packing.written(["rss_mib", "cpu_percent_now"])
+            for place, metric in enumerate(("rss_mib", "cpu_percent_now")):
+                trial.curves.append({"place": place, "metric": metric, "data": chance.choice(curves)})
+            file.append_rows([trial], [run])
+    file.close()
+
+
+def read_large(path: str, what: str) -> dict[str, float]:
+    """Read with the file out of the system's cache; seconds, CPU seconds and the process's peak in MB."""
+    os.environ["E2E_MAGIC_STORE"] = path
+    import scipy.stats  # noqa: F401 - as in a session that has compared before
+
+    import e2e_magic as e2e
+    from e2e_magic.views import frames
+
+    frames.results([])
+    with Path(path).open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    calls = {
+        "results": lambda: e2e.results(all=True),
+        "runs": lambda: e2e.runs(all=True),
+        "compare": lambda: e2e.compare("run 7", "run 300"),
+    }
+    began, used = time.perf_counter(), time.process_time()
+    calls[what]()
+    took, used = time.perf_counter() - began, time.process_time() - used
+    line = next(
+        line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    return {"took": took, "cpu": used, "peak": int(line.split()[1]) * 1024 / 1e6}
+
+
+def _large() -> list[dict[str, Any]]:
+    title = f"store of {LARGE:,} trials, each with 2 curves of {LARGE_SAMPLES} samples, not cached"
+    with tempfile.TemporaryDirectory(prefix="e2e-bench-") as folder:
+        path = str(Path(folder, "large.db"))
+        call("bench_store", "fill_large", path, LARGE, timeout=3600)
+        found = {
+            what: call("bench_store", "read_large", path, what) for what in ("results", "runs", "compare")
+        }
+        size = Path(path).stat().st_size / 1e9
+    return [
+        row(f"{title}: results(all=True)", found["results"]["took"], "s", "<= 8"),
+        row("results(all=True): CPU", found["results"]["cpu"], "s"),
+        row("results(all=True): peak of the whole process", found["results"]["peak"], "MB", "<= 400"),
+        row(f"{title}: runs(all=True)", found["runs"]["took"], "s", "<= 0.5"),
+        row(f"{title}: compare of two runs", found["compare"]["took"], "s", "<= 1"),
+        row("size of the file", size, "GB"),
+    ]
+
+
 def _keeping() -> list[dict[str, Any]]:
     found = call("bench_store", "kept", KEPT)
     return [
@@ -196,7 +279,7 @@ def run() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    for figure in run():
+    for figure in rows_of(_large) if "large" in sys.argv else run():  # minutes, and 4 GB of disk
         value = figure["value"]
         shown = value if isinstance(value, str) or value is None else f"{value:.3g}"
         print(f"{figure['what']:<72} {shown:>8} {figure['unit']:<4} {figure['target']}")

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,24 @@ class Page:
         path = ARTEFACTS / f"{name}.png"
         (locator or self.tab).screenshot(path=str(path))
         return path
+
+
+@pytest.fixture(scope="package")
+def serious() -> Callable[[Any, str], list[list[str]]]:
+    """Give a function: the serious faults that axe-core finds in a part of a page, by its selector."""
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+
+    def found(tab: Any, selector: str) -> list[list[str]]:
+        tab.evaluate(axe)
+        tested = tab.evaluate("where => axe.run(where, {resultTypes: ['violations']})", selector)
+        assert tested["passes"]
+        return [
+            [fault["id"], fault["nodes"][0]["html"]]
+            for fault in tested["violations"]
+            if fault["impact"] in ("serious", "critical")
+        ]
+
+    return found
 
 
 @pytest.fixture

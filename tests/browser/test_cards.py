@@ -8,21 +8,33 @@ from typing import Any
 
 import pytest
 
-LONG = "import os, time\nheld = []\nwhile not os.path.exists('card-seen'):\n    held.append(bytes(100_000)); time.sleep(0.01)"
+LONG = """import os, time, e2e_magic as e2e
+held = []
+while not os.path.exists('card-seen'):
+    held.append(bytes(100_000)); time.sleep(0.01)
+    if len(held) % 20 == 0: e2e.log(loss=1 / len(held))"""
 QUICKSTART = Path(__file__).parents[2] / "notebooks" / "quickstart.ipynb"
+
+
+HEIGHTS = """() => { window.heights = []; new MutationObserver(() => {
+  const live = document.querySelector('.e2e-live');
+  if (live) window.heights.push(Math.round(live.getBoundingClientRect().height)) })
+  .observe(document.body, {subtree: true, childList: true}) }"""
 
 
 def test_a_live_card_appears_and_the_final_one_replaces_it(
     open_notebook: Callable[..., Any], lab: Any
 ) -> None:
-    """From 2 s on the running cell shows itself; afterwards there is one card, the final one."""
+    """From 2 s on the running cell shows itself and its loss; afterwards there is one card, the final one."""
     page = open_notebook(["%load_ext e2e_magic", f"%%e2ebench long\n{LONG}"])
+    page.tab.evaluate(HEIGHTS)
     page.run_all_from_the_menu()
     live = page.tab.locator(".e2e-live")
     live.wait_for(timeout=20_000)
     page.screenshot("live_card")
 
     assert "long running for" in live.inner_text()
+    live.locator("img[alt^=loss]").wait_for(timeout=20_000)
 
     (lab.root / "card-seen").touch()
     card = page.tab.locator(".e2e-card")
@@ -30,9 +42,50 @@ def test_a_live_card_appears_and_the_final_one_replaces_it(
 
     assert live.count() == 0
     assert card.count() == 1
+    heights = page.tab.evaluate("window.heights")
+    assert heights
+    assert heights == sorted(heights)  # at no instant lower, as of pictures that are still being decoded
     assert "wall time" in card.inner_text()
-    assert card.locator("img").count() == 2  # CPU and memory, side by side
+    assert card.locator("img").count() == 3  # CPU and memory side by side, and the loss
     page.screenshot("final_card")
+
+
+PICTURES = """%%e2ebench loop
+import time
+from IPython.display import HTML, clear_output, display
+for step in range(3):
+    print("step", step)
+    display(HTML(f"<i class='picture'>picture {step}</i>"))
+    clear_output(wait=True)
+    time.sleep(0.9)"""
+WORDS = """%%e2ebench words
+import time
+for step in range(3):
+    print("epoch", step, flush=True)
+    time.sleep(0.9)
+'the value'"""
+
+
+def test_the_card_stands_behind_the_output_and_takes_none_away(open_notebook: Callable[..., Any]) -> None:
+    """The last picture of a loop that clears stays; prints are not torn apart by the live card."""
+    page = open_notebook(["%load_ext e2e_magic", PICTURES, WORDS])
+    page.run_all_from_the_menu()
+    page.tab.locator(".e2e-live").wait_for(timeout=30_000)
+    page.screenshot("live_card_between_prints")
+    page.tab.locator(".e2e-card").nth(1).wait_for(timeout=30_000)
+
+    loop, words = (
+        page.tab.locator(f".jp-CodeCell:has-text('%%e2ebench {name}') .jp-OutputArea").first
+        for name in ("loop", "words")
+    )
+    assert loop.locator(".picture").all_inner_texts() == ["picture 2"]
+    assert page.tab.locator(".e2e-live").count() == 0
+    for area, before in ((loop, ["step 2", "picture 2"]), (words, ["epoch 2", "'the value'"])):
+        said = area.inner_text()
+        places = [said.index(part) for part in (*before, "wall time")]
+        assert places == sorted(places)
+    assert "step 1" not in loop.inner_text()
+    page.screenshot("card_behind_its_output")
 
 
 def test_hostile_stage_names_are_text(open_notebook: Callable[..., Any]) -> None:

@@ -18,8 +18,10 @@ for name, pause in (('small', 0.01), ('large', 0.1), ('other', 0.011)):
                     e2e.log(loss=1 / epoch)"""
 
 
-def test_choices_change_the_table_the_chart_and_the_line(open_notebook: Callable[..., Any]) -> None:
-    """Choose a stage, a metric and a run: what is shown follows, in the same output."""
+def test_choices_change_the_table_the_chart_and_the_line(
+    open_notebook: Callable[..., Any], serious: Callable[..., list[list[str]]]
+) -> None:
+    """Choose a stage, a metric and a run: what is shown follows, in the same output; all can be read."""
     page = open_notebook([SETUP, "%e2e compare small large --panel"])
     page.run_all_from_the_menu()
     shown = page.tab.locator(".e2e-comparison")
@@ -27,14 +29,14 @@ def test_choices_change_the_table_the_chart_and_the_line(open_notebook: Callable
     panel = page.tab.locator(".e2e-compare-panel")
     panel.wait_for()
 
-    assert "train: large" in shown.inner_text()
-    assert "infer: large" in shown.inner_text()
+    assert "large: " in shown.inner_text()
+    assert {"train", "infer"} <= set(shown.inner_text().split())
 
     choices = panel.locator("select")
-    choices.nth(1).select_option("infer")
-    page.tab.wait_for_function("!document.querySelector('.e2e-comparison').innerText.includes('train: ')")
-    choices.nth(2).select_option("wall_time_s")
-    choices.nth(4).select_option(["large", "other"])
+    choices.nth(0).select_option("infer")
+    page.tab.wait_for_function("!document.querySelector('.e2e-comparison').innerText.includes('train')")
+    choices.nth(1).select_option("wall_time_s")
+    panel.get_by_label("compare other").click()
     page.tab.wait_for_function(
         "document.querySelector('.e2e-compare-panel code').innerText.includes('large other')"
     )
@@ -44,15 +46,29 @@ def test_choices_change_the_table_the_chart_and_the_line(open_notebook: Callable
         "%e2e compare large other --baseline small --stage infer --metric wall_time_s"
     )
     assert shown.count() == 1
-    assert "cpu_time_s" not in shown.inner_text()
-    assert shown.locator("img").count() == 1
+    assert "CPU time" not in shown.inner_text()
+    assert [alt.split(":")[0] for alt in shown.locator("img").evaluate_all("all => all.map(e => e.alt)")] == [
+        "bars", "loss",
+    ]  # fmt: skip
+    assert panel.locator(".e2e-picked").inner_text().replace("\u00d7", " ").split() == (
+        ["large", "other", "compared", "with", "small"]
+    )
     for dark in (False, True):
         page.theme(dark)
+        assert serious(page.tab, ".e2e-compare-panel") == []
+        assert serious(page.tab, ".e2e-comparison") == []
         page.screenshot(f"compare_panel_{'dark' if dark else 'light'}")
-    before = shown.locator("img").get_attribute("src")
-    choices.nth(3).select_option("loss")
+    before = shown.locator("img").first.get_attribute("src")
+    choices.nth(2).select_option("loss")
     page.tab.wait_for_function("was => document.querySelector('.e2e-comparison img')?.src != was", arg=before)
     page.screenshot("compare_panel_loss")
+    for label, text in (("note on large", "ten times"), ("name of large", "slow")):
+        panel.get_by_label(label).click()
+        page.tab.keyboard.press("Control+a")
+        page.tab.keyboard.type(text)
+        page.tab.keyboard.press("Enter")
+        panel.get_by_text(text, exact=True).first.wait_for()
+    page.tab.wait_for_function("document.querySelector('.e2e-comparison').innerText.includes('slow: ')")
     for width in (1200, 700):
         page.width(width)
         assert shown.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
@@ -84,7 +100,7 @@ def test_hostile_names_are_text_in_comparison_panel_and_frames(open_notebook: Ca
         ]
     )
     page.run_all_from_the_menu()
-    page.tab.locator(".e2e-compare-panel select").first.wait_for(timeout=60_000)
+    page.tab.locator(".e2e-compare-panel .e2e-runs tbody tr").first.wait_for(timeout=60_000)
     page.tab.locator(".e2e-comparison").nth(1).wait_for(timeout=60_000)
     page.tab.wait_for_function(
         "document.querySelectorAll('.jp-OutputArea-output img').length >= 5", timeout=60_000
@@ -96,7 +112,7 @@ def test_hostile_names_are_text_in_comparison_panel_and_frames(open_notebook: Ca
     assert len(words) < 60_000
     panel = page.tab.locator(".e2e-compare-panel")
     assert panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
-    panel.locator("select").nth(4).select_option(index=2)
+    panel.locator("tbody input[type=checkbox]").nth(2).click()
     page.tab.wait_for_function(
         "document.querySelector('.e2e-comparison').innerText.includes('DROP TABLE e2e_runs')"
     )

@@ -43,7 +43,7 @@ def test_hostile_text_runs_nothing_and_asks_for_nothing(browser: Any, tmp_path: 
     """No script of any text runs, no request leaves the page, and nothing is wider than the window."""
     path = _page(tmp_path)
     for scheme in ("light", "dark"):
-        for width in (1100, 500):
+        for width in (1100, 400):
             page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
             asked: list[str] = []
             page.on("request", lambda request, asked=asked: asked.append(request.url))
@@ -58,6 +58,12 @@ def test_hostile_text_runs_nothing_and_asks_for_nothing(browser: Any, tmp_path: 
             assert page.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
             background = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (int(background.split("(")[1].split(",")[0]) < 60) == (scheme == "dark")
+            head = page.locator("th", has_text="wall_time_s").last
+            table = page.locator(".wide > table").last
+            for order, first in (("ascending", "2"), ("descending", "3")):
+                head.locator("button").click()
+                assert head.get_attribute("aria-sort") == order
+                assert table.locator("tbody tr").first.locator("td").first.inner_text() == first
             ARTEFACTS.mkdir(exist_ok=True)
             page.screenshot(path=str(ARTEFACTS / f"report_{scheme}_{width}.png"), full_page=True)
             page.close()

@@ -17,11 +17,14 @@ import time
 print(f'n is {n}')
 time.sleep(pause if n == 2 and lr > 0.05 else 0.05)
 {'loss': 1 / n + lr}"""
-# Presses a button and returns how many ms it takes until the page shows a state.
-PRESS = """async ([button, state]) => {
+ROWS = "n => document.querySelector('.e2e-shown')?.dataset.rows == n"
+AT_LEAST = "n => document.querySelector('.e2e-shown')?.dataset.rows >= n"
+# Presses a button and returns how many ms it takes until the page shows one of some states.
+PRESS = """async ([button, ...states]) => {
+  const reached = states.map(state => `.e2e-state [data-state=${state}]`).join();
   const began = performance.now(); document.querySelector(button).click();
-  while (!document.querySelector(`.e2e-state [data-state=${state}]`)) {
-    if (performance.now() - began > 20000) throw new Error('no state ' + state + ' but ' +
+  while (!document.querySelector(reached)) {
+    if (performance.now() - began > 20000) throw new Error('no state ' + states + ' but ' +
       document.querySelector('.e2e-state').innerText + document.querySelector('.e2e-message').innerText);
     await new Promise(requestAnimationFrame);
   }
@@ -36,8 +39,7 @@ def kernel_name(request: pytest.FixtureRequest) -> str:
 
 def rows(page: Any) -> int:
     """Return the number of rows that the page says."""
-    shown = page.tab.locator(".e2e-rows")
-    return int(shown.inner_text().replace(",", "")) if shown.count() else 0
+    return int(page.tab.locator(".e2e-shown").get_attribute("data-rows") or 0)
 
 
 def wait_for(page: Any, selector: str, text: str, timeout: float = 30_000) -> None:
@@ -73,7 +75,7 @@ def test_run_stop_resume_export(open_notebook: Callable[..., Any], lab: Any, ker
     page.tab.evaluate(PRESS, ["button.e2e-run", "running"])
     page.tab.locator("button.e2e-run").click(force=True)  # a second press does no harm
     # The first five are quick; the sixth (n=2, lr=0.1) would take a minute.
-    page.tab.wait_for_function("() => document.querySelector('.e2e-rows')?.innerText == '5'", timeout=30_000)
+    page.tab.wait_for_function(ROWS, arg=5, timeout=30_000)
     page.run_cell(2)
     usable = page.tab.locator(".jp-Cell").nth(2).locator(".jp-OutputArea")
 
@@ -81,15 +83,15 @@ def test_run_stop_resume_export(open_notebook: Callable[..., Any], lab: Any, ker
     assert page.tab.locator("[data-state=running]").count() == 1
 
     took_ms = page.tab.evaluate(PRESS, ["button.e2e-stop", "interrupted"])
-    page.tab.wait_for_function("() => document.querySelector('.e2e-rows').innerText == '6'", timeout=5000)
+    page.tab.wait_for_function(ROWS, arg=6, timeout=5000)
 
     assert took_ms < 20_000  # the trial would take a minute; tests/benchmarks measures the stop itself
     assert rows(page) == 6
-    assert "interrupted" in page.tab.locator(".e2e-table").inner_text()
+    assert "interrupted" in page.tab.locator(".e2e-trials").inner_text()
     assert "n is 2" in page.tab.locator(".e2e-output").inner_text()
 
     page.tab.evaluate(PRESS, ["button.e2e-resume", "done"])
-    page.tab.wait_for_function("() => document.querySelector('.e2e-rows')?.innerText == '13'", timeout=10_000)
+    page.tab.wait_for_function(ROWS, arg=13, timeout=10_000)
 
     assert page.tab.locator("img.e2e-chart").count() == 2
     assert "12 of 12 done" in page.tab.locator(".e2e-numbers").inner_text()
@@ -110,9 +112,9 @@ def test_run_stop_resume_export(open_notebook: Callable[..., Any], lab: Any, ker
         "".join(output.get("data", {}).get("text/html", "")) for output in saved["cells"][1]["outputs"]
     )
 
-    [panel] = [d for o in saved["cells"][1]["outputs"] if "widget-view" in str(d := o.get("data"))]
-    # What is read without a kernel: on a page that shows notebooks, in nbconvert.
-    assert panel["text/plain"] == ["Sweep panel of train: run this cell to use it"]
+    widgets = [d for o in saved["cells"][1]["outputs"] if "widget-view" in str(d := o.get("data"))]
+    # What is read without a kernel, on a page that shows notebooks or in nbconvert: the prints are not.
+    assert [d["text/plain"] for d in widgets] == [["Sweep panel of train: run this cell to use it"], []]
     assert "e2e-table" in html
     assert html.count("data:image/png;base64,") == 2
 
@@ -128,29 +130,29 @@ def test_nothing_jumps_while_it_runs(open_notebook: Callable[..., Any]) -> None:
     page.run_cell(0)
     page.run_cell(1)
     page.tab.evaluate(PRESS, ["button.e2e-run", "running"])
-    page.tab.wait_for_function("() => parseInt(document.querySelector('.e2e-rows')?.innerText) >= 12")
+    page.tab.wait_for_function(AT_LEAST, arg=12)
     page.tab.wait_for_function("() => document.querySelectorAll('.e2e-trial-output').length == 12")
-    page.tab.locator(".e2e-output").evaluate("e => { e.scrollIntoView(); e.scrollTop = 600 }")
+    page.tab.locator(".e2e-output").evaluate("e => { e.scrollIntoView(); e.scrollTop = -600 }")
     page.tab.evaluate(
-        """() => { window.seen = []; const look = () => {
-          const charts = [...document.querySelectorAll('img.e2e-chart')];
+        """() => { window.seen = []; const EMPTY = c =>
+            !c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some(Boolean); const look = () => {
+          const charts = [...document.querySelectorAll('.e2e-plot canvas:first-child')];
           const plots = [...document.querySelectorAll('.e2e-output img')];
           window.seen.push({
             charts: charts.length, top: document.querySelector('.e2e-output').scrollTop,
-            blank: [...charts, ...plots].filter(i => !(i.complete && i.naturalWidth)).length,
+            blank: plots.filter(i => !(i.complete && i.naturalWidth)).length + charts.filter(EMPTY).length,
             height: Math.round(document.querySelector('.e2e-panel').getBoundingClientRect().height)});
           window.looking = requestAnimationFrame(look) }; look() }"""
     )
-    more = "n => parseInt(document.querySelector('.e2e-rows').innerText) > n"
-    page.tab.wait_for_function(more, arg=rows(page) + 3)  # the trial that is read is among the last 12
+    page.tab.wait_for_function(AT_LEAST, arg=rows(page) + 4)  # the trial that is read is among the last 12
     seen = page.tab.evaluate("() => { cancelAnimationFrame(window.looking); return window.seen }")
-    page.tab.evaluate(PRESS, ["button.e2e-stop", "interrupted"])
+    page.tab.evaluate(PRESS, ["button.e2e-stop", "interrupted", "stopped"])
 
     assert len(seen) > 5
     assert {frame["charts"] for frame in seen} == {2}
     assert {frame["blank"] for frame in seen} == {0}
     assert len({frame["height"] for frame in seen}) == 1
-    assert min(frame["top"] for frame in seen) > 0
+    assert max(frame["top"] for frame in seen) < 0
 
 
 def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: str) -> None:
@@ -168,7 +170,7 @@ def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: s
     page.run_cell(1)
     page.tab.get_by_role("button", name="this kernel").click()
     page.tab.evaluate(PRESS, ["button.e2e-run", "running"])
-    page.tab.wait_for_function("() => parseInt(document.querySelector('.e2e-rows')?.innerText) >= 3")
+    page.tab.wait_for_function(AT_LEAST, arg=3)
     page.tab.evaluate(PRESS, ["button.e2e-stop", "stopped"])
     page.run_cell(2)
     printed = page.tab.locator(".jp-Cell").nth(2).locator(".jp-OutputArea")
@@ -177,7 +179,7 @@ def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: s
 
     assert 3 <= count < 39
     # The page below is drawn right after the state is said.
-    expect(page.tab.locator(".e2e-rows")).to_have_text(str(count))
+    expect(page.tab.locator(".e2e-shown")).to_have_attribute("data-rows", str(count))
     assert "n was 1" in page.tab.locator(".e2e-output").inner_text()
 
 
@@ -185,7 +187,7 @@ def test_what_is_typed_wrong_is_said_beside_it(open_notebook: Callable[..., Any]
     """A text that is no Python is said in words beside its control, and nothing can be run."""
     page = opened(open_notebook, "python3")
     row = page.tab.locator(".e2e-param-lr")
-    row.locator("button").last.click()
+    row.locator("button.e2e-as-text").click()
     row.locator("input[type=text]").fill("geomspace(1,")
     row.locator("input[type=text]").press("Enter")
     wait_for(page, ".e2e-param-lr .e2e-param-error", "lr: 'geomspace(1,' is no Python expression")
@@ -198,6 +200,41 @@ def test_what_is_typed_wrong_is_said_beside_it(open_notebook: Callable[..., Any]
 
     expect(page.tab.locator("button.e2e-run")).to_be_enabled()
     assert page.tab.locator(".jp-RenderedText[data-mime-type$=error]").count() == 0
+
+
+def test_results_are_in_sight_while_it_runs(open_notebook: Callable[..., Any]) -> None:
+    """On a small laptop's screen the settings fold at Run: the charts and the first row stand on it."""
+    page = opened(open_notebook, "python3")
+    page.tab.set_viewport_size({"width": 1366, "height": 768})
+    page.tab.evaluate(PRESS, ["button.e2e-run", "running"])
+    page.tab.locator(".e2e-trials tr[data-row]").first.wait_for()
+    page.tab.evaluate("document.querySelector('.e2e-panel').scrollIntoView()")
+
+    assert not page.tab.locator(".e2e-settings").is_visible()
+    assert "9 trials: 3 x 3" in page.tab.locator(".e2e-count").inner_text()
+    for shown in (page.tab.locator(".e2e-plot").first, page.tab.locator(".e2e-trials tr[data-row]").first):
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["y"] > 0
+        assert box["y"] + box["height"] <= 768 - 24  # the status bar
+    prints = page.tab.locator(".e2e-output").bounding_box()
+    table = page.tab.locator(".e2e-trials").bounding_box()
+
+    assert prints["y"] > table["y"]
+
+    page.tab.evaluate(PRESS, ["button.e2e-stop", "interrupted", "stopped"])
+    page.tab.locator("button.e2e-fold").click()
+
+    expect(page.tab.locator(".e2e-settings")).to_be_visible()
+
+
+def test_in_a_narrow_window_the_controls_wrap(open_notebook: Callable[..., Any]) -> None:
+    """At 800 px, with the file browser open, a slider can still be set with the mouse."""
+    page = opened(open_notebook, "python3")
+    page.width(800)
+
+    for slider in page.tab.locator(".e2e-param .noUi-target").all():
+        assert slider.bounding_box()["width"] >= 120
 
 
 def test_how_it_looks(open_notebook: Callable[..., Any]) -> None:
@@ -213,7 +250,7 @@ def test_how_it_looks(open_notebook: Callable[..., Any]) -> None:
             panel.scroll_into_view_if_needed()
             look = f"{'dark' if dark else 'light'}_{width}"
             page.screenshot(f"panel_{look}")
-            page.tab.locator(".e2e-table").scroll_into_view_if_needed()
+            page.tab.locator(".e2e-trials").scroll_into_view_if_needed()
             page.screenshot(f"panel_result_{look}")
             box = panel.bounding_box()
 
@@ -222,3 +259,139 @@ def test_how_it_looks(open_notebook: Callable[..., Any]) -> None:
             assert panel.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
             for button in panel.locator("button:visible").all():
                 assert button.evaluate("e => e.scrollWidth - e.clientWidth") <= 1
+
+
+LOGGED = """%%e2esweep fit n=range(1, 4) lr=geomspace(1e-3,1e-1,3) --panel -m cpu
+import time, e2e_magic as e2e
+print(f'n is {n}')
+for k in range(8):
+    time.sleep(0.4 if n == 3 and lr > 0.05 else 0.01)
+    e2e.log(loss=lr * n + 1 / (1 + k))
+if n == 2 and lr > 0.05: raise ValueError('diverged')"""
+# 10,000 trials in the widget itself, and which tasks are long as they are sorted, filtered and drawn.
+MANY = """from array import array
+from datetime import datetime, timezone
+from e2e_magic.jupyter.panel.ledger import Ledger
+from e2e_magic.jupyter.panel.results.widget import Results
+from e2e_magic.record import Events, Record
+from e2e_magic.sweeping.schedule import Goal
+from e2e_magic.sweeping.space import Space
+ledger, steps, now = Ledger(Goal('loss', None, {})), array('d', range(20)), datetime.now(timezone.utc)
+for t in range(1, 10001):
+    curve = Events(steps, steps, {'loss': array('d', [t % 97 + 9 / (k + 1) for k in range(20)])})
+    ledger.add(Record('r', 'many', t, 1, 'complete', now, params={'n': t % 97, 'm': t}, events=curve))
+many = Results('e2e-none', 'many', lambda entry: 'printed')
+many.show(ledger, Space.parse(['n=range(97)', 'm=range(1, 10001)']).axes, 10000)
+many"""
+TASKS = """async () => {
+  const seen = [], watch = new PerformanceObserver(list => seen.push(...list.getEntries()));
+  watch.observe({entryTypes: ['longtask']});
+  const live = [...document.querySelectorAll('.e2e-live')].at(-1), filter = live.querySelector('.e2e-filter');
+  const rest = () => new Promise(done => setTimeout(done, 250));
+  const typed = text => { filter.value = text; filter.dispatchEvent(new Event('input')); return rest() };
+  live.querySelector('[data-sort=m]').click(); await rest();
+  await typed('n>50'); await typed('42 complete'); await typed('');
+  for (const mode of ['parallel', 'curves']) {
+    const select = live.querySelector('.e2e-chart-right'); select.value = mode;
+    select.dispatchEvent(new Event('change')); await rest() }
+  watch.disconnect(); return seen.map(entry => Math.round(entry.duration)) }"""
+UNNAMED = """() => [...document.querySelectorAll('.e2e-panel :is(button, input, select, .noUi-handle)')]
+  .filter(e => !(e.getAttribute('aria-label') || e.title || e.labels?.length || e.innerText.trim()))
+  .map(e => e.outerHTML.slice(0, 200))"""
+
+
+def test_results_answer(
+    open_notebook: Callable[..., Any], lab: Any, serious: Callable[..., list[list[str]]]
+) -> None:
+    """Curve while it runs, hover, click, sort, filter, brush and keys; 10,000 rows are few elements."""
+    page = open_notebook(["%load_ext e2e_magic", LOGGED, MANY])
+    page.run_cell(0)
+    page.run_cell(1)
+    tab = page.tab
+    tab.locator("button.e2e-run").wait_for()
+    expect(tab.locator(".e2e-fold[aria-expanded=true]")).to_be_visible()
+
+    assert tab.evaluate(UNNAMED) == []
+    assert serious(tab, ".e2e-panel") == []
+
+    tab.locator("button.e2e-run").press("Enter")
+    expect(tab.locator("button.e2e-stop")).to_be_focused()  # not the top of the page
+    expect(tab.locator(".e2e-note", has_text="dashed: the trial that runs")).to_be_visible(timeout=30_000)
+    page.screenshot("panel_running_curve")
+    tab.locator("[data-state=done]").wait_for(timeout=30_000)
+    tab.wait_for_function(ROWS, arg=9)
+
+    assert "9 trials, 1 failed; best loss 0.126 at n=1, lr=0.001" in tab.locator(".e2e-finding").inner_text()
+    assert not tab.locator(".e2e-sweep").is_visible()
+
+    cells = tab.locator(".e2e-trials tr[data-row]")
+
+    assert cells.first.inner_text().split()[:3] == ["1", "1", "0.001"]
+
+    tab.get_by_role("button", name="lr", exact=True).click()
+    tab.get_by_role("button", name="lr", exact=False).click()
+    expect(tab.locator("th[aria-sort=descending]")).to_contain_text("lr")
+    expect(cells.first.locator("td").nth(2)).to_have_text("0.1")
+    tab.locator(".e2e-filter").fill("n>1 failed")
+    expect(tab.locator(".e2e-shown")).to_have_text("1 of 9 rows")
+    cells.first.click()
+    detail = tab.locator(".e2e-detail")
+    expect(detail).to_contain_text("ValueError: diverged")
+    expect(detail.locator("pre")).to_contain_text("n is 2")
+    expect(detail.locator("figcaption")).to_contain_text("loss: 1.2 to")
+    tab.locator(".e2e-filter").fill("m=3")
+    expect(tab.locator(".e2e-shown")).to_contain_text("there is no column m; there are trial, state")
+    tab.locator(".e2e-filter").fill("")
+    plot = tab.locator(".e2e-plot").first
+    plot.focus()
+    plot.press("ArrowRight")
+    expect(tab.locator(".e2e-tip")).to_contain_text("lr = ")
+    plot.press("Enter")
+    expect(detail).to_contain_text("n = 1")
+    tab.locator(".e2e-scroll").focus()
+    tab.keyboard.press("End")
+    expect(cells.last).to_have_attribute("aria-selected", "true")
+    tab.locator(".e2e-chart-left").select_option("parallel")
+    box = plot.bounding_box()
+    tab.mouse.move(box["x"] + 62, box["y"] + 5)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 62, box["y"] + 40)
+    tab.mouse.up()
+    expect(tab.locator(".e2e-shown")).to_have_text("3 of 9 rows")  # n = 3
+    for dark in (True, False):
+        page.theme(dark)
+        tab.wait_for_timeout(400)
+        page.screenshot(f"panel_results_{'dark' if dark else 'light'}")
+
+        assert serious(tab, ".e2e-panel") == []
+
+    tab.locator(".e2e-chip").click()
+    expect(tab.locator(".e2e-shown")).to_have_text("9 rows")
+    tab.locator("button.e2e-export").press("Enter")
+    wait_for(page, ".e2e-exported", "9 rows written to")
+
+    page.run_cell(2)
+    live = tab.locator(".e2e-live").last
+    expect(live.locator(".e2e-shown")).to_have_attribute("data-rows", "10000")
+
+    assert live.locator("tr[data-row]").count() < 60
+
+    live.locator(".e2e-scroll").evaluate("e => { e.scrollTop = e.scrollHeight }")
+    expect(live.locator("tr[data-row]").last).to_have_attribute("aria-rowindex", "10001")
+    live.locator("tr[data-row]").last.click()
+    expect(live.locator(".e2e-detail pre")).to_have_text("printed")
+    print("tasks over 50 ms with 10,000 trials:", tab.evaluate(TASKS))
+
+    # Who opens the saved notebook without a kernel sees the result.
+    page.command("docmanager:save")
+    page.close()
+    open_notebook(lab.root / "notebook.ipynb", name="again.ipynb")
+    cell = tab.locator(".jp-Cell").nth(1)
+    expect(cell.locator(".e2e-sweep")).to_contain_text("9 trials, 1 failed; best loss 0.126", timeout=30_000)
+    lost = cell.get_by_text("model not found")
+    lost.first.wait_for(state="attached", timeout=30_000)
+    expect(lost.first).to_be_hidden()
+    expect(lost.last).to_be_hidden()
+    page.screenshot("panel_reopened")
+
+    assert cell.locator("img.e2e-chart").count() == 2

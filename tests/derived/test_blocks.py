@@ -94,7 +94,7 @@ def _same(one: pd.DataFrame, other: pd.DataFrame) -> None:
     assert one.attrs == other.attrs
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(_trials)
 def test_many_trials_at_once_give_the_frame_of_each_by_itself(records: list[Record]) -> None:
     """Columns, their order and types, every bit of every number, and the units are equal."""
@@ -112,6 +112,15 @@ def test_the_blocks_of_a_store_give_the_frame_of_its_records(records: list[Recor
         assert [record.trial for block in store.blocks() for record in block.records(range(len(block)))] == [
             record.trial for record in records
         ]
+
+
+def test_a_trial_of_whose_curve_nothing_follows_is_read_again() -> None:
+    """Once its curve has been looked at nothing is known of it, and that is remembered too."""
+    curve = {"package_power_w": Series(array("d", [0.1, 0.2]), array("d", [5.0, 7.0]))}
+    with Store(":memory:") as store:
+        store.append(Record("r1", "train", 1, 1, "complete", _START, series=curve))
+
+        assert [len(block) for _ in range(2) for block in store.blocks()] == [1, 1]
 
 
 @settings(deadline=None, max_examples=60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from e2e_magic.derived import comparison
-from e2e_magic.derived.comparison import VERDICTS, compared
+from e2e_magic.derived import two_samples
+from e2e_magic.derived.comparison import VERDICTS, amount, compared
+from e2e_magic.derived.many_comparisons import guarded
 
 SAMPLES = st.lists(st.floats(1e-3, 1e3), min_size=4, max_size=25)
 ANY = st.lists(st.floats(), max_size=8)
@@ -48,7 +50,7 @@ def test_intervals_cover_the_true_ratio_as_often_as_they_say(kind: str, n: int, 
     second = np.sort(truth[:, None] * draw(rng, (COMPARISONS, m)), axis=1)
     hits = 0
     for one, other, ratio in zip(first, second, truth, strict=True):
-        low, high = comparison.interval(one, other, ratio=True)
+        low, high = two_samples.interval(one, other, ratio=True)
         hits += low <= ratio <= high
 
     assert 0.93 <= hits / COMPARISONS <= 0.97
@@ -169,6 +171,16 @@ def test_the_words(metric: str, larger: str, smaller: str) -> None:
     assert compared(high, low, metric).verdict == smaller
 
 
+@pytest.mark.parametrize(("n", "m"), [(10, 10), (30, 8), (8, 30), (6, 6)])
+def test_spread_alone_is_no_difference(n: int, m: int) -> None:
+    """Equal medians, five times the spread: of 500 pairs at most 8 % are called different."""
+    rng = np.random.default_rng([n, m, 5])
+    first, second = np.exp(0.02 * rng.standard_normal((500, n))), np.exp(0.1 * rng.standard_normal((500, m)))
+    verdicts = [compared(a, b).verdict for a, b in zip(first, second, strict=True)]
+
+    assert sum(verdict != "no difference seen" for verdict in verdicts) <= 0.08 * 500
+
+
 def test_constant_samples() -> None:
     """Without any spread: the same value is no difference, another one is."""
     assert compared([5.0] * 5, [5.0] * 5).verdict == "no difference seen"
@@ -202,12 +214,12 @@ def test_what_has_no_ratio_says_why(
 
 def test_five_hundred_comparisons_take_little_time() -> None:
     """The ranks of the resamples are drawn once per size, not once per comparison."""
-    comparison._middle.cache_clear()
+    two_samples._middle.cache_clear()
     rng = np.random.default_rng(1)
     for a, b in zip(_log_normal(rng, (500, 6)), _log_normal(rng, (500, 6)), strict=True):
         compared(a, b)
 
-    assert comparison._middle.cache_info().misses == 2
+    assert two_samples._middle.cache_info().misses == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -223,9 +235,58 @@ def test_the_interval_is_that_of_scipys_bootstrap(kind: str, n: int, m: int) -> 
     drawn = stats.bootstrap(
         (second, first), ratio, n_resamples=10_000, method="percentile", random_state=0
     ).bootstrap_distribution
-    low, high = comparison.interval(first, second, ratio=True)
-    tail = comparison.tail(n, m)
+    low, high = two_samples.interval(first, second, ratio=True)
+    tail = two_samples.tail(n, m)
 
     # Medians of few values take few values: an end may lie on one of them.
     assert np.mean(drawn < low) - 0.01 <= tail <= np.mean(drawn <= low) + 0.01
     assert np.mean(drawn > high) - 0.01 <= tail <= np.mean(drawn >= high) + 0.01
+
+
+def _answers(slower: float, repeats: int, share: float = 0.1) -> dict[str, float]:
+    """Return how often, of 400 comparisons of times with a spread of 5 %, a guard gives each answer."""
+    rng = np.random.default_rng([repeats, int(1000 * slower)])
+    counts = {"pass": 0, "fail": 0, "can't tell": 0}
+    for _ in range(400):
+        first, second = _log_normal(rng, (2, repeats))
+        found = compared(first, (1 + slower) * second, "wall_time_s")
+        row = SimpleNamespace(better="lower", verdict=found.verdict, n=found.n, n_baseline=found.n_baseline)
+        counts[guarded(row, found.change_low, found.change_high, share).answer] += 1
+    return {answer: count / 400 for answer, count in counts.items()}
+
+
+POWER = {(0.0, 5): 0.77, (0.0, 10): 0.97, (0.0, 20): 1.0, (0.25, 5): 0.91, (0.25, 10): 0.99, (0.25, 20): 1.0}
+
+
+@pytest.mark.parametrize(("slower", "repeats"), POWER)
+def test_how_often_a_guard_knows_is_what_its_docstring_says(slower: float, repeats: int) -> None:
+    """Passes without a difference, fails on 25 % over a bound of 10 %: and never the other way round."""
+    right, wrong = ("pass", "fail") if slower < 0.1 else ("fail", "pass")
+    answers = _answers(slower, repeats)
+
+    assert answers[right] == pytest.approx(POWER[slower, repeats], abs=0.03)
+    assert answers[wrong] == 0
+
+
+@pytest.mark.parametrize("repeats", [5, 10, 20])
+def test_on_its_bound_a_guard_cannot_tell(repeats: int) -> None:
+    """Of what is as much slower as is allowed, few pass and few fail."""
+    answers = _answers(0.1, repeats)
+
+    assert max(answers["pass"], answers["fail"]) <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("verdict", "ratio", "said"),
+    [
+        ("slower", 1.8, "1.8x slower"),
+        ("faster", 0.5, "2x faster"),
+        ("slower", 1.004, "0.4 % slower"),
+        ("faster", 0.9996, "0.04 % faster"),
+        ("more", 1.29, "29 % more"),
+        ("no difference seen", 1.0, "no difference seen"),
+    ],
+)
+def test_a_difference_is_never_told_as_none(verdict: str, ratio: float, said: str) -> None:
+    """A time that is nearly the same is told in percent: once as slow is no difference."""
+    assert amount(verdict, ratio)[0] == said

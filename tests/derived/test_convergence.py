@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from e2e_magic.derived.convergence import convergence
+from e2e_magic.derived.convergence import convergence, reaches
 from e2e_magic.record import Events, Record
 
 nan = math.nan
@@ -165,5 +165,59 @@ def test_a_higher_target_is_never_reached_sooner(curve: list[float], one: float,
     assert times[0] <= times[1]
     if times[0] < math.inf:
         row = int(times[0]) - 1
-        assert curve[row] >= low
+        assert curve[row] >= low * (1 - 2**-24)  # half a step of a single float
         assert all(not value >= low for value in curve[:row])
+
+
+@pytest.mark.parametrize(
+    ("epoch", "to_accuracy"),
+    [
+        ([0, 1, 2], 2),
+        ([1, 2, 3], 2),
+        ([3, 4, 5], 4),
+        ([0.5, 1.0, 1.5], 1),
+        ([0, 0, 1], 1),
+        ([nan, nan, nan], 2),
+    ],
+)
+def test_epochs_to_accuracy_count_from_one(epoch: list[float], to_accuracy: int) -> None:
+    """The second row reaches the target: numbered from 0, from 1, resumed, half epochs, two rows an epoch."""
+    found, _ = convergence(record({"target_accuracy": 0.9}, epoch=epoch, accuracy=[0.5, 0.9, 0.95]))
+
+    assert found["epochs_to_accuracy"] == to_accuracy
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "met"),
+    [
+        (array("f", [0.9])[0], 0.9, True),
+        (array("f", [0.7])[0], 0.7, True),
+        (array("f", [0.99])[0], 0.99, True),
+        (array("f", [0.9])[0], 0.9000001, False),
+        (0.5, 0.5000000001, False),
+        (0.0, 1e-300, False),
+        (0.89999999, 0.9, False),
+    ],
+)
+def test_a_target_is_met_to_the_precision_of_a_single_float(value: float, target: float, met: bool) -> None:
+    """What float32 can't tell from the target has reached it; a double has to."""
+    assert reaches(value, target) is met
+
+
+def test_validation_has_its_own_last_value() -> None:
+    """Beside the training's, unless the line says what the loss is."""
+    curves = {"loss": [3.0, 1.0], "val_loss": [4.0, 2.0], "val_accuracy": [0.5, nan]}
+
+    found, _ = convergence(record(**curves))
+    assert (found["loss"], found["val_loss"]) == (1.0, 2.0)
+    assert math.isnan(found["val_accuracy"])
+    assert "val_loss" not in convergence(record({"loss": 0.5}, **curves))[0]
+
+
+def test_any_logged_name_may_be_a_target() -> None:
+    """Its last value is there in the sweep that is about it, and in no other."""
+    about = {"sweep_target": {"metric": "val_f1", "maximize": True}}
+
+    assert convergence(record(about, val_f1=[0.5, 0.25]))[0]["val_f1"] == 0.25
+    assert "val_f1" not in convergence(record(val_f1=[0.5, 0.25]))[0]
+    assert "val_f1" not in convergence(record(about, loss=[0.5]))[0]

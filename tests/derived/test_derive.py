@@ -92,7 +92,8 @@ def test_a_binary_table_is_completed_and_contradictions_said() -> None:
     """Whatever follows from what was given."""
     found = derive(_record(reported={"binary": {"TP": 8.0, "FN": 2.0, "FP": 2.0, "TN": 88.0, "recall": 0.5}}))
 
-    assert found.values["precision"] == 0.8
+    assert found.values["positive_precision"] == 0.8
+    assert found.values["precision"] == pytest.approx((0.8 + 88 / 90) / 2)
     assert found.problems == (
         "recall = 0.5 contradicts TP = 8, FN = 2, FP = 2, TN = 88, from which recall = 0.8 follows "
         "(a difference up to 0.005 is taken for rounding)",
@@ -107,8 +108,10 @@ def test_a_whole_table_gives_what_its_matrix_does(counts: tuple[int, int, int, i
     found = derive(_record(reported={"binary": table})).values
     counted = derive(_record(reported={"confusion": [[tn, fp], [fn, tp]]})).values
 
-    for name in ("accuracy", "balanced_accuracy", "mcc"):
-        assert found.get(name) == pytest.approx(counted.get(name))
+    averages = ("accuracy", "balanced_accuracy", "mcc", "precision", "recall", "f1")
+    for name in (*averages, "positive_precision", "positive_recall", "positive_f1", "tp", "tn", "fp", "fn"):
+        if sum(counts):
+            assert found.get(name) == pytest.approx(counted.get(name))
     assert ("mcc" in found) == (sum(counts) > 0)
     assert "mcc" not in derive(_record(reported={"binary": {"TP": 8.0, "FN": 2.0}})).values
 
@@ -167,6 +170,75 @@ def test_a_confusion_matrix_gives_the_quality_columns() -> None:
     assert found["recall"] == found["balanced_accuracy"] == pytest.approx((5 / 6 + 7 / 9) / 2)
     assert found["precision"] == pytest.approx((5 / 7 + 7 / 8) / 2)
     assert found["roc_auc"] == 0.9
+
+
+def test_parts_of_a_table_have_no_averages_and_say_why() -> None:
+    """The positive class is known, the other is not."""
+    found = derive(_record(reported={"binary": {"TP": 8.0, "FN": 2.0}}))
+
+    assert found.values["positive_recall"] == 0.8
+    assert {"precision", "recall", "f1"}.isdisjoint(found.values)
+    assert found.missing["f1"].text == (
+        "averages over both classes need all of TP, TN, FP and FN, or what they follow from"
+    )
+    assert found.missing["positive_precision"].text == "it doesn't follow from what was handed over"
+    nothing = derive(_record(reported={"binary": {"TP": 0.0, "FP": 0.0, "TN": 5.0, "FN": 2.0}}))
+    assert "positive_precision" not in nothing.values
+    assert nothing.missing["positive_precision"].text == (
+        "a share of nothing: nothing was predicted to be of the positive class"
+    )
+
+
+@pytest.mark.parametrize("whole", [1, 100])
+def test_a_matrix_of_shares_gives_only_what_follows(whole: int) -> None:
+    """Of 90 entries of one class and 10 of the other, each row as shares: recall, and no precision."""
+    rows = [[0.965 * whole, 0.035 * whole], [0.2 * whole, 0.8 * whole]]
+    found = derive(_record(reported={"confusion": rows}, readings={}))
+
+    assert found.values == {
+        "recall": pytest.approx(0.8825), "balanced_accuracy": pytest.approx(0.8825),
+        "positive_recall": pytest.approx(0.8),
+    }  # fmt: skip
+    assert found.missing["precision"].text == (
+        "the matrix holds shares of each true class, not counts: how often each class occurs is not in it; "
+        "hand back counts"
+    )
+    columns = derive(
+        _record(reported={"confusion": [list(row) for row in zip(*rows, strict=True)]}, readings={})
+    )
+    assert set(columns.values) == {"precision", "positive_precision"}
+
+
+@pytest.mark.parametrize("confusion", [[[1, 0], [0, 1]], [[90, 10], [20, 80]], [[0.5, 0.25], [0.25, 7.0]]])
+def test_counts_are_no_shares(confusion: list[list[float]]) -> None:
+    """Whole numbers are counts, also as many of each class; weights that don't add up are weights."""
+    assert {"precision", "accuracy", "mcc"} <= set(derive(_record(reported={"confusion": confusion})).values)
+
+
+def test_a_share_of_nothing_is_missing_with_its_reason() -> None:
+    """Nobody is positive, or is said to be: no recall, no precision of the positive class."""
+    found = derive(_record(reported={"confusion": [[5, 0], [0, 0]]}, readings={}))
+
+    assert {"positive_precision", "positive_recall", "positive_f1"}.isdisjoint(found.values)
+    assert found.missing["positive_recall"].text == "a share of nothing: nothing is of the positive class"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "problems"),
+    [
+        (0.8, 0), (0.801, 0), (80.0, 0), ([0.2, 0.8], 0), (0.9, 1), (90.0, 1), ([0.8, 0.7], 1),
+    ],
+)  # fmt: skip
+def test_an_accuracy_that_contradicts_the_matrix_is_said(accuracy: Any, problems: int) -> None:
+    """Beside a matrix of 80 % right; what was handed over stands."""
+    found = derive(_record(reported={"accuracy": accuracy, "confusion": [[4, 1], [1, 4]]}))
+
+    assert len(found.problems) == problems
+    if accuracy == 0.9:
+        assert found.problems == (
+            "accuracy = 0.9 contradicts the confusion matrix, from which 0.8 follows; "
+            "the row has what was handed over",
+        )
 
 
 def test_an_empty_matrix_gives_nothing() -> None:

@@ -131,13 +131,14 @@ def test_what_can_not_follow_says_why_and_what_to_do(measured: set[str]) -> None
                 "", "the idle power is not known in this run", "measure it: %e2e baseline"
             ),
             "co2_g": Reason(
-                "", "the grams of CO2 per kWh are not given", "give them: %e2e run NAME --carbon 380"
+                "", "the grams of CO2 per kWh are not given",
+                "give them: %e2e run NAME --zone DE, or --carbon 380",
             ),
             **dict.fromkeys(
-                ["estimated_energy_j", "estimated_power_w"],
+                ["estimated_energy_j", "estimated_power_w", "estimated_co2_g"],
                 Reason(
                     "", "nothing is estimated unless asked",
-                    "ask for it: --estimate-power IDLE_W,FULL_W on a cell, or on %e2e run NAME",
+                    "ask for it: --estimate-power IDLE_W,FULL_W, or auto, on a cell or on %e2e run NAME",
                 ),
             ),
         }  # fmt: skip

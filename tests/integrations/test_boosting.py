@@ -157,6 +157,57 @@ def test_lightgbms_cross_validation_logs_the_means(
     np.testing.assert_allclose(opened.peek().values["val_loss"], found["valid binary_logloss-mean"])
 
 
+def test_lightgbms_names_with_a_space_stay_apart(
+    lightgbm: Any, opened: EventLog, blobs: tuple[Any, Any]
+) -> None:
+    """Metrics and data sets whose names end alike: a column each."""
+    x, y = blobs
+    train = lightgbm.Dataset(x[:150], y[:150])
+    held_out = [lightgbm.Dataset(x[150:], y[150:], reference=train) for _ in range(3)]
+    lightgbm.train(
+        {**LGB, "metric": "none"}, train, 2, valid_sets=held_out, valid_names=["my test", "our test", "test"],
+        feval=[lambda *_: ("f1 macro", 0.25, True), lambda *_: ("recall macro", 0.75, True)],
+        callbacks=[boosting.LightGBMLogger()],
+    )  # fmt: skip
+
+    assert {name: column[0] for name, column in opened.peek().values.items()} == {
+        f"{data}_{metric}_macro": value
+        for data in ("my_test", "our_test", "val")
+        for metric, value in (("f1", 0.25), ("recall", 0.75))
+    }
+
+
+def test_two_data_sets_of_training_stay_apart(opened: EventLog) -> None:
+    """`train` and `dtrain`: the first is the training, the other keeps its name in front."""
+    logger = boosting._XGBoostLogger()
+    logger.after_iteration(
+        None, 0, {"train": {"rmse": [1.0]}, "dtrain": {"rmse": [2.0]}, "b": {"rmse": [3.0]}}
+    )
+
+    assert {name: column[0] for name, column in opened.peek().values.items()} == {
+        "loss": 1.0, "rmse": 1.0, "dtrain_loss": 2.0, "dtrain_rmse": 2.0, "val_loss": 3.0, "val_rmse": 3.0,
+    }  # fmt: skip
+
+
+def test_trainings_of_one_cell_count_on(
+    xgboost: Any,
+    lightgbm: Any,
+    session: Any,  # noqa: ARG001 - a fresh one
+    blobs: tuple[Any, Any],
+) -> None:
+    """Epochs 1 to 3, 4 to 5 and 6 to 9, by whichever library."""
+    train, test = _matrices(xgboost, blobs)
+    with e2e.measure("train", metrics="cpu") as trial:
+        for rounds in (3, 2):
+            lightgbm.train(LGB, lightgbm.Dataset(*blobs), rounds, callbacks=[boosting.LightGBMLogger()])
+        xgboost.train(
+            XGB, train, 4, evals=[(test, "t")], verbose_eval=False, callbacks=[boosting.XGBoostLogger()]
+        )
+
+    assert trial.epochs["epoch"].tolist() == list(range(1, 10))
+    assert trial.frame["epochs"].item() == 9
+
+
 def test_a_training_without_evaluation_logs_its_rounds(
     lightgbm: Any, opened: EventLog, blobs: tuple[Any, Any]
 ) -> None:

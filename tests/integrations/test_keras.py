@@ -86,6 +86,14 @@ def test_a_training_that_goes_on_goes_on_counting(
     assert list(opened.peek().epoch) == [3, 4]
 
 
+def test_two_fits_of_one_trial_count_on(keras: Any, opened: EventLog, blobs: tuple[Any, Any]) -> None:
+    """Each has 1, 2, .. of its own in Keras; with `initial_epoch` the second goes on anyway."""
+    for options in ({"epochs": 2}, {"epochs": 3}, {"epochs": 5, "initial_epoch": 3}):
+        _model(keras, ["accuracy"]).fit(*blobs, verbose=0, callbacks=[hook.KerasLogger()], **options)
+
+    assert list(opened.peek().epoch) == [1, 2, 3, 4, 5, 6, 7]
+
+
 def test_a_measured_fit_has_its_epochs_and_its_time_to_accuracy(
     keras: Any,
     session: Any,  # noqa: ARG001 - a fresh one

@@ -72,6 +72,18 @@ def test_it_is_a_callback_of_the_package_that_is_there(made: Any) -> None:
     assert isinstance(pickle.loads(pickle.dumps(made())), made)
 
 
+def test_metrics_that_share_a_name_stay_apart(made: Any, opened: EventLog) -> None:
+    """`val/acc` and `valid_acc` are two, and so are two trainings of one trial."""
+    for _ in range(2):
+        Trainer(made()).fit([({"val_a_b": 1.0, "val/a/b": 2.0}, {"val/acc": 0.5, "valid_acc": 0.75})])
+    rows = opened.peek()
+
+    assert list(rows.epoch) == [1, 2]
+    assert {name: column[1] for name, column in rows.values.items()} == {
+        "val_accuracy": 0.5, "val_acc": 0.75, "val_a_b": 1.0, "val_a_b_2": 2.0,
+    }  # fmt: skip
+
+
 def test_each_epoch_is_logged_under_the_names_of_the_frames(made: Any, opened: EventLog) -> None:
     """Prefixes, slashes and `_epoch` are understood; values of single steps are left out."""
     train = {"train_loss_step": 9.0, "train_loss_epoch": 0.5, "train/acc": 0.7, "lr": 0.1}

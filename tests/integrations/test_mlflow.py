@@ -139,6 +139,21 @@ def test_curves_have_epochs_as_steps_and_samples_keep_their_peaks(mlflow: Any) -
     assert run.data.metrics["loss"] == 0.4
 
 
+def test_data_frames_among_the_parameters_are_told_apart(mlflow: Any) -> None:
+    """Two that print alike are logged by the labels of their contents."""
+    alike = [
+        trial(
+            n, params={"data": "   x\n0  1"}, reported={"param_contents": {"data": {"digest": d, "label": d}}}
+        )
+        for n, d in ((1, "DataFrame 9x1 #12ab34"), (2, "DataFrame 9x1 #56cd78"))
+    ]
+    exporting.to_mlflow([RUN], alike)
+
+    assert [run.data.params["data"] for run in children(mlflow)] == [
+        "DataFrame 9x1 #12ab34", "DataFrame 9x1 #56cd78",
+    ]  # fmt: skip
+
+
 def test_a_listed_curve_counts_as_epochs(mlflow: Any) -> None:
     """What was handed back as a list has the steps 1, 2, 3."""
     exporting.to_mlflow([RUN], [trial(1, events=Events(), reported={"loss": [3.0, 2.0, float("nan")]})])

@@ -190,6 +190,18 @@ def test_a_tracker_joins_the_call_in_which_it_was_used(tmp_path: Path) -> None:
     assert table["loss"].isna().tolist() == [True, False, False]
 
 
+def test_a_tracker_amid_many_executions_is_looked_for_in_the_shortest(tmp_path: Path) -> None:
+    """However many are around it: a file from anybody can't make the reading long."""
+    calls = [(10.0, f"call {n} time", "time", 5.0 + n, "sec", f"call {n}") for n in range(300)]
+    losses = [(8.0, f"loss {n}", "loss", "[0.5]", "loss", "") for n in range(101)]
+    table = rows_of(umlaut.read(second(tmp_path / "a.db", [*calls, *losses])))
+
+    assert table.loc[table["loss"].notna(), "stage"].tolist() == [
+        *(f"call {n}" for n in range(100)),
+        "loss 100",
+    ]
+
+
 def test_the_running_maximum_is_said(tmp_path: Path) -> None:
     """The suite kept no accuracy per epoch but its running maximum: the record says so."""
     found = umlaut.read(second(tmp_path / "a.db", [*trackers(8.0), *supervised(10.0, 4.0)]))
@@ -289,6 +301,12 @@ WRONG = [
         '{"hyperparameters": ["lr"], "df": {"lr": [1]}, "target": "loss"}',
         "the table has no column 'loss'",
     ),
+    ("time", f"[{10**400}]", "a whole number that is larger than any measurement"),
+    (
+        "cpu",
+        '{"timestamps": ["0001-01-01T00:00:00+14:00"], "measurements": [1]}',
+        "no time: '0001-01-01T00:00:00+14:00'",
+    ),
     ("energy", "5", "energy in 'kWh': expected microjoules"),
     ("carbon", "5", "there is no type 'carbon' in the suite that this reads"),
 ]
@@ -359,7 +377,7 @@ def test_the_first_generation_comes_into_our_frames(tmp_path: Path) -> None:
     assert rows["infer"]["latency_s"] == 0.004
     assert rows["infer"]["throughput_per_s"] == 250.0
     assert (rows["validate"]["tp"], rows["validate"]["fn"]) == (40, 10)
-    assert rows["validate"]["precision"] == pytest.approx(40 / 45)
+    assert rows["validate"]["positive_precision"] == pytest.approx(40 / 45)
     assert rows["digits"]["accuracy"] == pytest.approx(17 / 20)
     table = frames.confusions(found.records[-1:])
     assert table["true"].tolist() == ["a", "a", "b", "b"]
@@ -574,6 +592,52 @@ def test_a_suites_file_in_which_trials_of_ours_are_kept_is_read(tmp_path: Path) 
     Store(str(path)).close()
 
     assert umlaut.read(path).summary == "1 run with 1 trial; everything could be read"
+
+
+def test_what_would_run_in_a_tables_place_is_refused(tmp_path: Path) -> None:
+    """A view that never ends would hang the import."""
+    path = second(tmp_path / "x.db", supervised(10.0, 1.5))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("ALTER TABLE measurement RENAME TO mine")
+        endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)"
+        connection.execute(f"CREATE VIEW measurement AS {endless} SELECT mine.* FROM mine, n")
+
+    with pytest.raises(PlanError) as caught:
+        umlaut.read(path)
+
+    assert str(caught.value) == (
+        "import: x.db is no database of the UMLAUT suite: its measurement is no plain table"
+    )
+
+
+def test_a_value_of_thirty_megabytes_is_listed(tmp_path: Path) -> None:
+    """It costs its own row; the others are read."""
+    rows = supervised(10.0, 1.5)
+    path = second(tmp_path / "x.db", rows)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE measurement SET measurement_data = ? WHERE id = 1", ("x" * 30_000_000,))
+
+    found = umlaut.read(path)
+
+    assert list(found.unread["reason"]) == ["its value is longer than 16,777,216 characters"]
+    assert len(found.records) == 1
+
+
+@pytest.mark.parametrize(
+    "column", ["uuid", "measurement_description", "measurement_type", "measured_method_name"]
+)
+def test_a_name_of_thirty_megabytes_is_listed(tmp_path: Path, column: str) -> None:
+    """It costs its own row; no table or report gets a name that it can't show."""
+    path = second(tmp_path / "x.db", supervised(10.0, 1.5))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f"UPDATE measurement SET {column} = ? WHERE id = 1", ("x" * 30_000_000,))
+        connection.execute("UPDATE benchmark_metadata SET meta_name = ?", ("y" * 30_000_000,))
+
+    found = umlaut.read(path)
+
+    assert list(found.unread["reason"]) == ["one of its names is longer than 10,000 characters"]
+    assert len(found.records) == 1
+    assert len(found.runs[0].name) == 10_000
 
 
 def test_the_file_is_not_changed(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from e2e_magic.jupyter import arguments
+from e2e_magic.jupyter import arguments, magic_line
 
 _WORDS = (
     'train -r 3 --repeat -w --loss x -m cpu -q -- -o ( ] " --target-accuracy 0.9 {x} $x -i 0 nan -h '
@@ -29,7 +29,7 @@ def test_any_cell_line_runs_the_cell_or_is_a_usage_error(shell: Any, line: str) 
     shell.user_ns["ran"] = 0
     wrong, said = False, ""
     try:
-        options = arguments.cell_parser().read([word.text for word in arguments.split(line)])
+        options = arguments.cell_parser().read([word.text for word in magic_line.split(line)])
         if options.repeat > 50 or options.warmup > 50:
             return
         shell.run_cell_magic("e2ebench", f"{line} -q", "ran += 1")
@@ -78,7 +78,7 @@ def test_any_subcommand_line_is_a_value_or_a_usage_error(shell: Any, line: str) 
 )
 def test_words_are_split_outside_of_quotes_and_brackets(line: str, words: list[str]) -> None:
     """Expressions need no extra quotes as long as their spaces are inside brackets."""
-    assert [word.text for word in arguments.split(line)] == words
+    assert [word.text for word in magic_line.split(line)] == words
 
 
 @given(st.lists(st.text(st.characters(codec="ascii", exclude_characters="'\\"), min_size=1), max_size=5))
@@ -86,7 +86,7 @@ def test_quoted_words_come_back(words: list[str]) -> None:
     """What is quoted is one word, whatever is in it."""
     line = " ".join(f"'{word}'" for word in words)
 
-    assert [word.text for word in arguments.split(line)] == words
+    assert [word.text for word in magic_line.split(line)] == words
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,10 @@ def test_quoted_words_come_back(words: list[str]) -> None:
         (
             "--metrcs cpu",
             "%%e2ebench: there is no option --metrcs (did you mean --metrics?); "
-            "allowed are --metrics, --repeat, --warmup, --interval, --entries, --loss, --accuracy, "
+            "allowed are --metrics, --repeat, --warmup, --number, --interval, --entries, --loss, --accuracy, "
             "--target-accuracy, --confusion, --classes, --y-true, --y-pred, --latency, "
             "--latency-duration, --out, --estimate-power, "
-            "--quiet, --help. See %%e2ebench? for all options",
+            "--lines, --memory-limit, --quiet, --help. See %%e2ebench? for all options",
         ),
         (
             "a b",

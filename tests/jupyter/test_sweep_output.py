@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tqdm import tqdm
 
 from e2e_magic.jupyter.sweep_output import BarProgress
 from e2e_magic.sweeping.schedule import Progress
@@ -22,9 +24,9 @@ def small_terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     return written
 
 
-def sweep(total: int = 12, done: int = 3) -> Any:
+def sweep(total: int = 12, done: int = 3, stage: str = "train") -> Any:
     """Give what a bar asks of a sweep."""
-    plan = SimpleNamespace(plan=SimpleNamespace(stage="train"))
+    plan = SimpleNamespace(plan=SimpleNamespace(stage=stage))
     return SimpleNamespace(progress=Progress(total=total, done=done), plan=plan)
 
 
@@ -75,6 +77,22 @@ def test_the_bar_is_no_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch) 
 
         # A blank before the ellipsis is cut too.
         assert max(map(len, screen(terminal.getvalue()))) in (WIDTH - 2, WIDTH - 1)
+
+
+def test_the_bar_leaves_no_thread_and_knows_no_other_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar of the user's own is drawn as without it; braces in a stage's name are braces."""
+    terminal = small_terminal(monkeypatch)
+    before = threading.active_count()
+    monkeypatch.setattr(tqdm, "monitor_interval", 0)  # theirs would start its monitor
+    with BarProgress(sweep(stage="{train}")) as progress:
+        progress.update()
+        with tqdm(range(3), file=io.StringIO()) as theirs:
+            place = theirs.pos
+        drawn = screen(terminal.getvalue())[-1]
+
+    assert place == 0
+    assert drawn.startswith("{train} [#####")
+    assert threading.active_count() <= before + 1  # its own ticker
 
 
 def test_the_streams_are_given_back_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,11 +24,11 @@ def shouting(shell: Any) -> Any:
 
 
 def test_a_body_is_transformed_once(shell: Any, shouting: Any) -> None:
-    """The magic runs what was made of the body while its cell was transformed."""
+    """With its cell, as every cell is."""
     seen, _ = shouting
     shell.run_cell("%%e2ebench -q\nvalue = 3")
 
-    assert seen.count("value = 3\n") == 1
+    assert sum("value = 3\n" in each for each in seen) == 1
     assert shell.user_ns["value"] == 3
 
 
@@ -52,3 +53,30 @@ def test_the_same_cell_twice_is_made_twice(shell: Any, shouting: Any) -> None:
         on.append(True)
 
     assert words == ["quiet", "LOUD"]
+
+
+@pytest.mark.parametrize("line", ["%%e2ebench -q", "%e2e stage train -q"])
+@pytest.mark.parametrize(
+    ("cell", "seen"),
+    [("twice", "2\n2\n"), ("pwd", "OUT"), ("/len 'abc'", "3"), (",len abc", "3"), ("pwd\n1", "NameError")],
+)
+def test_a_line_that_ipython_knows_alone(shell: Any, capsys: Any, line: str, cell: str, seen: str) -> None:
+    """A macro, a magic without its sign, a call without brackets: in a cell of one line, as without ours."""
+    shell.run_cell("%%e2ebench -q\nimport os")
+    shell.run_cell("get_ipython().define_macro('twice', 'print(2)\\n' * 2)")
+    capsys.readouterr()
+    shell.run_cell(f"{line}\n{cell}")
+
+    out = capsys.readouterr().out
+    assert (str(Path.cwd()) if seen == "OUT" else seen) in out
+
+
+@pytest.mark.parametrize("above", ["# what it does", "#@title Load\n\n# more"])
+def test_a_comment_may_stand_above_our_line(shell: Any, above: str) -> None:
+    """Colab's title is one; IPython itself then takes the line for a line magic that there isn't."""
+    shell.run_cell(f"{above}\n%%e2ebench titled -q\nvalue = 3")
+    shell.run_cell(f"{above}\n%%e2esweep swept k=1,2 -q\nk")
+    shell.run_cell("import e2e_magic\nstages = list(e2e_magic.results()['stage'])")
+
+    assert shell.user_ns["stages"] == ["titled", "swept", "swept"]
+    assert shell.user_ns["value"] == 3

@@ -43,16 +43,28 @@ class Reply:
         return [o["data"].get("text/plain", "") for o in self.outputs if "data" in o]
 
 
+# Another process may take a port between its choice and the kernel's start.
+_TRIES = 3
+
+
 class Kernel:
     """A running kernel and its client."""
 
     def __init__(self, cwd: str) -> None:
-        self.manager = KernelManager()
-        self.manager.kernel_spec.argv[0] = sys.executable
-        self.manager.start_kernel(cwd=cwd)
-        self.client: BlockingKernelClient = self.manager.client()
-        self.client.start_channels()
-        self.client.wait_for_ready(timeout=60)
+        for tries in range(_TRIES, 0, -1):
+            self.manager = KernelManager()
+            self.manager.kernel_spec.argv[0] = sys.executable
+            self.manager.start_kernel(cwd=cwd)
+            self.client: BlockingKernelClient = self.manager.client()
+            self.client.start_channels()
+            try:
+                self.client.wait_for_ready(timeout=60)
+            except RuntimeError:
+                self.stop()
+                if tries == 1:
+                    raise
+            else:
+                return
 
     def execute(self, code: str, *, timeout: float = 60) -> Reply:
         """Run a cell and collect everything that comes back."""

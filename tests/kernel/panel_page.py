@@ -21,6 +21,7 @@ class PanelPage:
         self.client = kernel.client
         self.states: dict[str, dict[str, Any]] = {}
         self.displays: dict[str, dict[str, Any]] = {}
+        self.values: list[str] = []  # each that a widget was ever given: what stands for a moment too
         self.text = ""
         self.error = ""
 
@@ -74,7 +75,7 @@ class PanelPage:
     @property
     def page(self) -> str:
         """The static page below the panel, as it is now."""
-        return str(list(self.displays.values())[-1].get("text/html", ""))
+        return str(list(self.displays.values())[-2].get("text/html", ""))  # the prints come after it
 
     def until(self, condition: Callable[[], object], timeout: float = 30) -> float:
         """Take what comes until something holds; return how many seconds that took."""
@@ -112,6 +113,7 @@ class PanelPage:
             self.states[content["comm_id"]] = dict(content["data"].get("state", {}))
         elif kind == "comm_msg" and content["data"].get("method") in ("update", "echo_update"):
             self.states.setdefault(content["comm_id"], {}).update(content["data"]["state"])
+            self.values.append(str(content["data"]["state"].get("value", "")))
         elif kind in ("display_data", "update_display_data"):
             name = content.get("transient", {}).get("display_id")
             if name:

@@ -21,6 +21,17 @@ import pytest
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="an isolated process needs a POSIX system")
 
 LOAD = "%load_ext e2e_magic\nimport e2e_magic as e2e, time\n%e2e store :memory:"
+# As a kernel that has just begun, and without the seconds that one takes.
+AFRESH = """
+get_ipython().run_line_magic("unload_ext", "e2e_magic")
+get_ipython().run_line_magic("reset", "-f")
+import e2e_magic.session
+e2e_magic.session.current().close()
+e2e_magic.session._session = None
+import os, sys
+if "matplotlib" in sys.modules: sys.modules["matplotlib"].rcdefaults()
+os.chdir({folder!r})
+"""
 SWEEP = "%%e2esweep train n=1,2,3 --panel -m cpu\nimport time\nprint('n', n)\ntime.sleep(pause * (n == 2))\nn"
 
 
@@ -35,9 +46,19 @@ def _page_class() -> Any:
 
 
 @pytest.fixture
-def page(fresh_kernel: Any) -> Any:
+def empty(kernel: Any, tmp_path: Path) -> Any:
+    """Give a page on the kernel of all these tests, with nothing of another's left."""
+    kernel.execute(AFRESH.format(folder=str(tmp_path)))
+    return _page_class()(kernel)
+
+
+@pytest.fixture
+def page(empty: Any) -> Any:
     """Give a page whose panel stands there; trial 2 takes a minute."""
-    made = _page_class()(fresh_kernel)
+    return _with_panel(empty)
+
+
+def _with_panel(made: Any) -> Any:
     made.execute(f"{LOAD}\npause = 60")
     made.execute(SWEEP)
 
@@ -98,7 +119,7 @@ def wait_for(condition: Callable[[], object], within_s: float = 10) -> None:
         time.sleep(0.02)
 
 
-def test_stop_ends_a_trial_at_once(page: Any, fresh_kernel: Any) -> None:
+def test_stop_ends_a_trial_at_once(page: Any, kernel: Any) -> None:
     """Stop amid a trial takes effect in its middle; its row says interrupted, nothing else is lost."""
     page.press("e2e-run")
     page.press("e2e-run")  # a second press does no harm
@@ -106,7 +127,7 @@ def test_stop_ends_a_trial_at_once(page: Any, fresh_kernel: Any) -> None:
     assert said(page, "6 * 7") == 42
     page.drain(0.2)
     page.press("e2e-stop")
-    took_s = page.until(lambda: not of_kernel(fresh_kernel))
+    took_s = page.until(lambda: not of_kernel(kernel))
     page.until(lambda: page.state == "interrupted")
 
     assert took_s < 10  # the trial would take a minute; tests/benchmarks measures the stop itself
@@ -143,6 +164,64 @@ def test_resume_runs_what_is_missing(page: Any) -> None:
     assert page.page.count("data:image/png;base64,") == 2
 
 
+def test_the_best_parameters_become_variables(empty: Any) -> None:
+    """Apply best sets what the best trial had; without one, and while trials run, it can't be pressed."""
+    page = empty
+    page.execute(f"{LOAD}\nn, pause = 'mine', 60")
+    cell = "import time\ntime.sleep(pause * (n == 3))\n{'loss': (n - 2) ** 2 + len(act) - 4}"
+    page.execute(f"%%e2esweep train n=1,2,3 act='relu','tanh' --panel -m cpu\n{cell}")
+
+    assert page.widget("e2e-apply")["disabled"]
+
+    page.press("e2e-run")
+    page.until(lambda: "4 of 6 done" in done(page))
+
+    assert page.widget("e2e-apply")["disabled"]
+
+    page.press("e2e-stop")
+    page.until(lambda: page.state == "interrupted")
+    page.press("e2e-apply")
+    page.until(lambda: "set in this notebook" in page.widget("e2e-exported").get("value", ""))
+
+    assert "from trial 3: n = 2, act = relu" in page.widget("e2e-exported")["value"]
+    assert said(page, "[n, act, pause]") == [2, "relu", 60]
+
+
+def test_one_trial_is_one_row(empty: Any) -> None:
+    """Numbers and their nouns agree; what was interrupted has not failed."""
+    page = empty
+    page.execute(f"{LOAD}\npause = 60")
+    page.execute("%%e2esweep train n=1 --panel -m cpu\nimport time\nprint(n)\ntime.sleep(pause)")
+    page.press("e2e-run")
+    page.until(lambda: "1" in printed(page))
+    page.press("e2e-stop")
+    page.until(lambda: page.state == "interrupted" and "e2e-rows" in page.page)
+
+    view = "[t.name for t in __import__('threading').enumerate() if t.name == 'e2e-sweep-view']"
+
+    assert said(page, view) == []
+    assert '<span class="e2e-rows">1</span> row<' in page.page
+    assert "train: 0 of 1 trial, 1 interrupted" in page.page
+    assert "0 of 1 done, 0 failed, 1 interrupted" in done(page)
+
+
+def test_it_asks_to_stop_where_all_fail_alike(empty: Any) -> None:
+    """The process starts, and is said to; trials that all fail with one error are worth a question."""
+    page = empty
+    page.execute(f"{LOAD}\npause = 60")
+    cell = "import time\ntime.sleep(pause * (n == 4))\nraise ValueError('diverged' * (n != 5))"
+    page.execute(f"%%e2esweep train n=range(1, 7) --panel -m cpu\n{cell}")
+    page.press("e2e-run")
+    page.until(lambda: any("starting a process: imports and data" in value for value in page.values))
+    page.until(lambda: "3 of 6 done" in done(page))
+    asked = "all 3 failed with the same error: stop? ValueError: diverged"
+    page.until(lambda: asked in page.widget("e2e-state")["value"])
+    page.press("e2e-stop")
+    page.until(lambda: page.state == "interrupted")
+
+    assert "3 failed, 1 interrupted" in done(page).replace("</b>", "")
+
+
 def test_the_trials_are_isolated(page: Any) -> None:
     """What a trial does to its variables is not seen in the notebook."""
     page.execute("pause = 0; n = 'mine'")
@@ -153,13 +232,13 @@ def test_the_trials_are_isolated(page: Any) -> None:
     assert said(page, "[r.host != '' for r in e2e.session.current().records]") == [True] * 3
 
 
-def test_in_this_kernel_an_interrupt_ends_the_trial(page: Any, fresh_kernel: Any, tmp_path: Path) -> None:
+def test_in_this_kernel_an_interrupt_ends_the_trial(page: Any, kernel: Any, tmp_path: Path) -> None:
     """The toolbar's Interrupt ends a trial that runs in the kernel; the kernel is usable after it."""
     page.execute(SWEEP.replace("print('n', n)", "open(f'begun {n}', 'w').close()"))
     page.set("e2e-where", index=1)
     page.press("e2e-run")
     page.until((tmp_path / "begun 2").exists)
-    fresh_kernel.manager.interrupt_kernel()
+    kernel.manager.interrupt_kernel()
     page.until(lambda: page.state == "interrupted")
 
     assert said(page, "[r.state for r in e2e.session.current().records]") == ["complete", "interrupted"]
@@ -182,9 +261,9 @@ def test_on_workers_stop_ends_what_runs(page: Any) -> None:
 
 
 @pytest.mark.parametrize("where", [0, 1])
-def test_plots_of_trials_land_in_the_panel(fresh_kernel: Any, where: int) -> None:
+def test_plots_of_trials_land_in_the_panel(empty: Any, where: int) -> None:
     """Shown, left open or displayed, isolated or in this kernel: pictures, in the notebook's own style."""
-    page = _page_class()(fresh_kernel)
+    page = empty
     page.execute(
         f"{LOAD}\nimport matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\n"
         "plt.rcParams['figure.figsize'] = (2, 1)"
@@ -209,9 +288,9 @@ def test_plots_of_trials_land_in_the_panel(fresh_kernel: Any, where: int) -> Non
     assert "e2e_magic" not in printed(page).replace("%%e2esweep", "")
 
 
-def test_a_cell_with_a_magic_runs_in_this_kernel(fresh_kernel: Any) -> None:
+def test_a_cell_with_a_magic_runs_in_this_kernel(empty: Any) -> None:
     """A magic is at home in the kernel: the switch stands there, and isolated says so in its words."""
-    page = _page_class()(fresh_kernel)
+    page = empty
     page.execute(LOAD)
     page.execute("%%e2esweep timed n=1,2 --panel -m cpu\n%time sum(range(n))")
 
@@ -231,16 +310,16 @@ def test_a_cell_with_a_magic_runs_in_this_kernel(fresh_kernel: Any) -> None:
     page.until(lambda: page.state == "done")
 
 
-def test_unload_ends_a_running_sweep(page: Any, fresh_kernel: Any) -> None:
+def test_unload_ends_a_running_sweep(page: Any, kernel: Any) -> None:
     """%unload_ext amid a trial leaves no process and no thread; the rows stay."""
     page.press("e2e-run")
     page.until(lambda: "n 2" in printed(page))
-    assert of_kernel(fresh_kernel)
+    assert of_kernel(kernel)
     page.execute("%unload_ext e2e_magic")
     left = said(page, "[t.name for t in __import__('threading').enumerate() if t.name.startswith('e2e')]")
 
     assert left == []
-    wait_for(lambda: not of_kernel(fresh_kernel))
+    wait_for(lambda: not of_kernel(kernel))
     assert said(page, "[r.state for r in e2e.session.current().records]") == ["complete", "interrupted"]
 
 
@@ -259,8 +338,9 @@ def test_unload_ends_a_sweep_in_this_kernel(page: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["killed", "shut down"])
-def test_the_process_ends_with_the_kernel(page: Any, fresh_kernel: Any, how: str) -> None:
+def test_the_process_ends_with_the_kernel(fresh_kernel: Any, how: str) -> None:
     """However the kernel ends amid a trial, its isolated process ends too."""
+    page = _with_panel(_page_class()(fresh_kernel))
     page.press("e2e-run")
     page.until(lambda: "n 2" in printed(page))
     [pid] = of_kernel(fresh_kernel)
@@ -272,19 +352,30 @@ def test_the_process_ends_with_the_kernel(page: Any, fresh_kernel: Any, how: str
     wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
-def test_running_the_cell_again_replaces_the_panel(page: Any, fresh_kernel: Any) -> None:
+def test_running_the_cell_again_replaces_the_panel(page: Any, kernel: Any) -> None:
     """The panel before it has no page to be seen on: what ran in it is ended."""
     page.press("e2e-run")
     page.until(lambda: "n 2" in printed(page))
+    before = of_kernel(kernel)
     page.execute(SWEEP)
 
     assert page.state == "ready"
-    wait_for(lambda: not of_kernel(fresh_kernel))
+    wait_for(lambda: not {*before} & {*of_kernel(kernel)})
+    assert len(of_kernel(kernel)) == 1  # the new one's, which is ready before Run
 
 
-def test_a_panel_of_a_measured_cell(fresh_kernel: Any) -> None:
+def test_only_the_newest_panel_keeps_a_process(page: Any, kernel: Any) -> None:
+    """A panel's process starts with it, so that Run needn't wait; with the next panel another's ends."""
+    [before] = of_kernel(kernel)
+    page.execute(SWEEP.replace("train", "other"))
+
+    wait_for(lambda: before not in of_kernel(kernel))
+    assert len(of_kernel(kernel)) == 1
+
+
+def test_a_panel_of_a_measured_cell(empty: Any) -> None:
     """%e2e panel takes the last measured cell; a parameter is added from the names that it reads."""
-    page = _page_class()(fresh_kernel)
+    page = empty
     page.execute(LOAD)
     page.execute("%e2e panel")
 
@@ -319,9 +410,9 @@ def test_a_panel_of_a_measured_cell(fresh_kernel: Any) -> None:
     assert said(page, "[r.params for r in e2e.session.current().records][-2:]") == [{"size": 3}, {"size": 30}]
 
 
-def test_what_cannot_be_sent_is_said_in_words(fresh_kernel: Any) -> None:
+def test_what_cannot_be_sent_is_said_in_words(empty: Any) -> None:
     """A variable that can't leave the kernel is named in the panel, with what to do."""
-    page = _page_class()(fresh_kernel)
+    page = empty
     page.execute(f"{LOAD}\nimport threading\nlock = threading.Lock()")
     page.execute("%%e2esweep held n=1,2 --panel -m cpu\nwith lock:\n    n")
     page.press("e2e-run")
@@ -334,9 +425,9 @@ def test_what_cannot_be_sent_is_said_in_words(fresh_kernel: Any) -> None:
     page.until(lambda: page.state == "done")
 
 
-def test_a_wrong_line_fails_the_cell(fresh_kernel: Any) -> None:
+def test_a_wrong_line_fails_the_cell(empty: Any) -> None:
     """With --panel a wrong line is the same error as without."""
-    page = _page_class()(fresh_kernel)
+    page = empty
     page.execute(LOAD)
     page.execute("%%e2esweep train batch=1,2 --panel\nbatch_size = 3")
 
@@ -370,6 +461,7 @@ def test_without_a_page_the_sweep_runs_at_once(tmp_path: Path) -> None:
     assert "n 3" in "".join(output.get("text", "") for output in swept)
 
 
+@pytest.mark.usefixtures("empty")
 def test_a_python_client_is_no_page(kernel: Any) -> None:
     """A console or a script on the kernel has no widgets either."""
     kernel.execute(f"{LOAD}\npause = 0")

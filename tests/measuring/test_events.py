@@ -132,7 +132,7 @@ class _Unknown(_Mute):
 @pytest.mark.parametrize(
     ("value", "came"),
     [
-        (_Mute(), "a _Mute (RuntimeError)"),
+        (_Mute(), "a _Mute (no number)"),
         (_Unknown(), "_Unknown of shape <unknown> (no number)"),
         (
             np.zeros((2, 3)),
@@ -224,3 +224,10 @@ def test_entries_are_counted() -> None:
     target.close()
 
     assert target.entries == 7
+
+
+@pytest.mark.parametrize("text", ["3", b"3", np.array("3"), np.str_("3"), np.array(["3"]), ["3"]])
+def test_text_is_no_number(text: object) -> None:
+    """In whatever holds it: ``float("3")`` would guess."""
+    with pytest.raises(TypeError, match=r"^text is no number$"):
+        events.number(text)

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import e2e_magic as e2e
 from e2e_magic.jupyter.arguments import cell_parser, line_parser
 from e2e_magic.jupyter.sweep_arguments import sweep_parser
-from e2e_magic.measuring.checks import above_zero, whole
 from e2e_magic.measuring.expression import Expression
+from e2e_magic.measuring.kinds import SECONDS, Whole
 from e2e_magic.measuring.options import OPTIONS, Use, Way, functions_of, taken_by
 from e2e_magic.measuring.plan import Plan, PlanError
 from e2e_magic.sweeping.options import SWEEP_OPTIONS
@@ -62,7 +62,7 @@ def test_a_plan_has_a_field_for_each_setting(plan: Any, table: Any) -> None:
     own = {
         f.name: f.default
         for f in fields(plan)
-        if f.name not in ("stage", "options", "plan", "space", "where")
+        if f.name not in ("stage", "options", "plan", "space", "where", "bare")
     }
 
     assert own == {option.name: option.default for option in table if option.use is Use.PLAN}
@@ -140,19 +140,19 @@ class TestExpression:
 def test_whole_numbers(number: int, least: int) -> None:
     """What is at least the least comes back, else it is named."""
     if number >= least:
-        assert whole("n", number, least) == number
+        assert Whole(least=least).check("n", number) == number
     else:
         with pytest.raises(
             PlanError, match=rf"^n: expected a whole number of at least {least}, got {number}$"
         ):
-            whole("n", number, least)
+            Whole(least=least).check("n", number)
 
 
 @given(st.floats())
 def test_seconds_are_above_0_and_end(seconds: float) -> None:
     """NaN and infinity are none."""
     if 0 < seconds < float("inf"):
-        assert above_zero("t", seconds) == seconds
+        assert SECONDS.check("t", seconds) == seconds
     else:
         with pytest.raises(PlanError, match=r"^t: expected seconds above 0, got "):
-            above_zero("t", seconds)
+            SECONDS.check("t", seconds)

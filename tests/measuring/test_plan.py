@@ -30,15 +30,16 @@ from e2e_magic.measuring.plan import Plan, PlanError, Step
         (
             {"estimate_power": "12"},
             "estimate_power: expected two numbers of watts IDLE_W,FULL_W with 0 <= idle <= full, "
-            "such as 12,65, got '12'",
+            "such as 12,65, or auto, got '12'",
         ),
         ({"metrics": 5}, "metrics: expected names such as cpu,memory, got 5"),
         ({"metrics": ","}, "metrics: expected names such as cpu,memory, got ','"),
         (
             {"options": {"los": 1}},
-            "los: no such option (did you mean loss?); allowed are metrics, repeat, warmup, interval, "
-            "target_accuracy, estimate_power, latency_duration, entries, loss, accuracy, confusion, "
-            "classes, y_true, y_pred, latency",
+            "los: no such option (did you mean loss?); allowed are metrics, repeat, warmup, number, "
+            "interval, "
+            "target_accuracy, estimate_power, memory_limit, latency_duration, lines, entries, loss, "
+            "accuracy, confusion, classes, y_true, y_pred, latency",
         ),
     ],
 )

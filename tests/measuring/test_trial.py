@@ -15,9 +15,10 @@ from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.measuring.collectors.wall_time import WallTime
 from e2e_magic.measuring.events import active, log
+from e2e_magic.measuring.identity import Identity
 from e2e_magic.measuring.plan import Plan, Step
 from e2e_magic.measuring.sampler import SamplerLost, Samples
-from e2e_magic.measuring.trial import Identity, MeasurementWarning, Trial
+from e2e_magic.measuring.trial import MeasurementWarning, Trial
 from e2e_magic.record import Metric, Record, Value, sentences
 from e2e_magic.session import Session
 from e2e_magic.storage.local_file import LocalFile
@@ -511,3 +512,14 @@ def test_options_are_not_evaluated_after_a_failure() -> None:
     assert "accuracy" not in kept[0].reported
     assert str(kept[0].missing["accuracy"]) == "the code did not come to its end, so it was not evaluated"
     assert str(kept[0].missing["latency"]) == "the code did not come to its end, so no calls were timed"
+
+
+def test_overhead_counts_from_when_the_user_began_to_wait() -> None:
+    """What was imported and prepared before the trial was entered is part of it."""
+    ticks = iter(range(1_000_000_000, 9_000_000_000, 1_000))
+    trial = Trial(Plan(), Step(1, warmup=False), classes={}, clock=lambda: next(ticks), began_ns=500_000_000)
+    with trial:
+        pass
+
+    assert trial.record is not None
+    assert trial.record.readings["overhead_s"] == pytest.approx(0.5, abs=0.001)

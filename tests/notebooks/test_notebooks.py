@@ -21,7 +21,7 @@ def _run(path: Path, folder: Path) -> Any:
 
     shutil.copy(path, folder)
     book = nbformat.read(folder / path.name, as_version=4)
-    NotebookClient(book, timeout=180, resources={"metadata": {"path": str(folder)}}).execute()
+    NotebookClient(book, timeout=500, resources={"metadata": {"path": str(folder)}}).execute()
     return book
 
 
@@ -52,7 +52,9 @@ def test_the_quickstart_shows_cards_pipeline_frames_and_an_export(tmp_path: Path
     assert len(cards) == 4
     assert any("is the bottleneck" in text for text in texts)
     assert not any("energy_j" in card and "0 J" in card for card in cards)
-    assert all("energy:" in text or "CPU energy" in text for text in texts if "peak memory" in text)
+    shown = [text for text in texts if "\n  peak memory" in text]  # the cards, not a table that names it
+    assert len(shown) == 4
+    assert all("energy:" in text or "CPU energy" in text for text in shown)
 
     import pandas as pd
 
@@ -107,8 +109,8 @@ def test_the_tools_are_compared_with_words_and_intervals(tmp_path: Path, need: A
     )
 
     assert "pytorch" in said
-    assert "less accuracy" in said
-    assert re.search(r"pytorch [^\n]*more peak_rss_mib", said)
+    assert re.search(r"accuracy: train of (lightgbm|xgboost) [\d.]+ % less", said)
+    assert re.search(r"pytorch[^\n]*more peak RSS", said)
     assert (
         sum("data:image/png" in page and "e2e-card" not in page for page in _outputs(book, "text/html")) >= 3
     )

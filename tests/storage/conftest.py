@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 
@@ -24,8 +25,25 @@ def _programs() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(need: Callable[..., None]) -> Iterator[str]:
-    """Start a server with a data folder of its own; give its URL without a database."""
+def postgresql(_server: tuple[str, Path]) -> str:
+    """Return the URL of a server without a database."""
+    return _server[0]
+
+
+@pytest.fixture
+def server_processes(_server: tuple[str, Path]) -> Callable[[], list[psutil.Process]]:
+    """Return a function that returns the server's processes, the first one first."""
+
+    def processes() -> list[psutil.Process]:
+        first = psutil.Process(int((_server[1] / "data" / "postmaster.pid").read_text().split()[0]))
+        return [first, *first.children(recursive=True)]
+
+    return processes
+
+
+@pytest.fixture(scope="session")
+def _server(need: Callable[..., None]) -> Iterator[tuple[str, Path]]:
+    """Start a server with a data folder of its own; yield its URL without a database, and its folder."""
     programs = _programs()
     need(programs, "PostgreSQL (apt-get install postgresql)")
     assert programs is not None
@@ -55,7 +73,7 @@ def postgresql(need: Callable[..., None]) -> Iterator[str]:
     stop = shlex.join([*user, *control, "-m", "immediate", "stop"])
     watch = f"while kill -0 {os.getpid()}; do sleep 1; done; {stop}; rm -rf {shlex.quote(str(folder))}"
     subprocess.run(["sh", "-c", f"({watch}) </dev/null >/dev/null 2>&1 &"], check=True)
-    yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
+    yield f"postgresql+psycopg://tester@127.0.0.1:{port}", folder
     say(*control, "-m", "immediate", "stop")
     shutil.rmtree(folder)
 

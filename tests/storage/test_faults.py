@@ -32,12 +32,17 @@ for n in range(int(sys.argv[1])):
     sys.stdout.write(f"{trial.records[-1].run} {trial.records[-1].trial}\\n")
     sys.stdout.flush()
 """
+# Eight on a machine with two cores, one of them busy, may wait for each other for longer than a person likes.
+PATIENT = """
+from e2e_magic.storage import local_file, writer
+local_file.PATIENCE_S = writer._LAST_S = 60.0
+"""
 
 
-def kernel(store: Path | str, *arguments: object) -> subprocess.Popen[str]:
-    """Start a process that measures into a store."""
+def kernel(store: Path | str, *arguments: object, before: str = "") -> subprocess.Popen[str]:
+    """Start a process that measures into a store, after other code."""
     return subprocess.Popen(
-        [sys.executable, "-W", "always", "-c", KERNEL, *map(str, arguments)],
+        [sys.executable, "-W", "always", "-c", before + KERNEL, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -86,13 +91,14 @@ def test_every_trial_that_was_reported_finished_survives_sigkill(tmp_path: Path)
     with Store(str(path)) as store:
         records = store.records()
     assert reported <= {(r.run, str(r.trial)) for r in records}
-    assert all(len(r.events) == 1 for r in records)
+    # The one in which a process was killed is written by its sampler, which has no log.
+    assert all(len(r.events) == (r.state == "complete") for r in records)
 
 
 def test_eight_kernels_write_to_one_file_at_once(tmp_path: Path) -> None:
     """They make the file together and wait for each other: nothing is lost, nobody complains."""
     path = tmp_path / "team.db"
-    processes = [kernel(path, 25, f"stage {n}") for n in range(8)]
+    processes = [kernel(path, 25, f"stage {n}", before=PATIENT) for n in range(8)]
     said = [process.communicate(timeout=120) for process in processes]
 
     assert [error for _, error in said if "e2ebench" in error or "Warning" in error] == []
@@ -106,7 +112,7 @@ def test_eight_kernels_write_to_one_file_at_once(tmp_path: Path) -> None:
 def test_eight_kernels_write_to_one_postgresql_at_once(new_postgresql: Callable[[], str]) -> None:
     """A team's server: the tables are made by all at once, and each trial is there."""
     url = new_postgresql()
-    processes = [kernel(url, 10, f"stage {n}") for n in range(8)]
+    processes = [kernel(url, 10, f"stage {n}", before=PATIENT) for n in range(8)]
     said = [process.communicate(timeout=120) for process in processes]
 
     assert [error for _, error in said if "Warning" in error] == []

@@ -255,8 +255,8 @@ def test_what_was_finished_before_is_known(stored: Session) -> None:
 def test_a_run_gets_another_name_here_and_there(stored: Session) -> None:
     """By name or id; the one of this kernel in memory too."""
     measure("train")
-    stored.rename("yesterday", "baseline")
-    stored.rename(stored.run.id, "mine")
+    stored.change("yesterday", name="baseline")
+    stored.change(stored.run.id, name="mine")
 
     assert stored.run.name == "mine"
     assert [run.name for run in stored.runs_of(WHOLE_STORE)] == ["last year", "baseline", "mine"]
@@ -267,7 +267,7 @@ def test_a_run_gets_another_name_here_and_there(stored: Session) -> None:
 
 def test_a_name_that_several_runs_have_needs_an_id(stored: Session) -> None:
     """Which is meant isn't guessed."""
-    stored.rename("last year", "yesterday")
+    stored.change("last year", name="yesterday")
 
     with pytest.raises(PlanError) as caught:
         stored.delete("yesterday")

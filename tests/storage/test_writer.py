@@ -15,6 +15,7 @@ import pytest
 from e2e_magic.record import Run
 from e2e_magic.storage import Store, StoreError
 from e2e_magic.storage import writer as module
+from e2e_magic.storage.place import placed
 from e2e_magic.storage.writer import Writer
 from tests.store_contract import record
 
@@ -86,8 +87,8 @@ def test_a_relative_path_stays_where_the_session_began(
 )
 def test_only_relative_paths_are_placed(address: str, meant: str) -> None:
     """What names its place by itself, or is no file, stays as it is."""
-    assert module.placed(Path("/home/me"), address) == meant
-    assert module.placed(None, address) == address
+    assert placed(Path("/home/me"), address) == meant
+    assert placed(None, address) == address
 
 
 def test_a_failure_is_said_once_and_made_good_later(writer: Writer, tmp_path: Path) -> None:

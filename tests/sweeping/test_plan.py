@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +26,19 @@ def plan(**changes: Any) -> SweepPlan:
             {"search": "gird"},
             "search: expected one of grid, random, tpe, got 'gird' (did you mean grid?)",
         ),
+        (
+            {"order": "blanced"},
+            "order: expected one of sequential, shuffle, balanced, got 'blanced' (did you mean balanced?)",
+        ),
+        (
+            {"order": "balanced", "shuffle": True},
+            "shuffle: it means order shuffle, got order balanced too; take one of them",
+        ),
+        (
+            {"order": "balanced", "search": "tpe"},
+            "order: tpe chooses each combination by the results before it, got order balanced; leave it out, "
+            "or use --search grid",
+        ),
         ({"trials": 0}, "trials: expected a whole number of at least 1, got 0"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
         ({"seed": 1.5}, "seed: expected a whole number of at least 0, got 1.5"),
@@ -32,23 +47,37 @@ def plan(**changes: Any) -> SweepPlan:
         ({"target": " "}, "target: expected a metric such as loss, accuracy or wall_time_s, got ' '"),
         (
             {"engine": "local:0"},
-            "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
-            "as ray, got 'local:0'",
+            "engine: expected kernel, local:N (N processes), dask://HOST:PORT, ray, spark or a "
+            "backend of joblib, got 'local:0'",
         ),
         (
             {"engine": "kernal"},
-            "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
-            "as ray, got 'kernal' (did you mean kernel?)",
+            "engine: expected kernel, local:N (N processes), dask://HOST:PORT, ray, spark or a "
+            "backend of joblib, got 'kernal' (did you mean kernel?)",
         ),
         (
             {"engine": "dask://host"},
-            "engine: expected kernel, local:N (N processes), dask://HOST:PORT or a backend of joblib such "
-            "as ray, got 'dask://host'",
+            "engine: expected kernel, local:N (N processes), dask://HOST:PORT, ray, spark or a "
+            "backend of joblib, got 'dask://host'",
         ),
         (
             {"space": Space.of({"x": uniform(0, 1)})},
             "x: a grid needs a list of values, got uniform(0, 1); try --search random, or values such as "
             "linspace(0, 1, 5)",
+        ),
+        (
+            {"prune": "medium"},
+            "prune: expected one of median, hyperband, got 'medium' (did you mean median?)",
+        ),
+        (
+            {"prune": "median", "target": "wall_time_s"},
+            "prune: needs a target that the code logs while it runs, such as loss or accuracy, got "
+            "wall_time_s",
+        ),
+        (
+            {"prune": "hyperband", "engine": "spark"},
+            "prune: the engine spark can't hear what a trial logs while it runs; use kernel, local:N or "
+            "dask://HOST:PORT",
         ),
     ],
 )
@@ -60,6 +89,41 @@ def test_a_sweep_plan_checks_itself(changes: dict[str, Any], sentence: str) -> N
     assert str(caught.value) == sentence
 
 
+def test_pruning_without_optuna(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install is named, and that it can be left out."""
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(ImportError) as caught:
+        plan(prune="median")
+
+    assert str(caught.value) == (
+        'prune: median needs Optuna: pip install "e2e-magic[optuna]", or leave it out'
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "order"),
+    [
+        ({}, "sequential"),
+        ({"space": Space.of({"x": [1, 2]})}, "balanced"),
+        ({"space": Space.of({"x": [1, 2]}), "plan": Plan()}, "sequential"),
+        ({"space": Space.of({"x": [1]})}, "sequential"),
+        ({"space": Space.of({"x": range(9)})}, "sequential"),
+        ({"space": Space.of({"x": range(9)}), "order": "balanced"}, "balanced"),
+        ({"space": Space.of({"x": [1, 2]}), "search": "random"}, "sequential"),
+        ({"space": Space.of({"x": [1, 2]}), "order": "sequential"}, "sequential"),
+        ({"space": Space.of({"x": [1, 2]}), "shuffle": True}, "shuffle"),
+        ({"order": "shuffle"}, "shuffle"),
+    ],
+)
+def test_a_few_values_of_one_parameter_are_balanced(changes: dict[str, Any], order: str) -> None:
+    """Unless another order is asked for; of one trial each there is nothing to balance."""
+    made = plan(**{"plan": Plan(repeat=5), **changes})
+
+    assert made.order == order
+    assert replace(made, seed=3).order == order
+    assert ("in balanced order" in made.described()) == (order == "balanced")
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "workers"),
     [
@@ -69,8 +133,8 @@ def test_a_sweep_plan_checks_itself(changes: dict[str, Any], sentence: str) -> N
         ("loky:2", "local", 2),
         ("dask://127.0.0.1:8786", "dask", None),
         ("threading:2", "joblib", 2),
-        ("ray", "joblib", None),
-        ("spark", "joblib", None),
+        ("ray", "ray", None),
+        ("spark:2", "spark", 2),
     ],
 )
 def test_engines_are_read(text: str, kind: str, workers: int | None) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import e2e_magic as e2e
 from e2e_magic.api.sweeps import open_sweep
 from e2e_magic.measuring.cell import Cell
 from e2e_magic.measuring.plan import Plan, PlanError
@@ -76,18 +77,43 @@ def test_trial_numbers_go_on_over_sweeps(session: Session) -> None:
     assert len({record.sweep for record in session.records}) == 2
 
 
-def test_repeats_and_warmups_are_per_combination(session: Session) -> None:
-    """Each combination is warmed up, then measured as often as asked; warm-ups leave no row."""
+@pytest.mark.parametrize(
+    ("order", "called", "rows"),
+    [
+        ("sequential", [1, 1, 1, 2, 2, 2], [(1, 1), (1, 2), (2, 1), (2, 2)]),
+        (None, [1, 1, 2, 2, 2, 1], [(1, 1), (2, 1), (2, 2), (1, 2)]),
+    ],
+)
+def test_repeats_and_warmups_are_per_combination(
+    session: Session, order: str | None, called: list[int], rows: list[tuple[int, int]]
+) -> None:
+    """Each combination is warmed up before its first trial; by default in blocks."""
     calls: list[int] = []
 
     def counted(x: int) -> None:
         calls.append(x)
 
-    sweep = opened(session, FunctionJob(counted), {"x": [1, 2]}, plan={"repeat": 2, "warmup": 1})
+    plan = {"repeat": 2, "warmup": 1}
+    sweep = opened(session, FunctionJob(counted), {"x": [1, 2]}, plan=plan, order=order)
     records = list(sweep.run())
 
-    assert calls == [1, 1, 1, 2, 2, 2]
-    assert [(r.params["x"], r.repeat) for r in records] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert calls == called
+    assert [(r.params["x"], r.repeat) for r in records] == rows
+
+
+@pytest.mark.parametrize("order", ["shuffle", "balanced"])
+def test_mixed_repeats_resume_where_they_stopped(session: Session, order: str) -> None:
+    """A sweep that stopped in a block goes on with what is left: each combination ends with its repeats."""
+    job, space = FunctionJob(lambda x: x), {"x": [1, 2, 3]}
+    how: dict[str, Any] = {"plan": {"repeat": 4}, "order": order}
+    stopping = opened(session, job, space, callbacks={"stop": lambda: len(stopping.records) == 5}, **how)
+    first = list(stopping.run())
+    rest = list(opened(session, job, space, resume=True, **how).run())
+
+    assert (len(first), len(rest)) == (5, 7)
+    assert sorted((r.params["x"], r.repeat) for r in first + rest) == [
+        (x, n) for x in (1, 2, 3) for n in (1, 2, 3, 4)
+    ]
 
 
 def test_the_same_parameters_twice_are_repeats(session: Session) -> None:
@@ -182,6 +208,33 @@ def test_the_budget_starts_no_further_trial(session: Session, monkeypatch: pytes
     assert sweep.ended == "the budget of 5 s is used up"
 
 
+def test_the_same_error_over_and_over_ends_a_sweep(session: Session) -> None:
+    """After N trials that failed alike nothing new starts; other errors and what works count apart."""
+
+    def work(x: int) -> dict[str, float]:
+        if x % 2:
+            raise ValueError("no such column")
+        if x == 2:
+            raise ValueError("another")
+        return {"loss": 1.0}
+
+    sweep = opened(session, FunctionJob(work), {"x": list(range(20))}, fail_after=3)
+    records = list(sweep.run())
+
+    assert [record.params["x"] for record in records] == [0, 1, 2, 3, 4, 5]
+    assert [record.state for record in records].count("failed") == 4
+    assert sweep.ended == "3 trials failed with the same error (ValueError: no such column)"
+
+
+@pytest.mark.parametrize("wrong", [0, 1.5, "two"])
+def test_a_wrong_number_of_failures_is_said(session: Session, wrong: Any) -> None:
+    """Before the first trial."""
+    with pytest.raises(PlanError) as caught:
+        opened(session, FunctionJob(lambda x: x), {"x": [1]}, fail_after=wrong)
+
+    assert str(caught.value) == f"fail_after: expected a whole number of at least 1, got {wrong!r}"
+
+
 def test_callbacks_follow_the_sweep(session: Session) -> None:
     """A panel hears of each start and each record, in order."""
     heard: list[tuple[str, Any]] = []
@@ -246,7 +299,7 @@ def test_resume_counts_repeats(session: Session) -> None:
     list(opened(session, job, {"x": [1, 2]}, plan={"repeat": 2}).run())
     more = list(opened(session, job, {"x": [1, 2]}, plan={"repeat": 3}, resume=True).run())
 
-    assert [(r.params["x"], r.repeat) for r in more] == [(1, 3), (2, 3)]
+    assert sorted((r.params["x"], r.repeat) for r in more) == [(1, 3), (2, 3)]
 
 
 @settings(deadline=None, max_examples=30)
@@ -356,6 +409,32 @@ def test_awaiting_code_runs_on_the_loop(session: Session) -> None:
         "engine: code that awaits at its top level runs here on the kernel's own event loop; "
         "use run_async(), or engine local:1"
     )
+
+
+def test_any_logged_name_is_a_target(session: Session) -> None:
+    """By its last value, in the direction that its name says; it has a column in the trials."""
+
+    def train(x: int) -> None:
+        e2e.log(val_f1=0.9, loss=x)
+        e2e.log(val_f1=x / 10, loss=x)
+
+    sweep = opened(session, FunctionJob(train), {"x": [1, 3, 2]}, target="val_f1")
+    list(sweep.run())
+    ranked = session.frame("trials")
+
+    assert sweep.progress.best_value == 0.3
+    assert ranked["val_f1"].tolist() == [0.3, 0.2, 0.1]
+    assert (ranked.attrs["metric"], ranked.attrs["maximize"]) == ("val_f1", True)
+
+
+def test_validation_ranks_before_training(session: Session) -> None:
+    """Where nothing was said: the least loss of training is the least fitted to others."""
+    job = FunctionJob(lambda x: e2e.log(loss=x, val_loss=-x))
+    sweep = opened(session, job, {"x": [1, 3, 2]})
+    list(sweep.run())
+
+    assert (sweep.progress.target, sweep.progress.best_value) == ("val_loss", -3)
+    assert session.frame("trials")["param_x"].tolist() == [3, 2, 1]
 
 
 def test_an_unknown_target_is_said(session: Session) -> None:

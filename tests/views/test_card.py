@@ -42,9 +42,41 @@ def test_the_text_says_stage_time_cpu_memory_and_why_no_energy() -> None:
 
 def test_a_share_of_cpu_needs_a_millisecond() -> None:
     """Below it, the edges' own microseconds are most of it."""
-    short = {"wall_time_s": 2e-5, "cpu_time_s": 4e-5, "cpu_percent": 200.0}
+    short = {"wall_time_s": 2e-5, "cpu_time_s": 4e-5}
 
-    assert "  CPU time   40 µs" in card.text([_record(readings=short)]).splitlines()
+    assert card.text([_record(readings=short, missing={})]).splitlines() == [
+        "train",
+        "  wall time  20 µs",
+        "  CPU time   40 µs",
+        "  shorter than 1 ms, so that measuring is a part of it; --number auto executes it many times",
+    ]
+
+
+def test_a_loop_of_many_executions_says_what_its_numbers_are_of() -> None:
+    """The share is one of the whole loop, and whether the collector of garbage ran belongs to it."""
+    looped = {"wall_time_s": 2e-5, "cpu_time_s": 1e-5, "number": 10_000, "gc": "on"}
+
+    assert card.text([_record(readings=looped, missing={})]).splitlines() == [
+        "train",
+        "  wall time  20 µs",
+        "  CPU time   10 µs  (50 %)",
+        "  values are of one of 10,000 executions, the garbage collector on",
+    ]
+
+
+def test_waiting_for_a_core_is_a_line_from_a_twentieth_on() -> None:
+    """Below it, and in a cell so short that the edges are longer, it is no news."""
+    sentence = (
+        "its threads waited 400 ms for a free core (20 % of the wall time): other programs used the cores, "
+        "or it has more threads than there are cores"
+    )
+
+    def said(wall: float, waited: float) -> list[str]:
+        return card.notes([_record(missing={}, readings={"wall_time_s": wall, "waited_s": waited})])
+
+    assert said(2.0, 0.4) == [sentence]
+    assert said(2.0, 0.1) == []
+    assert sentence not in said(2e-4, 2e-3)
 
 
 def test_a_problem_names_its_key_once() -> None:
@@ -91,6 +123,20 @@ def test_a_long_note_folds_behind_its_first_clause() -> None:
     assert max(map(len, card.text(shown).splitlines())) <= 100
 
 
+@pytest.mark.parametrize("state", ["failed", "interrupted", "over limit", "pruned"])
+def test_how_it_ended_is_read_on_any_page(state: str) -> None:
+    """White on a ground of its own."""
+    mark = card.html([_record(state=state)]).split(f">{state}</span>")[0].rsplit('style="', 1)[1]
+    ground = mark.split("background:")[1].split(";")[0]
+    linear = [int(ground[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    light = sum(
+        w * ((c + 0.055) / 1.055) ** 2.4 for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
+    )
+
+    assert "color:#fff" in mark
+    assert 1.05 / (light + 0.05) >= 4.5
+
+
 def test_a_failed_trial_says_its_state_and_error() -> None:
     """What was measured so far stays on it."""
     lines = card.text([_record(state="failed", error="ValueError: no")]).splitlines()
@@ -98,12 +144,25 @@ def test_a_failed_trial_says_its_state_and_error() -> None:
     assert lines[:3] == ["train · failed", "  ValueError: no", "  wall time      2 s"]
 
 
+def test_why_there_is_no_energy_is_said_once_per_kernel() -> None:
+    """Later cards say no more than that it wasn't measured; another reason is news again."""
+    first = _record()
+    said = card.no_energy([first])
+
+    for made in (card.text([first], said), card.html([first], said=said)):
+        assert "energy: not measured (%e2e metrics)" in made
+        assert "RAPL" not in made
+    other = _record(missing={"energy": Reason("", "the counter did not move")})
+    assert "energy: the counter did not move" in card.text([other], said)
+
+
 def test_repeats_show_median_and_spread() -> None:
     """Spread above 10 % of the median is said, with what to do."""
     records = [_record(readings={"wall_time_s": s}, repeat=n) for n, s in enumerate((1.0, 2.0, 4.0), 1)]
     lines = card.text(records).splitlines()
 
-    assert lines[1] == "  wall time  2 s  (± 1 s, median of 3)"
+    assert lines[1] == "  wall time  2 s  (± 3.9 s, median of 3)"
+    assert "\n".join(lines).count("±: half the width of the 95 % interval of the median") == 1
     assert (
         "  spread is 50 % of the median over 3 repeats: raise --repeat, add --warmup, or close other programs"
         in lines
@@ -111,16 +170,53 @@ def test_repeats_show_median_and_spread() -> None:
 
 
 def test_averages_over_classes_say_so() -> None:
-    """A matrix gives macro averages, of two classes too; a two-class table its positive class, and gaps."""
+    """A matrix gives macro averages, of two classes too; of a part of a table the positive class is known."""
     matrix = card.text([_record(reported={"confusion": [[1, 0], [1, 1]], "scores": {"roc_auc": 0.75}})])
     table = card.text([_record(reported={"binary": {"TP": 8.0, "FN": 2.0}})])
 
     assert "  F1                  0.667  (macro)" in matrix.splitlines()
     assert "  precision / recall  0.75 / 0.75  (macro)" in matrix.splitlines()
     assert "  ROC AUC             0.75" in matrix.splitlines()
-    assert "  precision / recall  - / 0.8" in table.splitlines()
-    assert "  TP / FP / FN / TN   8 / - / 2 / -" in table.splitlines()
+    lines = [" ".join(line.split()) for line in table.splitlines()]
+    assert "positive precision / positive recall - / 0.8" in lines
+    assert "TP / FP / FN / TN 8 / - / 2 / -" in lines
     assert "macro" not in table
+
+
+@pytest.mark.parametrize(
+    ("logged", "reported", "lines"),
+    [
+        (
+            {"accuracy": [0.8, 0.99], "val_accuracy": [0.7, 0.6], "loss": [2, 1], "val_loss": [3, 4]},
+            {"target_accuracy": 0.7},
+            [
+                "  training loss        1",
+                "  validation loss      4  (best 3)",
+                "  training accuracy    0.99",
+                "  validation accuracy  0.6  (best 0.7)",
+                "  time to accuracy     1 s  (to 0.7, validation)",
+                "  epochs to accuracy   1  (to 0.7, validation)",
+            ],
+        ),
+        ({"val_accuracy": [0.7, 0.6]}, {}, ["  validation accuracy  0.6  (best 0.7)"]),
+        (
+            {"val_accuracy": [0.7, 0.6]},
+            {"accuracy": 0.9, "target_accuracy": 0.9996},
+            ["  accuracy   0.9"],
+        ),
+        ({"accuracy": [0.5, 0.6]}, {"target_accuracy": 0.6},
+         ["  accuracy            0.6", "  time to accuracy    2 s  (to 0.6)",
+          "  epochs to accuracy  2  (to 0.6)"]),
+    ],
+)  # fmt: skip
+def test_each_number_is_of_one_split_and_says_of_which(
+    logged: dict[str, list[float]], reported: dict[str, Any], lines: list[str]
+) -> None:
+    """Training beside validation, and the target on the validation; one split alone needs no word."""
+    events = Events(array("d", [1, 2]), array("d", [1, 2]), {k: array("d", v) for k, v in logged.items()})
+    made = card.text([_record(missing={}, readings={"wall_time_s": 2.0}, events=events, reported=reported)])
+
+    assert made.splitlines()[2 : 2 + len(lines)] == lines
 
 
 def test_gains_of_repeats_are_medians_too() -> None:
@@ -134,13 +230,13 @@ def test_gains_of_repeats_are_medians_too() -> None:
     records = [repeat(1, 1.0, [0.5, 0.9]), repeat(2, 2.0, [0.8, 0.6]), repeat(3, 4.0, [0.4, 0.7])]
 
     assert card.text(records).splitlines()[1:8] == [
-        "  wall time           2 s  (± 1 s, median of 3)",
+        "  wall time           2 s  (± 3.9 s, median of 3)",
         "  loss                0.5",
-        "  accuracy            0.7  (± 0.1, median of 3)",
-        "  time to accuracy    1.5 s  (to 0.8, ± 500 ms, median of 2 of 3 repeats)",
-        "  epochs to accuracy  1.5  (to 0.8, ± 0.5, median of 2 of 3 repeats)",
-        "  per entry           200 ms  (± 100 ms, median of 3)",
-        "  throughput          5 entries/s  (± 2.5 entries/s, median of 3)",
+        "  accuracy            0.7  (± 0.39)",
+        "  time to accuracy    1.5 s  (to 0.8, ± 6.36 s, median of 2 of 3 repeats)",
+        "  epochs to accuracy  1.5  (to 0.8, ± 6.36, median of 2 of 3 repeats)",
+        "  per entry           200 ms  (± 390 ms)",
+        "  throughput          5 entries/s  (± 9.74 entries/s)",
     ]
     assert "  accuracy            0.9" in card.text(records[:1]).splitlines()
 
@@ -226,7 +322,7 @@ def test_a_card_has_a_picture_per_panel_and_needs_no_chart_library(monkeypatch: 
 
     assert html is not None
     assert html.count("<img") == 4
-    assert html.count("width:330px") == 3
+    assert html.count("grid-template-columns") == 1
     assert 'alt="loss: smallest 1, largest 3, last 1, over epoch 1 to 3"' in html
 
 
@@ -347,7 +443,7 @@ def test_an_energy_that_some_repeats_lack_says_how_many_have_it() -> None:
         for energy in ({"package_energy_j": 4.0}, {"package_energy_j": 6.0}, {})
     ]
 
-    assert "  CPU energy  5 J  (± 1 J, median of 2 of 3)" in card.text(records).splitlines()
+    assert "  CPU energy  5 J  (± 12.7 J, median of 2 of 3)" in card.text(records).splitlines()
     assert "  CPU energy  4 J  (in 1 of 2 repeats)" in card.text(records[::2]).splitlines()
 
 

@@ -58,18 +58,18 @@ def test_what_is_missing_has_its_reason(session: Any) -> None:  # noqa: ARG001
         Result([]).missing  # noqa: B018
 
 
-def test_a_million_calls_of_log_leave_a_small_card(session: Any) -> None:  # noqa: ARG001
+def test_many_calls_of_log_leave_a_small_card(session: Any) -> None:  # noqa: ARG001
     """Every row is kept in 8 bytes a number; what goes into the page doesn't grow with them."""
     with e2e.measure("train", metrics="cpu", target_accuracy=0.9) as trial:
-        for n in range(1_000_000):
-            e2e.log(loss=1 / (n + 1), accuracy=n / 1_000_000)
+        for n in range(200_000):
+            e2e.log(loss=1 / (n + 1), accuracy=n / 200_000)
     [record] = trial.records
     columns = [record.events.t_s, record.events.epoch, *record.events.values.values()]
     page = trial._repr_html_()
 
-    assert [len(column) * column.itemsize for column in columns] == [8_000_000] * 4
-    assert len(trial.epochs) == 1_000_000
-    assert trial.frame["epochs_to_accuracy"].item() == 900_001
+    assert [len(column) * column.itemsize for column in columns] == [1_600_000] * 4
+    assert len(trial.epochs) == 200_000
+    assert trial.frame["epochs_to_accuracy"].item() == 180_001
     assert trial.frame["time_to_accuracy_s"].item() < trial.frame["wall_time_s"].item()
     assert page is not None
     assert len(page) < 300_000

@@ -1,18 +1,20 @@
 """``latency``: single calls of a model, timed as a server's clients would feel them.
 
-In come a function, its inputs and a scenario; out goes a `Latencies` with a row per batch size.
+Input: a function, its inputs and a scenario. Output: a `Latencies` with a row per batch size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import index
-from typing import Any
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Any, cast
 
 from e2e_magic.api.latency.batches import batches_of, entries_of
 from e2e_magic.api.latency.bench import MOST_ARRIVALS, Bench
 from e2e_magic.api.latency.latencies import Latencies
-from e2e_magic.measuring.checks import PlanError, above_zero, nearest, whole
+from e2e_magic.api.latency.streams import Streams
+from e2e_magic.measuring.checks import PlanError
+from e2e_magic.measuring.kinds import SECONDS, Flag, Whole, above_zero, choice, index_of
 from e2e_magic.measuring.latency import Call, Clock, check_call
 from e2e_magic.measuring.reported.arrays import describe
 
@@ -32,7 +34,8 @@ def latency(
     scenario: str = "single_stream",
     rate: float | None = None,
     p99_bound: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
+    tokens: bool | Callable[[Any], int] = False,
     clock: Clock | None = None,
 ) -> Latencies:
     """Time single calls: p50, p90, p95, p99, mean, throughput and energy per entry, per batch size.
@@ -56,13 +59,20 @@ def latency(
         throughput is measured. ``server``: calls arrive at random times (a Poisson process), wait for
         those before them, and their latency counts from their arrival.
     rate : float, optional
-        For ``server``: calls per second that arrive on average. With `p99_bound`: the highest rate tried.
+        For ``server``: calls per second that arrive. With `p99_bound`: the highest rate tried.
     p99_bound : float, optional
         For ``server``: seconds. Finds the highest rate that keeps p99 under it, to within 5 %, by
-        bisection from what fits into `duration` up to what the call serves one after another; it takes
-        up to some ten times `duration` per batch size.
-    seed : int
-        Of the arrivals.
+        bisection from what fits into `duration` up to what the call serves one after another. A rate holds
+        if that is so with a confidence of 99 %; the one found has to hold again with other arrivals. It
+        takes up to some fifteen times `duration` per batch size.
+    seed : int, optional
+        Of the arrivals; a fresh one for each batch size when left out. It is kept in the row.
+    tokens : bool or callable
+        Whether `call` yields tokens, as a generator, an async one or an iterator that it returns: then the
+        time to the first token, the time per output token, the gaps and tokens per second are measured too.
+        Each item that comes counts as a token, or as many as a function of it says (``len`` for chunks of
+        them). Lists of prompts are handed over one at a time, where no `batch_size` is given. Async streams
+        overlap in ``server`` and in ``offline`` (64 at a time).
     clock : Clock, optional
         For tests: ``now()`` in nanoseconds and ``wait(until_ns)``.
 
@@ -78,9 +88,10 @@ def latency(
 
     Notes
     -----
-    The scenarios follow MLPerf Inference (Reddi et al., ISCA 2020, https://arxiv.org/abs/1911.02549),
-    in one process and one thread, without its rules on accuracy and on how many calls are enough
-    (24,576 for a p90 and 270,336 for a p99; here a percentile needs one call beyond it: p99 needs 100).
+    The scenarios follow MLPerf Inference (Reddi et al., ISCA 2020, https://arxiv.org/abs/1911.02549), in one
+    process and one thread, without its rules on accuracy. A percentile needs the calls of its early
+    stopping, 64 for a p90 and 662 for a p99; the result says whether its full counts, 24,576 and 270,336,
+    were met too. For ``server``, arrivals of a tenth of `duration` fill the queue and are not counted.
     Each latency includes one reading of the clock: an empty function shows 0.1 to 0.2 µs. Energy is the
     machine's, between the first call and the last, waiting included. An exception of `call` comes
     through with what was measured as its note and, as a `Latencies`, in its attribute ``e2e_latency``.
@@ -93,26 +104,46 @@ def latency(
     [1, 2]
     """
     __tracebackhide__ = True
-    check_call("call", call, "a function of one batch", "batch")
+    streaming = _streaming(call, tokens, clock or Clock())
+    if streaming is None:
+        check_call("call", call, "a function of one batch", "batch")
     entries = entries_of(inputs)
-    default = [size for size in BATCH_SIZES if size <= entries]
+    default = [1] if streaming else [size for size in BATCH_SIZES if size <= entries]
     sizes = _sizes(default if batch_size is None else batch_size, entries)
-    seconds = above_zero("duration", duration)
-    warmup_calls = whole("warmup", warmup, 0)
-    if scenario not in SCENARIOS:
-        near = nearest(scenario, SCENARIOS) if isinstance(scenario, str) else ""
-        raise PlanError(f"scenario: expected one of {', '.join(SCENARIOS)}, got {scenario!r}{near}")
-    calls_per_s = None if rate is None else above_zero("rate", rate, "calls per second")
-    bound_s = None if p99_bound is None else above_zero("p99_bound", p99_bound)
+    seconds = SECONDS.check("duration", duration)
+    warmup_calls = Whole().check("warmup", warmup)
+    choice(*SCENARIOS).check("scenario", scenario)
+    calls_per_s = None if rate is None else above_zero("calls per second").check("rate", rate)
+    bound_s = None if p99_bound is None else SECONDS.check("p99_bound", p99_bound)
     _check_server(scenario, calls_per_s, bound_s, seconds)
     bench = Bench(
-        call, scenario, seconds, warmup_calls, calls_per_s, bound_s, whole("seed", seed, 0), clock or Clock()
+        streaming or call,
+        scenario,
+        seconds,
+        warmup_calls,
+        calls_per_s,
+        bound_s,
+        None if seed is None else Whole().check("seed", seed),
+        clock or Clock(),
     )
     # Cut before anything runs: the inputs may refuse.
     batches = {size: batches_of(inputs, size) for size in sizes}
-    for size, of_size in batches.items():
-        bench.measure(size, of_size)
+    if streaming and batch_size is None and isinstance(inputs, list | tuple):
+        batches = {1: [prompt for (prompt,) in batches[1]]}
+    with streaming or nullcontext():
+        for size, of_size in batches.items():
+            bench.measure(size, of_size)
     return bench.latencies
+
+
+def _streaming(call: object, tokens: object, clock: Clock) -> Streams | None:
+    if not callable(tokens):
+        if not Flag().check("tokens", tokens):
+            return None
+        tokens = None
+    if not callable(call):
+        raise PlanError(f"call: expected a function that yields tokens, got {describe(call)}")
+    return Streams(call, cast("Callable[[Any], int] | None", tokens), clock)
 
 
 def _check_server(scenario: str, rate: float | None, bound_s: float | None, duration_s: float) -> None:
@@ -137,15 +168,16 @@ def _check_server(scenario: str, rate: float | None, bound_s: float | None, dura
 
 def _sizes(value: object, entries: int) -> list[int]:
     wanted = "expected a whole number of entries per call or several, each at least 1"
-    try:
-        given = [index(value)] if hasattr(value, "__index__") else [index(size) for size in value]  # type: ignore[attr-defined]
-    except TypeError:
-        raise PlanError(f"batch_size: {wanted}, got {describe(value)}") from None
-    if isinstance(value, bool) or not given or min(given) < 1:
+    one = isinstance(value, str) or hasattr(value, "__index__") or not isinstance(value, Iterable)
+    given = [index_of(size) for size in ([value] if one else cast("Iterable[Any]", value))]
+    if None in given and not isinstance(value, bool):
+        raise PlanError(f"batch_size: {wanted}, got {describe(value)}")
+    sizes = [size for size in given if size is not None]
+    if not sizes or min(sizes) < 1:
         raise PlanError(f"batch_size: {wanted}, got {value!r}")
-    if max(given) > entries:
+    if max(sizes) > entries:
         raise PlanError(
-            f"batch_size: expected up to {entries}, the entries in inputs, got {max(given)}; "
+            f"batch_size: expected up to {entries}, the entries in inputs, got {max(sizes)}; "
             "hand over more inputs or smaller batches"
         )
-    return list(dict.fromkeys(given))
+    return list(dict.fromkeys(sizes))

@@ -25,15 +25,15 @@ def entries_of(inputs: object) -> int:
     PlanError
         If it can't be sliced, is empty, or has parts of different lengths.
     """
-    found = _length(inputs)
-    if found is None:
+    count = _length(inputs)
+    if count is None:
         raise PlanError(
             "inputs: expected entries that can be sliced (an array, tensor, frame or list, or a dict or "
             f"tuple of arrays), got {describe(inputs)}"
         )
-    if found == 0:
+    if count == 0:
         raise PlanError(f"inputs: expected at least one entry, got none in {describe(inputs)}")
-    return found
+    return count
 
 
 def batches_of(inputs: object, size: int) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from e2e_magic.measuring.latency import Call, Clock, Timings
 PATIENCE = 2
 # The search for the highest rate ends within this factor.
 PRECISION = 1.05
+# Arrivals for this share of the duration come before it: a queue that starts empty would flatter.
+FILLING = 0.1
 
 
 def offline(call: Call, batches: Iterator[Any], duration_ns: int, clock: Clock, timings: Timings) -> None:
@@ -52,13 +55,16 @@ def server(
 ) -> None:
     """Call at the given times after the start, or as soon after them as the calls before are done.
 
-    A latency counts from the time at which its call was due: waiting for others is in it. After
-    `PATIENCE` durations the calls still to come are given up.
+    A latency counts from the time at which its call was due: waiting for others is in it. Calls that are due
+    before 0 fill the queue and are not counted. After `PATIENCE` durations the calls still to come are given
+    up.
     """
     __tracebackhide__ = True
-    now, wait, laps, n = clock.now, clock.wait, array("q", bytes(8 * len(due_ns))), 0
+    filling = bisect_left(due_ns, 0)
+    now, wait, laps, n = clock.now, clock.wait, array("q", bytes(8 * (len(due_ns) - filling))), -filling
     timings.laps_ns = laps
-    start = done = now()
+    start = now() - min(due_ns[0], 0)
+    done = start
     give_up = start + PATIENCE * duration_ns
     try:
         for after in due_ns:
@@ -68,49 +74,48 @@ def server(
                 wait(due)
             call(batch)
             done = now()
-            laps[n] = done - due
+            if n >= 0:
+                laps[n] = done - due
+            elif done > start:
+                timings.waiting += 1
             n += 1
             if done >= give_up:
                 break
-        timings.unserved = len(due_ns) - n
+        timings.unserved = len(due_ns) - filling - n
         if done < start + duration_ns:  # the quiet after the last call belongs to the time served
             wait(start + duration_ns)
             done = now()
     finally:
-        timings.calls, timings.elapsed_ns = n, done - start
+        timings.calls, timings.elapsed_ns, timings.filling = max(n, 0), max(done - start, 0), filling
 
 
 def arrivals(rate: float, duration_s: float, seed: int) -> array[int]:
-    """Return the times at which calls arrive within a duration: a Poisson process.
+    """Return the times at which calls arrive: a Poisson process of which the count is given.
 
     Parameters
     ----------
     rate : float
-        Calls per second, on average.
+        Calls per second: as many arrive within the duration, to the nearest whole call, at least one.
     duration_s : float
     seed : int
-        The same seed gives the same process at every rate, only denser: two rates differ by the rate,
-        not by their luck.
 
     Returns
     -------
     array of int
-        Nanoseconds after the start, ascending; at least one.
+        Nanoseconds after the start, ascending; those below 0, a `FILLING` of the duration, fill the queue.
 
     Notes
     -----
-    The gaps of a Poisson process are exponential with the mean 1 / rate, as in MLPerf's load generator.
+    Given their count, the arrivals of a Poisson process are independent and uniform (Ross, Stochastic
+    Processes, 1996, theorem 2.3.1): what differs between seeds is when calls come, not how many.
     """
     import numpy as np
 
-    expected = rate * duration_s
-    gaps = np.random.default_rng(seed)
-    at = np.empty(0)
-    while not len(at) or at[-1] < expected:  # almost always once: six standard deviations more than expected
-        more = gaps.exponential(size=math.ceil(expected + 6 * math.sqrt(expected)) + 10)
-        at = np.concatenate([at, (at[-1] if len(at) else 0.0) + np.cumsum(more)])
-    within = max(1, int(np.searchsorted(at, expected)))
-    return array("q", np.rint(at[:within] / rate * 1e9).astype(np.int64).tobytes())
+    draw = np.random.default_rng(seed)
+    count = max(1, round(rate * duration_s))
+    before = np.sort(draw.uniform(-FILLING * duration_s, 0, round(FILLING * count)))
+    within = np.sort(draw.uniform(0, duration_s, count))
+    return array("q", np.rint(np.concatenate([before, within]) * 1e9).astype(np.int64).tobytes())
 
 
 def highest(holds: Callable[[float], bool], low: float, high: float) -> float | None:
@@ -119,7 +124,7 @@ def highest(holds: Callable[[float], bool], low: float, high: float) -> float | 
     Parameters
     ----------
     holds : callable
-        Tells whether a rate keeps the bound; what holds at one rate is taken to hold below it.
+        Returns whether a rate keeps the bound; what holds at one rate is taken to hold below it.
     low, high : float
         Calls per second, above 0.
 

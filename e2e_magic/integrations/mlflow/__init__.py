@@ -1,6 +1,6 @@
 """Runs and trials in MLflow: at the tracking URI, and in the experiment, that MLflow is set to.
 
-In come runs with their trials; out go runs of MLflow.
+Input: runs with their trials. Output: runs of MLflow.
 
 One MLflow run per run of ours, and nested in it one per trial, with its parameters, its numbers as
 metrics, its curves over epochs (the epochs are the steps) and, thinned, its samples over time (the
@@ -18,17 +18,18 @@ from typing import Any
 
 from e2e_magic.integrations.mlflow.points import LEAST_PER_CURVE, MOST_PER_CURVE, MOST_SAMPLES
 from e2e_magic.integrations.mlflow.writing import RUN_TAG, TRIAL_TAG, Bundle, Writer
+from e2e_magic.text import counted
 
 __all__ = ["RUN_TAG", "TRIAL_TAG", "Bundle", "Logged", "MlflowError", "log_bundles"]
 
 
 class MlflowError(OSError):
-    """Says what MLflow answered, and where."""
+    """Raised where MLflow refuses, with its answer and its address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What went to MLflow.
+    """The outcome of an export to MLflow.
 
     Attributes
     ----------
@@ -46,8 +47,7 @@ class Logged:
     known: int
 
     def __str__(self) -> str:
-        many = f"{self.trials} trial{'' if self.trials == 1 else 's'}"
-        of = f"{len(self.runs)} run{'' if len(self.runs) == 1 else 's'}"
+        many, of = counted(self.trials, "trial"), counted(len(self.runs), "run")
         already = f" ({self.known} more were there already)" if self.known else ""
         return f"{many} of {of} logged to MLflow at {self.uri}{already}"
 
@@ -64,22 +64,22 @@ def log_bundles(bundles: Iterable[Bundle]) -> Logged:
     """
     mlflow = _package()
     uri = _without_password(str(mlflow.get_tracking_uri()))
-    found = list(bundles)
-    curves = sum(len(record.series) for bundle in found for record, _ in bundle.trials)
+    every = list(bundles)
+    curves = sum(len(record.series) for bundle in every for record, _ in bundle.trials)
     points = max(LEAST_PER_CURVE, min(MOST_PER_CURVE, MOST_SAMPLES // max(curves, 1)))
-    ids, logged, known = [], 0, 0
+    ids, logged, already = [], 0, 0
     try:
-        for bundle in found:
+        for bundle in every:
             key, new, old = Writer(mlflow, bundle, points).write()
             ids.append(key)
             logged += new
-            known += old
+            already += old
     except mlflow.exceptions.MlflowException as error:
         first = str(error).strip().splitlines()[0]
         raise MlflowError(
             f"MLflow at {uri} refused: {first[:300]}; check MLFLOW_TRACKING_URI or mlflow.set_tracking_uri()"
         ) from error
-    return Logged(uri, tuple(ids), logged, known)
+    return Logged(uri, tuple(ids), logged, already)
 
 
 def _package() -> Any:

@@ -1,4 +1,4 @@
-"""What a trial becomes in MLflow's words: steps, moments, names, texts of allowed length."""
+"""A trial in MLflow's terms: steps, moments, names, texts of allowed length."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from e2e_magic.record import Record, Series
+from e2e_magic.text import shorten
 
-# How long MLflow's texts may be.
+# The most characters of MLflow's texts.
 LONGEST_NAME = 250
 LONGEST_PARAM = 500
 LONGEST_TAG = 5000
@@ -20,7 +21,7 @@ LEAST_PER_CURVE = 20
 
 
 def trial_key(record: Record) -> str:
-    """Return what tells a trial from all others of its run."""
+    """Return the key that identifies a trial within its run."""
     return cut(f"{record.trial} {record.stage}", LONGEST_TAG)
 
 
@@ -39,11 +40,11 @@ def curves_of(record: Record) -> Iterator[tuple[str, tuple[list[int], list[float
     events = record.events
     epochs = [round(e) if math.isfinite(e) else n + 1 for n, e in enumerate(events.epoch)]
     for name, column in events.values.items():
-        known = [n for n, value in enumerate(column) if not math.isnan(value)]
-        if known:
+        rows = [n for n, value in enumerate(column) if not math.isnan(value)]
+        if rows:
             yield (
                 name,
-                ([epochs[n] for n in known], [events.t_s[n] for n in known], [column[n] for n in known]),
+                ([epochs[n] for n in rows], [events.t_s[n] for n in rows], [column[n] for n in rows]),
             )
     for name in ("loss", "accuracy"):
         listed = record.reported.get(name)
@@ -65,20 +66,20 @@ def thinned(series: Series, most: int) -> Iterator[tuple[float, float]]:
 
 
 class Names:
-    """Spells names as MLflow takes them: no two alike."""
+    """Spell names as MLflow accepts them, no two alike."""
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
 
     def of(self, name: str) -> str:
-        """Return the name, or what is nearest to it."""
+        """Return the name, or the nearest spelling that is allowed and free."""
         plain = re.sub(r"[^\w.\- ]", "_", name, flags=re.ASCII)[: LONGEST_NAME - 8].strip() or "_"
         plain = plain if plain.strip(".") else "_"
-        made, n = plain, 2
-        while made in self.taken:
-            made, n = f"{plain}_{n}", n + 1
-        self.taken.add(made)
-        return made
+        spelling, n = plain, 2
+        while spelling in self.taken:
+            spelling, n = f"{plain}_{n}", n + 1
+        self.taken.add(spelling)
+        return spelling
 
 
 def tags_of(tags: Mapping[str, str]) -> dict[str, str]:
@@ -94,9 +95,9 @@ def spelled_out(value: object) -> str:
 def cut(text: str, longest: int) -> str:
     """Return a text that UTF-8 can hold, of at most so many characters."""
     printable = text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "�")
-    return printable if len(printable) <= longest else f"{printable[: longest - 1]}…"
+    return shorten(printable, longest)
 
 
 def quoted(text: str) -> str:
-    """Spell a text for MLflow's search, which knows no escaping of quotes: ours have none."""
+    """Return a text with quotes replaced, which MLflow's search has no way to escape."""
     return text.replace("'", "_")

@@ -1,4 +1,4 @@
-"""Writes one run of ours with its trials to MLflow, in few calls, and finds it again."""
+"""Write one run of ours with its trials to MLflow, in few calls, and find it again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ MOST_PARAMS = 100
 
 RUN_TAG = "e2e_magic.run"
 TRIAL_TAG = "e2e_magic.trial"
-_STATUS = {"complete": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
+# MLflow has no other word for what was ended from outside.
+_STATUS = {"complete": "FINISHED", "failed": "FAILED"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Bundle:
 
 
 class Writer:
-    """Logs one bundle."""
+    """Log one bundle."""
 
     def __init__(self, mlflow: Any, bundle: Bundle, points: int) -> None:
         self.mlflow = mlflow
@@ -63,7 +64,7 @@ class Writer:
         self.points = points
 
     def write(self) -> tuple[str, int, int]:
-        """Return MLflow's id of the run, how many trials were logged, how many were there already."""
+        """Log the bundle; return MLflow's id of the run, the number of new trials, and that of old ones."""
         with self._parent() as parent:
             key, experiment = parent.info.run_id, parent.info.experiment_id
             there = self._trials_of(key, experiment)
@@ -84,10 +85,10 @@ class Writer:
         """Find the run of an earlier export, or start one, within the user's own where that is active."""
         run = self.bundle.run
         experiment = self._experiment()
-        known = (
+        matches = (
             [] if experiment is None else self._search(experiment, f"tags.`{RUN_TAG}` = '{quoted(run.id)}'")
         )
-        parents = [found for found in known if TRIAL_TAG not in found.data.tags]
+        parents = [match for match in matches if TRIAL_TAG not in match.data.tags]
         options: dict[str, Any] = {"nested": True, "log_system_metrics": False}
         if parents:
             with self.mlflow.start_run(run_id=parents[0].info.run_id, **options) as active:
@@ -103,6 +104,7 @@ class Writer:
             "cores": place.cores,
             "cores_usable": place.cores_usable,
             "ram_mib": place.ram_mib,
+            "memory_limit_mib": place.memory_limit_mib,
             "gpu": place.gpu,
             "git_commit": place.git_commit,
             "git_dirty": place.git_dirty,
@@ -129,14 +131,14 @@ class Writer:
         return None if find is None else str(find())
 
     def _search(self, experiment: str, condition: str) -> list[Any]:
-        found: list[Any] = []
+        matches: list[Any] = []
         token = None
         while True:
             page = self.client.search_runs([experiment], condition, page_token=token, max_results=1000)
-            found += page
+            matches += page
             token = page.token
             if not token:
-                return found
+                return matches
 
     def _trials_of(self, parent: str, experiment: str) -> set[str]:
         children = self._search(experiment, f"tags.`mlflow.parentRunId` = '{parent}'")
@@ -156,12 +158,14 @@ class Writer:
             "e2e_magic.host": record.host,
         }
         name = cut(f"{record.stage} {record.trial}", LONGEST_NAME)
-        made = self.client.create_run(experiment, start_time=start, tags=tags_of(tags), run_name=name)
-        key = made.info.run_id
-        params = {"stage": record.stage, "repeat": record.repeat, **dict(record.params)}
+        created = self.client.create_run(experiment, start_time=start, tags=tags_of(tags), run_name=name)
+        key = created.info.run_id
+        # Two data frames print alike: the label has the beginning of their contents' digest.
+        labels = {name: each["label"] for name, each in (record.reported.get("param_contents") or {}).items()}
+        params = {"stage": record.stage, "repeat": record.repeat, **dict(record.params), **labels}
         self._log(key, list(self._metrics(record, numbers, start)), params)
         end = after(start, wall) if isinstance(wall, int | float) else start
-        self.client.set_terminated(key, _STATUS[record.state], end)
+        self.client.set_terminated(key, _STATUS.get(record.state, "KILLED"), end)
 
     def _metrics(self, record: Record, numbers: Mapping[str, Any], start: int) -> Iterator[Any]:
         """Yield a trial's numbers and curves; names that MLflow takes, each curve under one."""

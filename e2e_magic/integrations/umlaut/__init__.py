@@ -1,6 +1,6 @@
 """Databases of the UMLAUT suite (once e2ebench), both generations, as runs and records.
 
-In comes a file; out go runs and records, and a list of what could not be read.
+Input: a file. Output: runs and records, and a list of what could not be read.
 
 A database is opened for reading only and nothing in it is executed: pickles, which older versions
 wrote, are listed as unreadable. So is everything else that can't be read; nothing is dropped silently.
@@ -14,7 +14,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +35,10 @@ __all__ = ["Imported", "read"]
 _TABLES = ("benchmark_metadata", "measurement")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LONGEST_ID = 64
-# What a row holds, and what each generation and its versions call the column; the first that is there counts.
+_LONGEST_NAME = 10_000  # a parameter's text may be a description
+# Characters or bytes of one value: the file may come from anybody.
+_LONGEST = 16 * 2**20
+# The fields of a row, and the column for each by generation and version; the first that is present counts.
 _MEASURED = {
     "uuid": ("uuid", "benchmark_uuid"),
     "type": ("measurement_type", "type"),
@@ -54,7 +57,7 @@ _ABOUT = {
 
 @dataclass(frozen=True)
 class Imported:
-    """What came out of a database.
+    """The contents of a database.
 
     Attributes
     ----------
@@ -72,7 +75,7 @@ class Imported:
 
     @property
     def summary(self) -> str:
-        """What came in and what did not, in a sentence."""
+        """A sentence on what was read and what could not be."""
         came = f"{_count(len(self.runs), 'run')} with {_count(len(self.records), 'trial')}"
         if not len(self.unread):
             return f"{came}; everything could be read"
@@ -113,10 +116,7 @@ def read(path: str | os.PathLike[str]) -> Imported:
 
 
 def _read(connection: sqlite3.Connection, file: Path) -> Imported:
-    tables = {
-        str(row[0])
-        for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
-    }
+    tables = _tables(connection, file)
     columns = {name: _columns(connection, name) for name in _TABLES if name in tables}
     named = columns.get("measurement", set())
     generation = (
@@ -140,8 +140,14 @@ def _read(connection: sqlite3.Connection, file: Path) -> Imported:
 
     rows: dict[str, list[Row]] = {}
     for row in _rows(connection, named):
-        rows.setdefault(row.uuid, []).append(row)
-    # The first versions had no table of runs: these are known by their measurements alone.
+        if isinstance(row.value, str | bytes) and len(row.value) > _LONGEST:
+            note(row, f"its value is longer than {_LONGEST:,} characters")
+        elif max(map(len, (row.uuid, row.type, row.description, row.method, row.unit))) > _LONGEST_NAME:
+            short = replace(row, type=row.type[:_LONGEST_ID])
+            note(short, f"one of its names is longer than {_LONGEST_NAME:,} characters")
+        else:
+            rows.setdefault(row.uuid, []).append(row)
+    # The first versions had no table of runs: such runs appear in their measurements alone.
     runs = _runs(connection, columns.get("benchmark_metadata", set()), rows)
     records = []
     for uuid, run in runs.items():
@@ -154,6 +160,20 @@ def _read(connection: sqlite3.Connection, file: Path) -> Imported:
             repeat = max(repeated[draft.stage], 1)
             records.append(draft.record(run.id, counted[draft.stage], repeat, run.started_at))
     return Imported(list(runs.values()), records, _frame(unread))
+
+
+def _tables(connection: sqlite3.Connection, file: Path) -> set[str]:
+    """Return the names of the tables; refuse views and virtual tables, which may run the file's own code."""
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 16 * _LONGEST)
+    query = "SELECT name, type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' FROM sqlite_master"
+    query += " WHERE type IN ('table', 'view')"
+    plain = {str(name): bool(is_plain) for name, is_plain in connection.execute(query)}
+    for name in _TABLES:
+        if not plain.get(name, True):
+            why = f"its {name} is no plain table"
+            raise PlanError(f"import: {file.name} is no database of the UMLAUT suite: {why}")
+    return set(plain)
 
 
 def _frame(unread: list[dict[str, object]]) -> pd.DataFrame:
@@ -182,16 +202,16 @@ def _rows(connection: sqlite3.Connection, there: set[str]) -> Iterator[Row]:
     # The names are this module's own; what is in the tables is never part of a statement.
     query = f"SELECT {identity}, {listed} FROM measurement ORDER BY {identity}"  # noqa: S608
     for number, *cells in connection.execute(query):
-        found = dict(zip(held, cells, strict=True))
+        by_name = dict(zip(held, cells, strict=True))
         yield Row(
             id=number,
-            uuid=_word(found.get("uuid")),
-            type=_word(found.get("type")),
-            description=_word(found.get("description")),
-            method=_word(found.get("method")),
-            value=found.get("value"),
-            unit=_word(found.get("unit")),
-            time=_time(found.get("time")),
+            uuid=_word(by_name.get("uuid")),
+            type=_word(by_name.get("type")),
+            description=_word(by_name.get("description")),
+            method=_word(by_name.get("method")),
+            value=by_name.get("value"),
+            unit=_word(by_name.get("unit")),
+            time=_time(by_name.get("time")),
         )
 
 
@@ -199,18 +219,19 @@ def _runs(connection: sqlite3.Connection, there: set[str], rows: dict[str, list[
     """Return the runs by uuid, also one whose row of metadata is missing, in the order of their start."""
     held = _held(_ABOUT, there)
     query = f"SELECT {', '.join(['uuid', *held.values()])} FROM benchmark_metadata"  # noqa: S608
-    found: dict[str, dict[str, Any]] = {}
+    described: dict[str, dict[str, Any]] = {}
     for uuid, *cells in connection.execute(query) if "uuid" in there else ():
-        found[_word(uuid)] = dict(zip(held, cells, strict=True))
+        if len(_word(uuid)) <= _LONGEST_NAME:
+            described[_word(uuid)] = dict(zip(held, cells, strict=True))
     for uuid in rows:
-        found.setdefault(uuid, {})
-    made = [_run(uuid, about, rows.get(uuid, [])) for uuid, about in found.items()]
-    made.sort(key=lambda pair: pair[1].started_at)
+        described.setdefault(uuid, {})
+    pairs = [_run(uuid, about, rows.get(uuid, [])) for uuid, about in described.items()]
+    pairs.sort(key=lambda pair: pair[1].started_at)
     taken: Counter[str] = Counter()
     runs = {}
-    for uuid, run in made:
+    for uuid, run in pairs:
         taken[run.name] += 1
-        # A script's file name is the name of all its runs: the later ones are told apart by a number.
+        # A script's file name is the name of all its runs: the later ones get a number.
         name = run.name if taken[run.name] == 1 else f"{run.name} {taken[run.name]}"
         runs[uuid] = Run(run.id, name, run.started_at, run.description)
     return runs
@@ -218,11 +239,11 @@ def _runs(connection: sqlite3.Connection, there: set[str], rows: dict[str, list[
 
 def _run(uuid: str, about: dict[str, Any], rows: list[Row]) -> tuple[str, Run]:
     start = _time(about.get("started_at")) or next((row.time for row in rows if row.time), _EPOCH)
-    description = _word(about.get("description"))
+    description = _word(about.get("description"))[:_LONGEST_NAME]
     key = uuid
     if not 0 < len(uuid) <= _LONGEST_ID or not uuid.isprintable():
         key = hashlib.sha256(uuid.encode("utf-8", "backslashreplace")).hexdigest()[:16]
-    name = _word(about.get("name")).strip() or description.strip() or key[:8]
+    name = _word(about.get("name"))[:_LONGEST_NAME].strip() or description.strip() or key[:8]
     return uuid, Run(key, name, start, description)
 
 

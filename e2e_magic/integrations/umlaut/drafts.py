@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 from e2e_magic.integrations.umlaut import values
 from e2e_magic.record import Reason, Record
 
+# Called with a row that can't be read, and the reason.
+Unread = Callable[["Row", str], None]
 # Where the running maximum that the suite kept is all that there is.
 RUNNING_MAXIMUM = "the suite kept its running maximum per epoch only, so the last value is the best one"
 SAMPLED_PEAK = "sampled by the suite: a shorter peak may have been higher"
@@ -46,7 +48,7 @@ class Row:
 
 @dataclass(slots=True)
 class Draft:
-    """What is known of one execution so far."""
+    """One execution, as far as it has been read."""
 
     stage: str
     logged: datetime | None = None
@@ -82,7 +84,7 @@ class Draft:
             self.reported["classes"] = labels
 
     def set_entries(self, entries: int) -> None:
-        """Keep how many entries were handled, unless the rates that were logged say otherwise."""
+        """Keep how many entries were handled, unless the logged rates contradict it."""
         wall, rate = self.readings.get("wall_time_s"), self.readings.get("throughput_per_s")
         if wall and rate and abs(rate * wall - entries) > 0.05 * entries:
             self.missing["entries"] = (
@@ -93,11 +95,11 @@ class Draft:
 
     @property
     def start(self) -> datetime | None:
-        """When it began: its first sample, else the time of logging minus the wall time."""
+        """The start: the first sample, else the time of logging minus the wall time."""
         sampled = [min(times) for times, _ in self.series.values()]
         ran = self._ran_from()
-        known = [*sampled, *([ran] if ran is not None else [])]
-        return min(known) if known else self.logged
+        starts = [*sampled, *([ran] if ran is not None else [])]
+        return min(starts) if starts else self.logged
 
     def _ran_from(self) -> datetime | None:
         wall = self.readings.get("wall_time_s")
@@ -108,17 +110,14 @@ class Draft:
         except OverflowError:
             return None
 
-    def holds(self, moment: datetime) -> bool:
-        """Tell whether something that was logged then was logged while this ran."""
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The execution's begin and end as POSIX times; None where its wall time wasn't logged."""
         start = self._ran_from()
-        # What threads and clocks are apart: the suite logs a trial some milliseconds after its end.
-        slack = timedelta(seconds=0.05)
-        return (
-            start is not None and self.logged is not None and start - slack <= moment <= self.logged + slack
-        )
+        return None if start is None or self.logged is None else (start.timestamp(), self.logged.timestamp())
 
     def record(self, run: str, trial: int, repeat: int, begun: datetime) -> Record:
-        """Return the finished trial; `begun` is the run's start, for one whose own isn't known."""
+        """Return the finished trial; `begun` is the run's start, for one without its own."""
         start = self.start or begun
         return Record(
             run=run,

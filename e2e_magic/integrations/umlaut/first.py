@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from e2e_magic.integrations.umlaut import values
-from e2e_magic.integrations.umlaut.drafts import Draft, Row
+from e2e_magic.integrations.umlaut.drafts import Draft, Row, Unread
 from e2e_magic.integrations.umlaut.values import UnreadableError
 from e2e_magic.measuring.reported.values import BINARY_KEYS
 
@@ -28,13 +28,10 @@ BATCH_SIZES = tuple(2**n for n in range(1, 11))
 EPOCHS = tuple(range(1, 11))
 LEARNING_RATES = tuple((n % 9 + 1) * 10 ** (n // 9) * 1e-5 for n in range(45))
 _MATRIX, _MATRIX_CLASS = TYPES[11:13]
-_MILLIJOULES = {"mJ": 1e-3, "": 1e-3, "µJ": 1e-6, "μJ": 1e-6, "uJ": 1e-6, "J": 1.0}
 # ru_maxrss: no reading of the moment, so it must not pass for one.
 _LIFETIME = (
     "the suite logged the highest memory of the process's whole life, see samples: lifetime_peak_rss_mib"
 )
-
-Unread = Callable[[Row, str], None]
 
 
 def drafts(rows: list[Row], unread: Unread) -> list[Draft]:
@@ -45,10 +42,10 @@ def drafts(rows: list[Row], unread: Unread) -> list[Draft]:
             stages.setdefault(row.description.strip() or row.type, {}).setdefault(row.type, []).append(row)
         else:
             unread(row, f"there is no type {row.type!r} in the suite that this reads")
-    made: list[Draft] = []
+    trials: list[Draft] = []
     for stage, types in stages.items():
-        made += _Stage(stage, types, unread).drafts()
-    return made
+        trials += _Stage(stage, types, unread).drafts()
+    return trials
 
 
 class _Stage:
@@ -133,14 +130,14 @@ class _Stage:
     @staticmethod
     def _binary(draft: Draft, row: Row) -> None:
         given = values.literal_dict(str(row.value))
-        known = {key: values.amount(given[key]) for key in (*BINARY_KEYS, "accuracy") if key in given}
-        if not known:
-            raise UnreadableError(f"none of {', '.join(BINARY_KEYS)}: {values.shown(row.value)}")
-        draft.reported["binary"] = known
+        table = {key: values.amount(given[key]) for key in (*BINARY_KEYS, "accuracy") if key in given}
+        if not table:
+            raise UnreadableError(f"none of {', '.join(BINARY_KEYS)}: {values.excerpt(row.value)}")
+        draft.reported["binary"] = table
 
     @staticmethod
     def _accuracy(draft: Draft, rows: list[Row]) -> None:
-        """Read accuracies, unless they can't be any: the suite's LossMult logged losses under this type."""
+        """Read accuracies, if they are in range: the suite's LossMult logged losses under this type."""
         curve = _texts(rows)
         if any(not 0 <= value <= 100 for value in (curve if isinstance(curve, list) else [curve])):
             draft.reported.setdefault("loss", curve)
@@ -158,17 +155,17 @@ class _Stage:
         if len(times) != len(rows):
             raise UnreadableError("samples without a time")
         # Older files hold the unit in the value: 123 MB, which were MiB all the time.
-        found = [values.amount(str(row.value).replace("MB", "").replace("MiB", "").strip()) for row in rows]
-        draft.add_series(name, times, found)
+        amounts = [values.amount(str(row.value).replace("MB", "").replace("MiB", "").strip()) for row in rows]
+        draft.add_series(name, times, amounts)
         if name == "lifetime_peak_rss_mib":
             draft.missing["peak_rss_mib"] = _LIFETIME
 
     @staticmethod
     def _energy(draft: Draft, rows: list[Row]) -> None:
-        unit = rows[0].unit.strip()
-        if unit not in _MILLIJOULES:
+        unit = rows[0].unit.strip() or "mJ"
+        if unit not in values.JOULES:
             raise UnreadableError(f"energy in {unit!r}: expected millijoules")
-        joules = sum(values.amount(row.value) for row in rows) * _MILLIJOULES[unit]
+        joules = sum(values.amount(row.value) for row in rows) * values.JOULES[unit]
         draft.readings |= {"package_energy_j": joules, "energy_source": "rapl"}
         draft.missing["package_energy_j"] = "the suite read one package only, and left out the first interval"
 
@@ -189,10 +186,10 @@ class _Stage:
                 return
             if size == 0 or size * size != len(cells):
                 raise UnreadableError(f"{len(cells)} cells make no square matrix")
-            found = [values.amount(row.value) for row in cells]
-            whole = all(value.is_integer() for value in found)
+            counts = [values.amount(row.value) for row in cells]
+            whole = all(value.is_integer() for value in counts)
             rows_true: list[list[float]] = [
-                [int(v) if whole else v for v in found[n : n + size]] for n in range(0, len(found), size)
+                [int(v) if whole else v for v in counts[n : n + size]] for n in range(0, len(counts), size)
             ]
             draft.set_matrix(rows_true, values.labels([str(row.value) for row in classes], size))
             draft.types.add(_MATRIX_CLASS)
@@ -238,7 +235,7 @@ class _Stage:
         return f"{first.uuid[:8]}-{first.id}"
 
     def _batches_and_epochs(self) -> Iterable[Draft]:
-        """Tell the two decorators that wrote this type apart by their times.
+        """Read the rows of the two decorators that wrote this type, distinguished by their times.
 
         One ran ten epochs per batch size and logged their losses at once; the other reran for 1 to 10
         epochs, and within them for each batch size. So either nearly all time passes before each tenth
@@ -260,15 +257,15 @@ class _Stage:
         ten = len(EPOCHS)
         if sum(gap for n, gap in enumerate(gaps, 1) if n % ten == 0) <= total / 2:
             return self._sweep(kind, [{"epochs": e, "batch_size": b} for e in EPOCHS for b in BATCH_SIZES])
-        made = []
+        trials = []
         for n in range(0, len(rows), ten):
             place = n // ten
             params = {"batch_size": BATCH_SIZES[place % len(BATCH_SIZES)], "epochs": ten}
             draft = Draft(self.stage, sweep=self._sweep_id(kind), params=params)
             draft.repeat = place // len(BATCH_SIZES) + 1
             if self._put(draft, kind, rows[n : n + ten], _loss):
-                made.append(draft)
-        return made
+                trials.append(draft)
+        return trials
 
 
 def _loss(draft: Draft, rows: list[Row]) -> None:
@@ -278,5 +275,5 @@ def _loss(draft: Draft, rows: list[Row]) -> None:
 
 def _texts(rows: list[Row]) -> float | list[float]:
     """Return the numbers of rows: one, or one per epoch."""
-    found = [values.number(row.value) for row in rows]
-    return found[0] if len(found) == 1 else found
+    numbers = [values.number(row.value) for row in rows]
+    return numbers[0] if len(numbers) == 1 else numbers

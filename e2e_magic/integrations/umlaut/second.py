@@ -11,11 +11,12 @@ its own, in a stage with the row's description.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from e2e_magic.integrations.umlaut import values
-from e2e_magic.integrations.umlaut.drafts import RUNNING_MAXIMUM, Draft, Row
+from e2e_magic.integrations.umlaut.drafts import RUNNING_MAXIMUM, Draft, Row, Unread
+from e2e_magic.integrations.umlaut.spans import Spans
 from e2e_magic.integrations.umlaut.values import UnreadableError
 
 _SERIES = {
@@ -32,23 +33,19 @@ _NUMBERS = {
     "latency": "latency_s",
     "throughput": "throughput_per_s",
 }
-# The suite writes microjoules; what the unit says wins.
-_JOULES = {"µJ": 1e-6, "μJ": 1e-6, "uJ": 1e-6, "mJ": 1e-3, "J": 1.0, "": 1e-6}
 _TARGET = re.compile(r"\s*\(Target:\s*([^()]+)\)\s*$")
 _ENTRIES = re.compile(r"\(#Entries = (\d+)\)")
 _TABLE = "hyperparameters"
 
-Unread = Callable[[Row, str], None]
-
 
 def drafts(rows: list[Row], unread: Unread) -> list[Draft]:
     """Return the trials of one run, in the order of their first rows."""
-    made: list[Draft] = []
+    trials: list[Draft] = []
     open_ones: dict[str, Draft] = {}
     waiting: list[Row] = []
     for row in rows:
         if row.type == _TABLE:
-            made += _table(row, unread)
+            trials += _table(row, unread)
         elif not row.method:
             waiting.append(row)
         else:
@@ -57,32 +54,31 @@ def drafts(rows: list[Row], unread: Unread) -> list[Draft]:
                 draft = Draft(row.method)
             if _put(draft, row, unread) and draft is not open_ones.get(row.method):
                 open_ones[row.method] = draft
-                made.append(draft)
+                trials.append(draft)
+    spans = Spans(trials, len(trials) + len(waiting))
     for row in waiting:
-        _settle(row, made, unread)
-    for draft in made:
+        _settle(row, trials, spans, unread)
+    for draft in trials:
         entries = draft.readings.pop(_ENTRIES_READ, None)
         if entries:
             draft.set_entries(entries)
-    return made
+    return trials
 
 
 _ENTRIES_READ = "entries of the latency's description"
 
 
-def _settle(row: Row, made: list[Draft], unread: Unread) -> None:
+def _settle(row: Row, trials: list[Draft], spans: Spans, unread: Unread) -> None:
     """Put a tracker's row into the trial that it was logged in, else into one of its own."""
-    moment = row.time
-    around = [] if moment is None else [draft for draft in made if draft.holds(moment)]
-    around.sort(key=lambda draft: draft.readings["wall_time_s"])
-    for draft in around:
+    for draft in spans.around(row.time):
         if row.type not in draft.types:
             _put(draft, row, unread)
             return
     stage = _TARGET.sub("", row.description).strip() or row.type
     alone = Draft(stage)
     if _put(alone, row, unread):
-        made.append(alone)
+        trials.append(alone)
+        spans.add(alone)
 
 
 def _put(draft: Draft, row: Row, unread: Unread) -> bool:
@@ -108,9 +104,9 @@ def _read(draft: Draft, row: Row) -> None:
         if kind == "latency" and entries:
             draft.readings[_ENTRIES_READ] = int(entries[1])
     elif kind == "energy":
-        if row.unit not in _JOULES:
+        if (unit := row.unit or "µJ") not in values.JOULES:
             raise UnreadableError(f"energy in {row.unit!r}: expected microjoules")
-        draft.readings["package_energy_j"] = values.amount(values.data(row.value)) * _JOULES[row.unit]
+        draft.readings["package_energy_j"] = values.amount(values.data(row.value)) * values.JOULES[unit]
         draft.readings["energy_source"] = "rapl"
     elif kind == "loss":
         draft.reported["loss"] = _flat(values.numbers(values.data(row.value)))
@@ -120,11 +116,11 @@ def _read(draft: Draft, row: Row) -> None:
     elif kind == "timed tta":
         _read_time_to_accuracy(draft, row)
     elif kind == "confusion-matrix":
-        found = values.data(row.value)
-        if not isinstance(found, Mapping) or "matrix" not in found:
-            raise UnreadableError(f"expected matrix and labels, got {values.shown(found)}")
-        rows = values.transposed(values.matrix(found["matrix"]))
-        draft.set_matrix(rows, values.labels(found.get("labels"), len(rows)))
+        content = values.data(row.value)
+        if not isinstance(content, Mapping) or "matrix" not in content:
+            raise UnreadableError(f"expected matrix and labels, got {values.excerpt(content)}")
+        rows = values.transposed(values.matrix(content["matrix"]))
+        draft.set_matrix(rows, values.labels(content.get("labels"), len(rows)))
     else:
         raise UnreadableError(f"there is no type {kind!r} in the suite that this reads")
 
@@ -154,12 +150,12 @@ def _table(row: Row, unread: Unread) -> Iterator[Draft]:
         unread(row, str(why))
 
 
-def _sweep(row: Row, found: object) -> list[Draft]:
-    if not isinstance(found, Mapping):
-        raise UnreadableError(f"expected hyperparameters, df and target, got {values.shown(found)}")
-    names, table, target = found.get("hyperparameters"), found.get("df"), found.get("target")
+def _sweep(row: Row, content: object) -> list[Draft]:
+    if not isinstance(content, Mapping):
+        raise UnreadableError(f"expected hyperparameters, df and target, got {values.excerpt(content)}")
+    names, table, target = content.get("hyperparameters"), content.get("df"), content.get("target")
     if not isinstance(names, list) or not isinstance(table, Mapping) or not isinstance(target, str):
-        raise UnreadableError(f"expected hyperparameters, df and target, got {', '.join(map(str, found))}")
+        raise UnreadableError(f"expected hyperparameters, df and target, got {', '.join(map(str, content))}")
     columns = {str(name): _column(table.get(name)) for name in [*names, target]}
     lengths = {len(column) for column in columns.values()}
     absent = [name for name in columns if name not in table]
@@ -168,7 +164,7 @@ def _sweep(row: Row, found: object) -> list[Draft]:
             f"the table has no column {absent[0]!r}" if absent else "the table's columns differ in length"
         )
     kept = "loss" if "loss" in target.lower() else "accuracy" if "acc" in target.lower() else target
-    made = []
+    trials = []
     for n in range(lengths.pop()):
         draft = Draft(row.description.strip() or _TABLE, row.time, sweep=f"{row.uuid[:8]}-{row.id}", repeat=1)
         draft.params = {name: columns[name][n] for name in map(str, names)}
@@ -180,8 +176,8 @@ def _sweep(row: Row, found: object) -> list[Draft]:
         else:
             draft.readings[kept] = value if isinstance(value, str) else values.number(value)
         draft.missing["wall_time_s"] = "the suite's table holds the parameters and the target only"
-        made.append(draft)
-    return made
+        trials.append(draft)
+    return trials
 
 
 def _column(column: object) -> list[Any]:

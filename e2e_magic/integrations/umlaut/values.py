@@ -13,11 +13,14 @@ from typing import Any
 from e2e_magic.record import Series
 
 PICKLE = "a pickle, which older versions wrote: it is never loaded, for loading one can run any code"
+# What an energy's unit is in joules; each generation left it out for the unit that it mostly wrote.
+JOULES = {"J": 1.0, "mJ": 1e-3, "µJ": 1e-6, "μJ": 1e-6, "uJ": 1e-6}
+_LONGEST_LITERAL = 2**20
 _NUMPY_SCALAR = re.compile(r"\b(?:np|numpy)\.\w+\(([^()]*)\)")
 
 
 class UnreadableError(ValueError):
-    """Says why a value could not be read."""
+    """Raised for a value that can't be read, with the reason."""
 
 
 def data(value: object) -> Any:
@@ -35,7 +38,7 @@ def data(value: object) -> Any:
         try:
             value = json.loads(value)
         except ValueError:
-            raise UnreadableError(f"no JSON: {shown(value)}") from None
+            raise UnreadableError(f"no JSON: {excerpt(value)}") from None
         except RecursionError:
             raise UnreadableError("JSON nested too deeply to be a measurement") from None
     if value is None:
@@ -64,18 +67,21 @@ def number(value: object) -> float:
         try:
             return float(_NUMPY_SCALAR.sub(r"\1", value))
         except ValueError:
-            raise UnreadableError(f"no number: {shown(value)}") from None
+            raise UnreadableError(f"no number: {excerpt(value)}") from None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UnreadableError(f"no number: {shown(value)}")
-    return float(value)
+        raise UnreadableError(f"no number: {excerpt(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        raise UnreadableError("a whole number that is larger than any measurement") from None
 
 
 def amount(value: object) -> float:
     """Return a number of seconds, joules, bytes: finite and at least 0."""
-    found = number(value)
-    if not 0 <= found < math.inf:
-        raise UnreadableError(f"expected a number of at least 0, got {found:g}")
-    return found
+    read = number(value)
+    if not 0 <= read < math.inf:
+        raise UnreadableError(f"expected a number of at least 0, got {read:g}")
+    return read
 
 
 def numbers(value: object) -> list[float]:
@@ -85,14 +91,14 @@ def numbers(value: object) -> list[float]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = [value]
     if not isinstance(value, list) or not value:
-        raise UnreadableError(f"expected a number per epoch, got {shown(value)}")
+        raise UnreadableError(f"expected a number per epoch, got {excerpt(value)}")
     return [number(item) for item in value]
 
 
 def series(value: object) -> tuple[list[datetime], list[float]]:
     """Return the times and the numbers of ``{"timestamps": [..], "measurements": [..]}``."""
     if not isinstance(value, Mapping):
-        raise UnreadableError(f"expected timestamps and measurements, got {shown(value)}")
+        raise UnreadableError(f"expected timestamps and measurements, got {excerpt(value)}")
     times, readings = value.get("timestamps"), value.get("measurements")
     if not isinstance(times, list) or not isinstance(readings, list):
         raise UnreadableError(f"expected timestamps and measurements, got {', '.join(map(str, value))}")
@@ -113,11 +119,11 @@ def moment(value: object) -> datetime:
     """Return a time as the suite wrote it, by its machine's clock without a zone, taken as UTC."""
     if isinstance(value, str):
         try:
-            found = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise UnreadableError(f"no time: {shown(value)}") from None
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    raise UnreadableError(f"no time: {shown(value)}")
+            time = datetime.fromisoformat(value.strip())
+            return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+        except (ValueError, OverflowError):  # the first hours of the year 1 are none in UTC
+            raise UnreadableError(f"no time: {excerpt(value)}") from None
+    raise UnreadableError(f"no time: {excerpt(value)}")
 
 
 def matrix(value: object) -> list[list[float]]:
@@ -135,7 +141,7 @@ def matrix(value: object) -> list[list[float]]:
             for row in re.findall(r"\[([^\[\]]*)\]", inner)
         ]
     if not isinstance(value, list) or not value or not all(isinstance(row, list) for row in value):
-        raise UnreadableError(f"expected a square matrix, got {shown(value)}")
+        raise UnreadableError(f"expected a square matrix, got {excerpt(value)}")
     rows = [[amount(cell) for cell in row] for row in value]
     if any(len(row) != len(rows) for row in rows):
         raise UnreadableError(
@@ -162,16 +168,18 @@ def labels(value: object, size: int) -> list[str] | None:
 
 def literal_dict(value: str) -> dict[str, Any]:
     """Read ``str(dict)``: literals only, nothing is executed; numpy's scalars count as their number."""
+    if len(value) > _LONGEST_LITERAL:  # Python's own parser takes a hundred times its size
+        raise UnreadableError(f"a dict of more than {_LONGEST_LITERAL:,} characters")
     try:
-        found = ast.literal_eval(_NUMPY_SCALAR.sub(r"\1", value))
+        literal = ast.literal_eval(_NUMPY_SCALAR.sub(r"\1", value))
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        raise UnreadableError(f"no dict of numbers: {shown(value)}") from None
-    if not isinstance(found, dict):
-        raise UnreadableError(f"no dict of numbers: {shown(value)}")
-    return {str(key): item for key, item in found.items()}
+        raise UnreadableError(f"no dict of numbers: {excerpt(value)}") from None
+    if not isinstance(literal, dict):
+        raise UnreadableError(f"no dict of numbers: {excerpt(value)}")
+    return {str(key): item for key, item in literal.items()}
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """Return the beginning of a value, for a reason."""
     text = " ".join((value if isinstance(value, str) else repr(value)).split())
     printable = "".join(char if char.isprintable() else "�" for char in text[:60])

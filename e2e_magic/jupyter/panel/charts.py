@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from e2e_magic.jupyter.panel.ledger import Column, Ledger, text_of
+from e2e_magic.jupyter.panel.ledger import MOST_MARKS, Column, Ledger, text_of
 from e2e_magic.sweeping.space import Axis
 from e2e_magic.views.charts import style
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis as MplAxis
     from matplotlib.figure import Figure
 
-WIDTH_PX, HEIGHT_PX = 364, 230
+WIDTH_PX, HEIGHT_PX = 364, 190
 # Room for the axes' words, in px: left, right, bottom, top. Fitting the layout would take 60 ms.
 _LEFT, _RIGHT, _BOTTOM, _TOP = 68, 12, 44, 30
 _MOST_COLOURS = 6
 # Names below the horizontal axis: so many characters fit side by side; slanted, so many names, of such a
 # length, in so many px more.
 _CHARACTERS, _MOST_SLANTED, _LONGEST, _SLANTED = 48, 16, 14, 52
+_CHARACTER_PX, _MARGIN = 6.5, 0.05
 _LOG_FROM = 30.0
 _MOST_POINTS = 1500
 _DOTS: dict[str, Any] = {
@@ -63,11 +64,8 @@ def by_parameter(ledger: Ledger, axes: Sequence[Axis]) -> Figure | None:
         handles.append(ax.plot(*zip(*_medians(group), strict=True), "-", color=colour, linewidth=1.6)[0])
     if names is not None:
         _name(ax, names, slanted=slanted)
-    elif axes[0].kind in ("geometric", "loguniform") and min(place.values()) > 0:
-        ax.set_xscale("log")
-        _plain_powers(ax.xaxis)
     else:
-        style.plain_ticks(ax.xaxis, 5, integer=all(number.is_integer() for number in place.values()))
+        _number(ax, axes[0], sorted(set(place.values())))
     _scale(ax, [value for _, value in points])
     if colours is not None:
         title = f"{colours.names[0]} = "
@@ -92,7 +90,7 @@ def over_trials(ledger: Ledger) -> Figure | None:
     best = ax.step(*zip(*steps, strict=True), where="post", color=style.BLUE, linewidth=1.8)[0]
     _scale(ax, values)
     style.plain_ticks(ax.xaxis, 5, integer=True)
-    legend = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
+    legend: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
     style.legend(ax, [best, points], ["best so far", "a trial"], **legend)
     return figure
 
@@ -103,7 +101,7 @@ def empty() -> Figure:
 
 
 def _framed(x: str, y: str, below: int = 0) -> tuple[Figure, Axes]:
-    """Return a figure and its axes, with some px more below them."""
+    """Return a figure and its axes, with `below` px more below them."""
     height = HEIGHT_PX + below
     figure = style.figure(WIDTH_PX, height, fitted=False)
     ax = figure.add_axes(
@@ -118,9 +116,9 @@ def _framed(x: str, y: str, below: int = 0) -> tuple[Figure, Axes]:
     return figure, ax
 
 
-def _too_long(axis: Axis, found: Sequence[str]) -> bool:
-    """Tell whether the names of all values, also of those to come, are too long to stand side by side."""
-    names = [text_of(value) for value in axis.values] or found
+def _too_long(axis: Axis, so_far: Sequence[str]) -> bool:
+    """Return whether the names of all values, also of those to come, are too long to stand side by side."""
+    names = [text_of(value) for value in axis.values] or so_far
     return len(names) * (max(map(len, names)) + 1) > _CHARACTERS
 
 
@@ -128,16 +126,37 @@ def _name(ax: Axes, names: Sequence[str], *, slanted: bool) -> None:
     """Put names below an axis; where they are long, slanted, and no more of them than can be read."""
     every = max(1, -(-len(names) // (_MOST_SLANTED if slanted else len(names))))
     places = list(range(0, len(names), every))
-    shown = [_middle_out(names[place]) for place in places]
-    style.name_ticks(ax.xaxis, places, shown)
+    style.name_ticks(ax.xaxis, places, [names[place] for place in places], most=_LONGEST)
     if slanted:
         for text in ax.get_xticklabels():
             text.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
 
 
-def _middle_out(name: str) -> str:
-    """Shorten a name in its middle: those of a list often begin alike."""
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 8]}…{name[-7:]}"
+def _number(ax: Axes, axis: Axis, values: Sequence[float]) -> None:
+    """Scale the horizontal axis of numbers; few swept values have a tick each, and a name where it fits."""
+    if axis.kind in ("geometric", "loguniform") and values[0] > 0:
+        ax.set_xscale("log")
+        _plain_powers(ax.xaxis)
+    else:
+        style.plain_ticks(ax.xaxis, 5, integer=all(value.is_integer() for value in values))
+    if not 0 < len(axis.values) <= MOST_MARKS:
+        return
+    swept = sorted({float(value) for value in axis.values})
+    ax.set_xticks(swept)  # also those to come: the axis is the same from the first trial on
+    low, high = swept[0], swept[-1]
+    if ax.get_xscale() == "log":
+        ax.set_xlim(low / (high / low) ** _MARGIN, high * (high / low) ** _MARGIN)
+    elif low < high:
+        ax.set_xlim(low - (high - low) * _MARGIN, high + (high - low) * _MARGIN)
+    free, names = -math.inf, []
+    for value, (place, _) in zip(
+        swept, ax.transData.transform([(value, 0.5) for value in swept]), strict=True
+    ):
+        name = f"{value:.4g}"
+        half = len(name) * _CHARACTER_PX / 2
+        names.append(name if place - half >= free else "")
+        free = place + half if names[-1] else free
+    ax.set_xticklabels(names)
 
 
 def _scale(ax: Axes, values: Sequence[float]) -> None:
@@ -155,14 +174,14 @@ def _plain_powers(axis: MplAxis) -> None:
 
 
 def _places(column: Column, axis: Axis) -> tuple[dict[str, float], list[str] | None]:
-    """Return where each value stands on the axis, and the values' names where they are no numbers."""
-    found = column.values
-    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in found.values()):
-        numbers = {text: float(value) for text, value in found.items()}
+    """Return the position of each value on the axis, and the values' names where they are not numbers."""
+    values = column.values
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values.values()):
+        numbers = {text: float(value) for text, value in values.items()}
         if all(math.isfinite(number) for number in numbers.values()):
             return numbers, None
-    order = dict.fromkeys([*map(text_of, axis.values), *found])
-    names = [text for text in order if text in found]
+    order = dict.fromkeys([*map(text_of, axis.values), *values])
+    names = [text for text in order if text in values]
     return {text: float(n) for n, text in enumerate(names)}, names
 
 
@@ -177,7 +196,7 @@ def _coloured(ledger: Ledger, axes: Sequence[Axis]) -> Column | None:
 
 
 def _thinned(points: Sequence[_Point], most: int) -> Sequence[_Point]:
-    """Take so many of the points, evenly: more would lie on top of each other."""
+    """Return at most `most` of the points, evenly spaced: more would lie on top of each other."""
     return points[:: max(1, -(-len(points) // max(most, 1)))]
 
 
@@ -185,9 +204,9 @@ def _medians(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]
     columns: dict[float, list[float]] = defaultdict(list)
     for x, y in points:
         columns[x].append(y)
-    found = []
+    medians = []
     for x in sorted(columns):
         ys = sorted(columns[x])
         half = len(ys) // 2
-        found.append((x, ys[half] if len(ys) % 2 else (ys[half - 1] + ys[half]) / 2))
-    return found
+        medians.append((x, ys[half] if len(ys) % 2 else (ys[half - 1] + ys[half]) / 2))
+    return medians

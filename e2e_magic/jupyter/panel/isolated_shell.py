@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,42 @@ from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from e2e_magic.jupyter.display import Ticker
+from e2e_magic.jupyter.panel.results.columns import logged
+from e2e_magic.measuring import events
+
 if TYPE_CHECKING:
     from e2e_magic.sweeping.engines.isolated.child import Mouth
 
 PREPARE = "e2e_magic.jupyter.panel.isolated_shell:prepare"
 
 
+# What the running trial logs is sent twice a second; a log this long is looked at no more, as it is copied.
+_LOGGED_EVERY_S = 0.5
+_MOST_LOGGED = 20_000
+
+
+class _Logged:
+    """Sends that the trial itself has begun, and what it has logged so far, where that is more."""
+
+    def __init__(self, mouth: Mouth) -> None:
+        self._mouth = mouth
+        self._sent = -1
+
+    def send(self) -> None:
+        log = events.active()
+        if log is None:
+            return
+        if self._sent < 0:
+            self._sent = 0
+            self._mouth.send("begun")
+        if self._sent < log.rows <= _MOST_LOGGED:
+            self._sent = log.rows
+            self._mouth.send("logged", logged(log.peek()))
+
+
 class _Publisher(DisplayPublisher):
-    """Hands what is displayed to the kernel."""
+    """Hand what is displayed to the kernel."""
 
     mouth: Mouth
 
@@ -46,9 +75,9 @@ class _Shell(InteractiveShell):
 
 def style_of_kernel() -> dict[str, Any]:
     """Return the settings of matplotlib that were changed in this process, from `sys.modules` alone."""
-    found: Any = sys.modules.get("matplotlib")
+    matplotlib: Any = sys.modules.get("matplotlib")
     # While a thread imports it, it is there without them.
-    usual, now = getattr(found, "rcParamsDefault", None), getattr(found, "rcParams", None)
+    usual, now = getattr(matplotlib, "rcParamsDefault", None), getattr(matplotlib, "rcParams", None)
     if usual is None or now is None:
         return {}
     # The backend is each process's own; to ask for it would choose one.
@@ -73,7 +102,7 @@ def _png(figure: Any) -> Any:
 
 
 def prepare(mouth: Mouth) -> Callable[[], AbstractContextManager[None]]:
-    """Make the shell and return what is entered around each trial."""
+    """Create the shell; return a function that gives the context to enter around each trial."""
     config = Config()
     config.HistoryManager.enabled = False
     shell = _Shell.instance(config=config, colors="nocolor")
@@ -87,9 +116,14 @@ def prepare(mouth: Mouth) -> Callable[[], AbstractContextManager[None]]:
     formats: Any = shell.display_formatter
     formats.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", _png)
 
+    import_module("e2e_magic.sweeping.engines.isolated.engine")  # of it is what the first trial is sent
+
     @contextmanager
     def around() -> Iterator[None]:
-        with shell.builtin_trap:
+        sending = Ticker(
+            _Logged(mouth).send, "e2e-isolated-curves", after_s=_LOGGED_EVERY_S, every_s=_LOGGED_EVERY_S
+        )
+        with sending, shell.builtin_trap:
             try:
                 yield
             finally:

@@ -1,7 +1,7 @@
-"""What a panel knows of its trials, kept so that 10,000 of them are shown as fast as ten.
+"""The trials of a panel, ranked as they come, so that 10,000 of them are shown as fast as ten.
 
 Each record is looked at once, when it comes. The table holds the best few and the last that ended early;
-the charts' points are appended to, never made anew.
+the charts' points are appended to, never rebuilt.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any, Self
 
 from e2e_magic.derived import derive
 from e2e_magic.record import Record
-from e2e_magic.sweeping.schedule import Goal
+from e2e_magic.sweeping.schedule import Goal, key_of
 from e2e_magic.sweeping.space import Space
+from e2e_magic.sweeping.values import CONTENTS, Digests
 
+# So many values have each a mark of their own, below a slider and on a chart's axis.
+MOST_MARKS = 8
 # Beside the target, those of these that the trials have.
 _COLUMNS = ("loss", "accuracy", "wall_time_s", "peak_rss_mib", "package_energy_j")
 
@@ -31,7 +34,7 @@ class Entry:
 
 
 class Column:
-    """What the trials' parameters of some names are, as text, and the values behind each text."""
+    """Some parameters of each trial as text, and the value behind each text."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -39,7 +42,7 @@ class Column:
         self.values: dict[str, Any] = {}
 
     def follow(self, entries: Sequence[Entry]) -> Self:
-        """Take in the entries that are new."""
+        """Append the entries that are new."""
         for entry in entries[len(self.texts) :]:
             values = tuple(entry.record.params.get(name) for name in self.names)
             value = values[0] if len(values) == 1 else values
@@ -74,7 +77,7 @@ class Ledger:
         return len(self.entries)
 
     def add(self, record: Record) -> None:
-        """Take one trial; one that is known already is left out."""
+        """Add one trial, unless it is there already."""
         key = (record.run, record.stage, record.trial)
         values = {**derive(record).values, **record.readings}
         with self._lock:
@@ -88,7 +91,7 @@ class Ledger:
             self.columns += [name for name in _COLUMNS if name in values and name not in self.columns]
 
     def held(self) -> AbstractContextManager[object]:
-        """Let no trial come in meanwhile."""
+        """Return the lock that keeps new trials out while it is held."""
         return self._lock
 
     def aim(self, goal: Goal) -> None:
@@ -106,7 +109,7 @@ class Ledger:
         goal = self.goal
         if goal.name is None:
             return
-        if goal.name != self._for:  # it was not known before the first complete trial
+        if goal.name != self._for:  # the name was unknown before the first complete trial
             self._again()
             return
         value = self.value(self.entries[number])
@@ -117,10 +120,10 @@ class Ledger:
 
     def value(self, entry: Entry) -> float | None:
         """Return the target's value of a complete trial; None where there is none."""
-        found = entry.values.get(self.goal.name or "")
-        if entry.record.state != "complete" or found is None or isinstance(found, str) or found != found:
+        value = entry.values.get(self.goal.name or "")
+        if entry.record.state != "complete" or value is None or isinstance(value, str) or value != value:
             return None
-        return float(found)
+        return float(value)
 
     def best(self, most: int) -> list[Entry]:
         """Return the best trials, the best one first."""
@@ -128,18 +131,18 @@ class Ledger:
             return [self.entries[number] for _, number in self._ranked[:most]]
 
     def ended_early(self, most: int) -> list[Entry]:
-        """Return the last trials that failed or were interrupted."""
+        """Return the last trials that did not complete."""
         with self._lock:
             return self._early[-most:]
 
     def count(self, state: str) -> int:
-        """Return how many trials came to this state."""
+        """Return the number of trials that ended in this state."""
         with self._lock:
             early = sum(entry.record.state == state for entry in self._early)
             return len(self.entries) - len(self._early) if state == "complete" else early
 
     def points(self) -> list[tuple[int, float]]:
-        """Return the place among the entries and the target of each complete trial that has one."""
+        """Return (index in `entries`, target) of each complete trial that has a target."""
         with self._lock:
             return list(self._points)
 
@@ -156,18 +159,47 @@ def text_of(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else repr(value)
 
 
-def within(space: Space, params: Mapping[str, Any]) -> bool:
-    """Tell whether these parameters are a combination of the space."""
-    if set(params) != set(space.names):
-        return False
-    for axis in space.axes:
-        values = tuple(params[name] for name in axis.names)
-        if axis.distribution is not None:
-            number = values[0]
-            if not isinstance(number, int | float):
-                return False
-            if not axis.distribution.low <= number <= axis.distribution.high:
-                return False
-        elif (values[0] if len(values) == 1 else values) not in axis.values:
-            return False
-    return True
+class Combinations:
+    """The combinations of a space, by the content of their values, as a resumed sweep distinguishes them.
+
+    Parameters
+    ----------
+    space : Space
+
+    Raises
+    ------
+    PlanError
+        If the content of a value can't be identified; the error names its parameter.
+    """
+
+    def __init__(self, space: Space) -> None:
+        digests = Digests()
+        self._space = space
+        self._places: list[dict[str, int]] = []
+        for axis in space.axes:
+            values = [axis.at(place) for place in range(axis.count or 0)]
+            self._places.append({key_of(one, digests.of(one)): place for place, one in enumerate(values)})
+
+    def of(self, record: Record) -> dict[str, Any] | None:
+        """Return the combination that a trial ran, with the space's own values; None where it ran none.
+
+        A trial that comes from a store has a text where its value can't be kept.
+        """
+        if set(record.params) != set(self._space.names):
+            return None
+        contents = record.reported.get(CONTENTS, {})
+        combination: dict[str, Any] = {}
+        for axis, places in zip(self._space.axes, self._places, strict=True):
+            params = {name: record.params[name] for name in axis.names}
+            if axis.distribution is not None:
+                [number] = params.values()
+                low, high = axis.distribution.low, axis.distribution.high
+                if not isinstance(number, int | float) or not low <= number <= high:
+                    return None
+                combination |= params
+                continue
+            place = places.get(key_of(params, {n: contents[n] for n in params if n in contents}))
+            if place is None:
+                return None
+            combination |= axis.at(place)
+        return combination

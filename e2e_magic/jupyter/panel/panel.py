@@ -4,38 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable
+from argparse import Namespace
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.api.sweeps import declared_metrics, open_sweep
-from e2e_magic.jupyter.panel.controls import Control
+from e2e_magic.jupyter.display import Ticker, show_widget
+from e2e_magic.jupyter.magic_line import magic_line
+from e2e_magic.jupyter.notebook import MagicCell, Notebook
+from e2e_magic.jupyter.panel.controls import Parameters
 from e2e_magic.jupyter.panel.driver import Driver
-from e2e_magic.jupyter.panel.ledger import Ledger, within
-from e2e_magic.jupyter.panel.line import changed, magic_line
-from e2e_magic.jupyter.panel.log import TrialLog
-from e2e_magic.jupyter.panel.offer import Offer, value_of
-from e2e_magic.jupyter.panel.page import load_charts, page
-from e2e_magic.jupyter.panel.settings import KERNEL, Settings
-from e2e_magic.jupyter.panel.view import Painter, SweepView
-from e2e_magic.jupyter.panel.wording import counted, in_words
-from e2e_magic.jupyter.static_output import StaticOutput, show_widget
+from e2e_magic.jupyter.panel.ledger import Combinations, Ledger, text_of
+from e2e_magic.jupyter.panel.page import load_charts
+from e2e_magic.jupyter.panel.settings import ENGINE, ISOLATED, KERNEL, Settings
+from e2e_magic.jupyter.panel.showing import Showing
+from e2e_magic.jupyter.panel.states import States
+from e2e_magic.jupyter.panel.view import SweepView, in_words, trial_count
 from e2e_magic.jupyter.sweep_arguments import values_in
 from e2e_magic.jupyter.sweep_job import prepared
 from e2e_magic.record import Record
-from e2e_magic.session import Session
 from e2e_magic.sweeping.jobs import CellJob
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.schedule import Turn
 from e2e_magic.sweeping.space import Axis, SpaceError
 from e2e_magic.sweeping.sweep import Sweep
+from e2e_magic.sweeping.values import copied
+from e2e_magic.text import counted
 
-PAGE_EVERY_S = 0.5
 _LOOK_EVERY_S = 0.25
 _CLOSE_S = 5.0
+
+
+def open_panel(notebook: Notebook, cell: MagicCell) -> SweepPanel:
+    """Show a panel in the cell that runs; the stage's panel before it is closed."""
+    before = notebook.panels.pop(cell.stage, None)
+    if before is not None:
+        before.close()
+    for other in notebook.panels.values():  # one warm process at a time
+        other.cool()
+    panel = SweepPanel(notebook, cell)
+    notebook.panels[cell.stage] = panel
+    panel.show()
+    return panel
 
 
 class SweepPanel:
@@ -43,28 +56,21 @@ class SweepPanel:
 
     Parameters
     ----------
-    shell : InteractiveShell
-    session : Session
-    offer : Offer
-    before_run : callable
-        Called before a sweep starts.
+    notebook : Notebook
+    cell : MagicCell
     """
 
-    def __init__(
-        self, shell: InteractiveShell, session: Session, offer: Offer, before_run: Callable[[], None]
-    ) -> None:
-        self._before_run = before_run
-        self.offer = offer
+    def __init__(self, notebook: Notebook, cell: MagicCell) -> None:
+        self._notebook = notebook
+        self._shell = shell = notebook.shell
+        self._session = session = notebook.session
+        self.cell = cell
         self.running = False
-        self._shell = shell
-        self._session = session
         self._lock = threading.RLock()
-        self._painting = threading.Lock()
         self._closed = False
-        self._log = TrialLog()
-        self._static = StaticOutput(shell)
-        self._driver = Driver(shell, _loop(), hear=self._log.hear, between=self._look, ended=self._ended)
-        self._before = session.finished(offer.stage, offer.cell)
+        self._showing = Showing(shell, cell.stage)
+        self._driver = Driver(shell, _loop(), hear=self._hear, between=self._look, ended=self._ended)
+        self._before = session.finished(cell.stage, cell.body)
         self._sweep: Sweep | None = None
         self._ledger: Ledger | None = None
         self._axes: tuple[Axis, ...] = ()
@@ -73,47 +79,45 @@ class SweepPanel:
         self._complete = False
         self._total = 0
         self._loading: threading.Thread | None = None
-        self._watching: threading.Thread | None = None
-        self._quiet = threading.Event()
-        self._quiet.set()
-        self._pages = Painter(PAGE_EVERY_S)
+        self._watching = Ticker(self._look, "e2e-sweep-view", after_s=_LOOK_EVERY_S, every_s=_LOOK_EVERY_S)
         self._settings = Settings(
-            offer.options, list(declared_metrics()), self._changed, here=offer.needs_kernel(shell)
+            cell.options, list(declared_metrics()), self._changed, here=cell.needs_kernel(shell)
         )
-        self._controls = [self._control(word) for word in offer.options.parameters]
-        path = f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in offer.stage)}_trials.csv"
-        self.view = SweepView(offer.stage, self._settings.rows, offer.names(shell), path)
-        self.view.connect(
-            {
-                "run": self.run,
-                "stop": self.stop,
-                "resume": self.resume,
-                "export": self.export,
-                "add": self._add,
-            }
+        self._parameters = Parameters(
+            cell.options.parameters, values_in(shell), self._changed, lambda: cell.values(shell)
         )
-        self.view.parameters([control.row for control in self._controls])
+        path = f"{''.join(c if c.isalnum() or c in '-_' else '_' for c in cell.stage)}_trials.csv"
+        self.view = SweepView(
+            cell.stage, self._parameters.widget, self._settings.rows, self._showing.results, path
+        )
+        acts = (self.run, self.stop, self.resume, self.apply, self.export)
+        self._states = States(self.view, self._driver.stopping.is_set)
+        self.view.connect({act.__name__: act for act in acts})
         self.view.state("ready", "")
         self._changed()
 
     def show(self) -> None:
         """Show it as the output of the cell that runs; its result follows below it."""
-        # Loading what draws takes a second or two: done by the time that Run is pressed.
+        # What takes a second or two is done by the time that Run is pressed: the process of the trials, and
+        # the chart library. One that can't be started is said then.
+        if self._settings.where == ISOLATED:
+            with suppress(OSError):
+                self._driver.isolated.start()
         self._loading = threading.Thread(target=load_charts, name="e2e-sweep-charts", daemon=True)
         self._loading.start()
-        show_widget(self.view.box, f"Sweep panel of {self.offer.stage}: run this cell to use it")
-        self._static.show({"text/html": "", "text/plain": ""})
+        show_widget(self.view.box, f"Sweep panel of {self.cell.stage}: run this cell to use it")
+        self._showing.place()
 
     def run(self) -> None:
-        """Run all trials; nothing where a sweep runs."""
+        """Run all trials; do nothing while a sweep runs."""
         self._start(resume=False)
 
     def resume(self) -> None:
-        """Run what is missing; nothing where a sweep runs."""
+        """Run the missing trials; do nothing while a sweep runs."""
         self._start(resume=True)
 
     def stop(self) -> None:
-        """Stop; what is finished stays. Nothing where nothing runs."""
+        """Stop the sweep; finished trials stay. Do nothing where none runs."""
         with self._lock:
             if not self.running:
                 return
@@ -121,24 +125,34 @@ class SweepPanel:
             self.view.state("stopping", "after this trial" if self._settings.where == KERNEL else "")
         self._driver.stop()
 
+    def apply(self) -> None:
+        """Set the variables of the notebook to the parameters of the best trial."""
+        best = next(iter(self._ledger.best(1)), None) if self._ledger is not None else None
+        if best is None or self._sweep is None:
+            return
+        params = Combinations(self._sweep.plan.space).of(best.record) or best.record.params
+        self._shell.user_ns.update(copied(params))
+        texts = ", ".join(f"{name} = {text_of(value)}" for name, value in params.items())
+        self.view.exported(f"set in this notebook, from trial {best.record.trial}: {texts}")
+
     def export(self) -> None:
         """Write the trials to the file that the panel names."""
         try:
-            self.view.exported("writing ..")  # what writes may have to be imported first
+            self.view.exported("writing ..")  # the writing library may have to be imported first
             self.view.exported(self._exported())
         except (ValueError, OSError, ImportError) as error:
             self.view.exported(f"export: {error}", wrong=True)
 
     def close(self) -> None:
-        """Stop, leave no thread or process, and let nothing be pressed any more."""
+        """Stop, leave no thread or process, and disable all buttons."""
         self._driver.close()
         with self._lock:
             self._closed = True
             if self.running:  # a task on the kernel's loop, which waits for us: it will find itself cancelled
                 self._over(KeyboardInterrupt())
-        for thread in (self._loading, self._watching):
-            if thread is not None and thread is not threading.current_thread():
-                thread.join(_CLOSE_S)
+        self._watching.close(_CLOSE_S)
+        if self._loading is not None:
+            self._loading.join(_CLOSE_S)
         self.view.enable(run=False, stop=False, resume=False)
         self.view.state("closed", "run the cell again for a new panel")
 
@@ -157,65 +171,50 @@ class SweepPanel:
         frame = frames.trials(
             records, self._session.names(), metric=ledger.goal.name, maximize=ledger.goal.maximize
         )
-        return f"{len(frame):,} rows written to {writers.write(frame, self.view.path.value.strip())}"
-
-    def _add(self) -> None:
-        """Sweep one more parameter."""
-        name = self.view.name.value.strip()
-        if not name.isidentifier() or name in [control.name for control in self._controls]:
-            self.view.complain(
-                f"add: expected the name of another variable that the cell reads, got {name!r}"
-            )
-            return
-        self._controls.append(self._control(f"{name}={value_of(name, self._shell)}"))
-        self.view.parameters([control.row for control in self._controls])
-        self.view.name.value = ""
-        self._changed()
-
-    def _control(self, word: str) -> Control:
-        return Control(word, values_in(self._shell), self._changed)
+        path = writers.write(frame, self.view.path.value.strip())
+        return f"{counted(len(frame), 'row')} written to {path}"
 
     def _changed(self) -> None:
-        """Read everything anew: the count, the line, what can be pressed."""
+        """Read the controls again, and show the count, the line and which buttons can be pressed."""
         if self.running:
             return
         try:
             plan, _ = self._read()
+            resumable = self._resumable(plan)
         except (UsageError, ValueError, ImportError) as error:
             # What is wrong with a parameter stands beside it already.
-            self.view.complain("" if isinstance(error, SpaceError) and self._controls else str(error))
+            self.view.complain("" if isinstance(error, SpaceError) and self._parameters.words else str(error))
             self.view.count("")
             self.view.enable(run=False, stop=False, resume=False)
             return
         self.view.complain("")
-        self.view.count(counted(plan))
+        self.view.count(f"{trial_count(plan)}, {self._settings.described()}")
         self.view.line(self._line)
-        self.view.enable(run=True, stop=False, resume=self._resumable(plan))
+        self.view.enable(run=True, stop=False, resume=resumable, apply=self._has_best())
 
     def _resumable(self, plan: SweepPlan) -> bool:
-        """Tell whether some of the trials are done, here or in the store, and perhaps not all."""
+        """Return whether some of the trials are done, here or in the store, and perhaps not all."""
         if self._complete and self._ran == self._line:
             return False
         ledger = self._ledger
         if ledger is not None:
             return ledger.count("complete") > 0
-        return any(within(plan.space, record.params) for record in self._before)
+        if not self._before:
+            return False
+        combinations = Combinations(plan.space)
+        return any(combinations.of(record) is not None for record in self._before)
+
+    def _has_best(self) -> bool:
+        return self._ledger is not None and bool(self._ledger.best(1))
 
     def _read(self) -> tuple[SweepPlan, CellJob]:
         """Return the plan and the job that the widgets stand for; the line follows."""
-        wrong = None
-        for control in self._controls:  # each of them, so that each says what is wrong
-            try:
-                control.read()
-            except SpaceError as error:
-                wrong = wrong or error
-        if wrong is not None:
-            raise wrong
-        words = [control.word for control in self._controls]
-        settings = {**self._settings.values(), "resume": False, "panel": False}
-        options = changed(self.offer.options, settings)
-        self._line = magic_line("%%e2esweep", self.offer.stage, words, options)
-        return prepared(self._shell, changed(options, {"parameters": words}), self.offer.cell)
+        self._parameters.check()
+        words = self._parameters.words
+        settings = {**self._settings.values(), "resume": False, "panel": False, "parameters": words}
+        options = Namespace(**{**vars(self.cell.options), **settings})
+        self._line = magic_line("%%e2esweep", self.cell.stage, words, options)
+        return prepared(self._notebook, options, self.cell.body)
 
     def _start(self, *, resume: bool) -> None:
         with self._lock:
@@ -229,22 +228,22 @@ class SweepPanel:
                     job,
                     abort=self._driver.stopping.is_set,
                     on_start=self._driver.started,
-                    on_record=self._came,
-                    on_output=lambda turn, text: self._log.hear(turn, "streams", [("stdout", text)]),
-                    warn=self._log.say,
+                    on_record=self._add_record,
+                    on_output=lambda turn, text: self._hear(turn, "streams", [("stdout", text)]),
+                    warn=self._showing.log.warn,
                 )
-                self._before_run()
+                for other in self._notebook.panels.values():  # one warm process at a time
+                    if other is not self:
+                        other.cool()
                 self._begin(sweep, resume=resume)
+                if self._settings.where != KERNEL:  # there the driver calls between two trials
+                    self._watching.__enter__()
                 self._driver.start(sweep, self._settings.where)
             except Exception as error:  # noqa: BLE001 - whatever it is: the panel must not say that it runs
                 if self.running:
                     self._over(error)
                 else:
                     self.view.complain(in_words(error))
-                return
-        if self._settings.where != KERNEL:
-            self._watching = threading.Thread(target=self._watch, name="e2e-sweep-view", daemon=True)
-            self._watching.start()
 
     def _begin(self, sweep: Sweep, *, resume: bool) -> None:
         self._sweep, self._axes, self._total = sweep, sweep.plan.space.axes, sweep.progress.total
@@ -253,91 +252,73 @@ class SweepPanel:
         else:
             self._ledger = Ledger(sweep.schedule.goal)
         if resume:
-            for record in self._session.finished(self.offer.stage, sweep.job.source):
-                if within(sweep.plan.space, record.params):
+            combinations = Combinations(sweep.plan.space)
+            for record in self._session.finished(self.cell.stage, sweep.job.source):
+                if combinations.of(record) is not None:
                     self._ledger.add(record)
         else:
-            self._log.clear()
+            self._showing.log.clear()
         self.running, self._complete, self._ran = True, False, self._line
-        self._quiet.clear()
-        for control in self._controls:
-            control.lock(True)
+        self._parameters.lock(True)
         self._settings.lock(True)
+        self.view.folded(not self._showing.results.wide)
+        self.view.show_results()
+        self._showing.begin(self._ledger, self._axes, self._total)
         self.view.complain("")
         self.view.enable(run=False, stop=True, resume=False)
-        self.view.state("running", "")
+        where = self._settings.where
+        cold = where == ENGINE or (where == ISOLATED and not self._driver.isolated.warm)
+        self._states.begin(where, cold=cold)
         self.view.progress(sweep.progress)
 
-    def _came(self, _turn: Turn, record: Record) -> None:
+    def _add_record(self, _turn: Turn, record: Record) -> None:
         if self._ledger is not None:
+            self._showing.ended(record)
             self._ledger.add(record)
+        self._states.ended(record, 0 if self._sweep is None else self._sweep.progress.failed)
 
-    def _watch(self) -> None:
-        """Show what is new as long as it runs; a thread's work."""
-        while not self._quiet.wait(_LOOK_EVERY_S):
-            self._look()
+    def _hear(self, turn: Turn, kind: str, content: Any) -> None:
+        """Take what comes from a trial while it runs: it has begun."""
+        self._states.begun()
+        if kind != "begun":
+            self._showing.hear(turn, kind, content)
 
     def _look(self) -> None:
-        """Show what is new."""
-        with self._painting:  # the last page is the one that stays
+        """Show the progress, new prints, and the page where it is due."""
+        with self._showing.painting:  # the last page is the one that stays
             sweep = self._sweep
-            if sweep is None or not self.running:
-                return
-            self.view.progress(sweep.progress)
-            self.view.log(self._log)
-            if self._pages.due():
-                began = time.monotonic()
-                self._static.update(self._page())
-                self._pages.done(began)
-
-    def _paint(self) -> None:
-        """Show the page as it stays."""
-        with self._painting:
-            self._static.update(self._page())
-
-    def _page(self) -> dict[str, str]:
-        if self._ledger is None:
-            return {"text/html": "", "text/plain": ""}
-        return page(self.offer.stage, self._ledger, self._axes, self._total)
+            if sweep is not None and self.running:
+                self.view.progress(sweep.progress)
+                self._showing.look()
 
     def _ended(self, error: BaseException | None) -> None:
-        """Take note that the sweep has ended; called by the driver."""
+        """End the panel's run; called by the driver."""
         with self._lock:
             if not self._closed:
                 self._over(error)
 
     def _over(self, error: BaseException | None) -> None:
         sweep, self.running = self._sweep, False
-        self._quiet.set()
-        # After Stop the state is said at once, and else last: who reads "done" finds the whole result.
+        self._watching.stop()
+        # After Stop the state is shown at once, and else last: a reader of "done" finds the whole result.
         stopped = self._driver.stopping.is_set()
         if sweep is not None and not stopped:
-            self._paint()
-        for control in self._controls:
-            control.lock(False)
+            self._showing.paint()
+        self._parameters.lock(False)
         self._settings.lock(False)
-        self.view.log(self._log)
+        self._showing.show_prints()
         if sweep is not None:
             interrupted = sum(record.state == "interrupted" for record in sweep.records)
             self.view.progress(sweep.progress, interrupted)
-            self._say_end(sweep, error)
+            kept = self._ledger is not None and self._ledger.count("complete") > 0
+            self._complete = self._states.over(sweep, error, kept=kept)
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self.view.complain(in_words(error))
-        self.view.enable(run=True, stop=False, resume=sweep is not None and self._resumable(sweep.plan))
+            self.view.folded(False)  # what is wrong is changed there
+        resumable = sweep is not None and self._resumable(sweep.plan)
+        self.view.enable(run=True, stop=False, resume=resumable, apply=self._has_best())
         if sweep is not None and stopped:
-            self._paint()
-
-    def _say_end(self, sweep: Sweep, error: BaseException | None) -> None:
-        last = sweep.records[-1] if sweep.records else None
-        if last is not None and last.state == "interrupted":
-            self.view.state("interrupted", f"trial {last.trial} was ended; Resume runs what is missing")
-        elif self._driver.stopping.is_set() or isinstance(error, KeyboardInterrupt):
-            self.view.state("stopped", "Resume runs what is missing")
-        elif error is not None:
-            self.view.state("failed", "")
-        else:
-            self._complete = not sweep.ended
-            self.view.state("done" if self._complete else "stopped", sweep.ended)
+            self._showing.paint()
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:

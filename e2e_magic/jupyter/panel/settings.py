@@ -11,7 +11,8 @@ import ipywidgets as widgets
 
 from e2e_magic.measuring.collectors.base import Unavailable, refused, registered
 from e2e_magic.measuring.plan import split_names
-from e2e_magic.sweeping.engines.isolated import Isolated
+from e2e_magic.sweeping.engines.isolated.calls import Isolated
+from e2e_magic.sweeping.order import FEW_VALUES, ORDERS
 from e2e_magic.sweeping.space.search import DEFAULT_TRIALS
 
 ISOLATED, KERNEL, ENGINE = "isolated", "kernel", "engine"
@@ -62,8 +63,16 @@ class Settings:
         self._trials = widgets.BoundedIntText(
             options.trials or DEFAULT_TRIALS, min=1, max=1_000_000, layout={"width": "80px"}
         )
+        self._line_order = options.order or ("shuffle" if options.shuffle else "")
+        self._order = widgets.Dropdown(
+            options=[("as fits", ""), *((name, name) for name in ORDERS)],
+            value=self._line_order,
+            tooltip=f"as fits: balanced for 2 to {FEW_VALUES} values of one parameter, "
+            "else one after another",
+            layout={"width": "110px"},
+        )
         self._drawn = options.search != "grid"
-        self._told = options.trials is not None
+        self._chosen = options.trials is not None
         self._where = widgets.ToggleButtons(
             options=[("isolated", ISOLATED), ("this kernel", KERNEL), ("workers", ENGINE)],
             value=ENGINE
@@ -81,18 +90,21 @@ class Settings:
             layout={"width": "150px"},
         )
         self.parts = [
-            self._repeat, self._target, self._where, self._engine, self._trials,
+            self._repeat, self._target, self._where, self._engine, self._trials, self._order,
             *(box for box in self._collectors.values() if not box.disabled),
         ]  # fmt: skip
-        for part, name in zip(self.parts, ("repeat", "target", "where", "engine", "trials"), strict=False):
+        names = ("repeat", "target", "where", "engine", "trials", "order")
+        for part, name in zip(self.parts, names, strict=False):
             part.add_class(f"e2e-{name}")
         for part in self.parts:
-            part.observe(lambda _: self._seen(changed), "value")
+            part.observe(lambda _: self._update(changed), "value")
         self._show_engine()
         drawn = (beside(f"{options.search} trials", self._trials),) if self._drawn else ()
         self.rows = [
             labelled("measure", *self._collectors.values()),
-            labelled("repeats", self._repeat, *drawn, beside("target", self._target)),
+            labelled(
+                "repeats", self._repeat, beside("order", self._order), *drawn, beside("target", self._target)
+            ),
             labelled("run in", self._where, self._engine),
         ]
 
@@ -101,30 +113,39 @@ class Settings:
         """`ISOLATED`, `KERNEL` or `ENGINE`."""
         return str(self._where.value)
 
+    def described(self) -> str:
+        """Return a short description: the sweep's target where one is chosen, and where it runs."""
+        where = {ISOLATED: "isolated", KERNEL: "in this kernel", ENGINE: f"on {self._engine.value.strip()}"}
+        return ", ".join(filter(None, (self._target.value, where[self.where])))
+
     def values(self) -> dict[str, Any]:
         """Return the options that are set here, by their names."""
         boxes = {name: box.value for name, box in self._collectors.items() if not box.disabled}
-        # All of them, and nothing said on the line: that is the default, and what follows the machine.
+        # All of them, and none named on the line: that is the default, which follows the machine.
         everything = self._all and all(boxes.values())
         return {
             "metrics": None if everything else ",".join(n for n, on in boxes.items() if on) or "wall_time",
             "repeat": self._repeat.value,
             "target": self._target.value or None,
             "engine": self._engine.value.strip() if self.where == ENGINE else "kernel",
-            **({"trials": self._told_trials()} if self._drawn else {}),
+            **({"trials": self._chosen_trials()} if self._drawn else {}),
+            **({} if self._order.value == self._line_order else self._chosen_order()),
         }
 
-    def _told_trials(self) -> int | None:
-        """Return the number of trials; None where it is the usual one and nobody said so."""
-        self._told = self._told or self._trials.value != DEFAULT_TRIALS
-        return int(self._trials.value) if self._told else None
+    def _chosen_order(self) -> dict[str, Any]:
+        return {"order": self._order.value or None, "shuffle": False}
+
+    def _chosen_trials(self) -> int | None:
+        """Return the number of trials; None where it is the default and was not chosen."""
+        self._chosen = self._chosen or self._trials.value != DEFAULT_TRIALS
+        return int(self._trials.value) if self._chosen else None
 
     def lock(self, locked: bool) -> None:
-        """Let nothing be changed while a sweep runs."""
+        """Disable all controls, or enable them again."""
         for part in self.parts:
             part.disabled = locked
 
-    def _seen(self, changed: Callable[[], None]) -> None:
+    def _update(self, changed: Callable[[], None]) -> None:
         self._show_engine()
         changed()
 
@@ -133,13 +154,13 @@ class Settings:
 
 
 def _usual_first(targets: list[str]) -> list[str]:
-    """Put first what most sweeps are about; what is no number can't be a target."""
+    """Return the targets, the usual ones first; what is no number is left out."""
     usual = [name for name in _USUAL if name in targets]
     return usual + [name for name in targets if name not in usual and not name.endswith("_source")]
 
 
 def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
-    found = []
+    boxes = []
     for name, cls in registered().items():
         if name == "wall_time":  # always measured
             continue
@@ -158,14 +179,14 @@ def _boxes(chosen: tuple[str, ...] | None) -> list[tuple[str, Any]]:
             layout={"width": "auto", "margin": "0 12px 0 2px"},
         )
         box.add_class(f"e2e-collector-{name}")
-        found.append((name, box))
-    return found
+        boxes.append((name, box))
+    return boxes
 
 
 def beside(text: str, part: Any) -> Any:
     """Return a widget behind a quiet word, in the row of another."""
     word = widgets.HTML(f'<span style="opacity:.75">{escape(text)}</span>', layout={"margin": "0 4px 0 12px"})
-    return widgets.HBox([word, part], layout={"align_items": "center", "flex": "0 0 auto"})
+    return widgets.HBox([word, part], layout={"align_items": "center", "flex": "0 1 auto", "min_width": "0"})
 
 
 def labelled(label: str, *parts: Any) -> Any:
@@ -177,4 +198,5 @@ def labelled(label: str, *parts: Any) -> Any:
         list(parts),
         layout={"flex_flow": "row wrap", "align_items": "center", "flex": "1 1 0", "min_width": "0"},
     )
+    title.add_class("e2e-label")
     return widgets.HBox([title, body], layout={"align_items": "center"})

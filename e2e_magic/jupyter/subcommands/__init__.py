@@ -1,6 +1,6 @@
 """``%e2e SUBCOMMAND``: the table of subcommands, each a function of the rest of the line.
 
-In comes the line after ``%e2e``; out goes a frame, a chart or a sentence.
+Input: the line after ``%e2e``. Output: a frame, a chart or a sentence.
 """
 
 from __future__ import annotations
@@ -9,15 +9,27 @@ from html import escape
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from e2e_magic.jupyter.arguments import HelpAsked, split
-from e2e_magic.jupyter.auto import Auto
-from e2e_magic.jupyter.subcommands import comparing, energy, files, frames, panel, running, store, sweeps
+from e2e_magic.jupyter.arguments import HelpAsked
+from e2e_magic.jupyter.magic_line import split
+from e2e_magic.jupyter.notebook import Notebook
+from e2e_magic.jupyter.subcommands import (
+    comparing,
+    energy,
+    files,
+    frames,
+    holders,
+    last,
+    panel,
+    running,
+    store,
+    sweeps,
+    trusting,
+    why,
+)
 from e2e_magic.jupyter.subcommands.line import Line, Subcommand, say
 from e2e_magic.measuring.plan import nearest
-from e2e_magic.session import Session
 
 SUBCOMMANDS = {
     "results": Subcommand("results", "a row per trial: cost and gain", frames.frame("results")),
@@ -25,20 +37,32 @@ SUBCOMMANDS = {
     "epochs": Subcommand("epochs", "what was logged per epoch", frames.frame("epochs")),
     "trials": Subcommand("trials", "the results of sweeps, best first", frames.frame("trials")),
     "confusions": Subcommand("confusions", "the confusion matrices", frames.frame("confusions")),
+    "lines": Subcommand(
+        "lines", "time, hits and peak memory of each line, of cells with --lines", frames.frame("lines")
+    ),
     "runs": Subcommand(
-        "runs [--all] [--rename OLD NEW] [--delete RUN]", "a row per run, with its environment", store.runs
+        "runs [--all] [--rename OLD NEW] [--note RUN TEXT] [--delete RUN]",
+        "a row per run, with its environment",
+        store.runs,
     ),
     "metrics": Subcommand(
         "metrics", "what can be measured here, and what can't and why", frames.frame("metrics")
     ),
+    "holders": Subcommand(
+        "holders [--free]", "which variable holds the memory, and which cell made it", holders.holders
+    ),
     "run": Subcommand(
-        "run NAME [--description TEXT] [--carbon G]", "start the next run; CO2 at G g/kWh", running.run
+        "run NAME [--description TEXT] [--zone DE]", "start the next run; CO2 of that zone", running.run
+    ),
+    "last": Subcommand(
+        "last", "the card of the last trial, also of one that its kernel did not outlive", last.last
     ),
     "pipeline": Subcommand(
         "pipeline", "the stages side by side, the bottleneck named", frames.frame("pipeline")
     ),
+    "why": Subcommand("why [STAGE]", "why it takes its time: what stands out, and what to try", why.why),
     "compare": Subcommand(
-        "compare [RUN ...] [--baseline NAME] [--fail-over 10%]",
+        "compare [RUN ...] [--by PARAM] [--baseline NAME] [--fail-over 10%]",
         "runs side by side: faster, slower, or no difference seen",
         comparing.compare,
     ),
@@ -52,7 +76,9 @@ SUBCOMMANDS = {
         "what a sweep's parameters explain",
         sweeps.influence,
     ),
-    "pareto": Subcommand("pareto X Y [--all]", "the settings of a sweep that nothing beats", sweeps.pareto),
+    "pareto": Subcommand(
+        "pareto X Y [Z [W]] [--all]", "the settings of a sweep that nothing beats", sweeps.pareto
+    ),
     "panel": Subcommand("panel [STAGE]", "sweep a measured cell with sliders, Stop and Resume", panel.panel),
     "export": Subcommand(
         "export PATH [--frame NAME]", "write a frame or its chart; export mlflow logs to MLflow", files.export
@@ -63,11 +89,21 @@ SUBCOMMANDS = {
     "baseline": Subcommand(
         "baseline [SECONDS]", "measure the idle machine's power, for net_energy_j", energy.baseline
     ),
-    "auto": Subcommand("auto on|off", "measure every cell, as stage cell-N", running.auto),
+    "trust": Subcommand(
+        "trust [SECONDS]",
+        "the same code against itself: which differences this machine can show",
+        trusting.trust,
+    ),
+    "stage": Subcommand(
+        "stage STAGE [options]",
+        "as the first line: measure the cell, which stays plain Python",
+        running.stage,
+    ),
+    "auto": Subcommand("auto on|off", "measure every cell, named by its heading or first line", running.auto),
 }
 
 
-def act(text: str, session: Session, auto: Auto, shell: InteractiveShell) -> Any:
+def act(text: str, notebook: Notebook) -> Any:
     """Call the subcommand that a ``%e2e`` line names, and return the value of the line."""
     words = [word.text for word in split(text)]
     if not words or words[0] in ("help", "-h", "--help"):
@@ -80,10 +116,14 @@ def act(text: str, session: Session, auto: Auto, shell: InteractiveShell) -> Any
             f"allowed are {', '.join(SUBCOMMANDS)}"
         )
     try:
-        return SUBCOMMANDS[name].act(Line(rest, session, auto, shell))
+        with notebook.imports.of(name):
+            value = SUBCOMMANDS[name].act(Line(rest, notebook))
     except HelpAsked as asked:
         say(str(asked))
         return None
+    if name == "metrics" and notebook.imports.sentences:
+        say("\n".join(notebook.imports.sentences))
+    return value
 
 
 def overview() -> str:

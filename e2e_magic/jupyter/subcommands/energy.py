@@ -8,7 +8,7 @@ from e2e_magic.jupyter.subcommands.line import Line, say
 
 
 def baseline(line: Line) -> None:
-    """Measure the idle machine's power and say it, or why it can't be measured."""
+    """Measure the power of the idle machine; show it, or why it can't be measured."""
     parser = Parser("%e2e baseline", "Measure the power of the idle machine, for net_energy_j.")
     parser.add_argument("seconds", metavar="SECONDS", nargs="?", type=real, default=10.0)
     power = line.session.measure_baseline(parser.read(line.words).seconds)

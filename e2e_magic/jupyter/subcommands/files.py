@@ -27,7 +27,7 @@ def export(line: Line) -> None:
 
 
 def import_(line: Line) -> Any:
-    """Take in a database of UMLAUT or e2ebench; its value is what could not be read, where there is any."""
+    """Import a database of UMLAUT or e2ebench; return the frame of what could not be read, or None."""
     parser = Parser("%e2e import", "Read a database of the UMLAUT (e2ebench) suite into this session.")
     parser.add_argument("path", metavar="PATH", help="the SQLite file; it is not changed")
     chosen = parser.read(line.words)

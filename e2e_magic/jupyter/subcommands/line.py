@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from e2e_magic.jupyter.arguments import Parser
 from e2e_magic.jupyter.auto import Auto
+from e2e_magic.jupyter.notebook import Notebook
 from e2e_magic.session import Session
 from e2e_magic.storage import Selection
 from e2e_magic.text import legible_lines
@@ -33,23 +33,34 @@ def add_selection(parser: Parser, *options: str) -> None:
         parser.add_argument(f"--{option}", **_SELECTION[option])
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """The words behind the subcommand, and what it may act on."""
 
     words: list[str]
-    session: Session
-    auto: Auto
-    shell: InteractiveShell
+    notebook: Notebook
+
+    @property
+    def session(self) -> Session:
+        """The session of the notebook."""
+        return self.notebook.session
+
+    @property
+    def auto(self) -> Auto:
+        """The measuring of every cell, on or off."""
+        return self.notebook.auto
+
+    @property
+    def shell(self) -> InteractiveShell:
+        """The shell that runs the line."""
+        return self.notebook.shell
 
     def selection(self, options: argparse.Namespace) -> Selection:
-        """Return what the options select; a run that only the store has is read there, and it is said."""
+        """Return what the options select; a run that only the store has is read there, with a notice."""
         chosen = {name: value for name, value in vars(options).items() if name in _SELECTION}
         return self.session.reader.resolve(Selection.of(**chosen), say)
 
 
-@dataclass(frozen=True, slots=True)
-class Subcommand:
+class Subcommand(NamedTuple):
     """How a subcommand is used, what it does in one line, and the function that does it."""
 
     usage: str

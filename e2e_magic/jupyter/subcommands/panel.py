@@ -13,15 +13,14 @@ def panel(line: Line) -> None:
     parser.add_argument("stage", metavar="STAGE", nargs="?", help="of this stage")
     stage = parser.read(line.words).stage
     from e2e_magic.jupyter.frontend import shows_widgets
-    from e2e_magic.jupyter.panel.offer import remembered
 
-    offer = remembered(stage)
+    cell = line.notebook.remembered(stage)
     if not shows_widgets(line.shell):
         raise PlanError(
             "panel: nobody shows widgets here (a terminal, nbclient or papermill); "
-            f"use %%e2esweep {offer.stage} NAME=VALUES"
+            f"use %%e2esweep {cell.stage} NAME=VALUES"
         )
-    from e2e_magic.jupyter.panel.opened import open_panel
+    from e2e_magic.jupyter.panel.panel import open_panel
 
     line.auto.leave_out()
-    open_panel(line.shell, line.session, offer)
+    open_panel(line.notebook, cell)

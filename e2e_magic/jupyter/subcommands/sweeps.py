@@ -11,7 +11,7 @@ from e2e_magic.measuring.plan import split_names
 
 
 def influence(line: Line) -> Any:
-    """Show how a metric goes with the parameters; the value is the table of what each explains."""
+    """Draw a metric against the parameters; return the share of its spread that each explains."""
     parser = Parser("%e2e influence", "Show what the parameters of a sweep explain of its metrics.")
     parser.add_argument("stage", metavar="STAGE", nargs="?")
     parser.add_argument("-x", metavar="LIST", help="only these parameters; epoch is the epoch")
@@ -51,19 +51,21 @@ def influence(line: Line) -> Any:
 
 
 def pareto(line: Line) -> Any:
-    """Show cost against gain; the value is the table of settings, those that nothing beats first."""
-    parser = Parser("%e2e pareto", "Show the settings of sweeps that nothing beats in two metrics.")
+    """Draw two to four metrics against each other; return the settings, those that nothing beats first."""
+    parser = Parser("%e2e pareto", "Show the settings of sweeps that nothing beats in two to four metrics.")
     parser.add_argument("x", metavar="X")
     parser.add_argument("y", metavar="Y")
+    parser.add_argument("more", metavar="Z", nargs="*", default=[], help="a third and a fourth metric")
     add_selection(parser)
     chosen = parser.read(line.words)
     from e2e_magic.jupyter.pictures import show_chart
     from e2e_magic.views import charts, frames
 
     trials = line.session.frame("trials", line.selection(chosen))
-    settings = frames.pareto(trials, chosen.x, chosen.y)
+    metrics = [chosen.x, chosen.y, *chosen.more]
+    settings = frames.pareto(trials, *metrics)
     if not len(settings):
         say(settings.attrs["summary"])
     else:
-        show_chart(charts.pareto(settings, chosen.x, chosen.y), settings.attrs["summary"])
+        show_chart(charts.pareto(settings, *metrics), settings.attrs["summary"])
     return frames.TidyFrame.of(settings)

@@ -7,7 +7,7 @@ A collector measures *around* the code. It is found by its name in the entry-poi
     disk = "my_package:DiskCollector"
 
 Such a package imports ``from e2e_magic import Collector, Metric, Probe, Unavailable``. For each trial one
-instance is made, by calling the class without arguments, and used once::
+instance is created, by calling the class without arguments, and used once::
 
     collector = DiskCollector()      # may raise Unavailable
     with collector:                  # counters are read at these two edges
@@ -18,9 +18,8 @@ instance is made, by calling the class without arguments, and used once::
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from e2e_magic.record import Metric, Reason, Series, Value
 
@@ -30,19 +29,19 @@ BUILT_IN = ("wall_time", "cpu", "memory", "io", "energy", "gpu")
 
 
 class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a number would
-    """Says why something can't be measured here and what to do: it stands where a 0 would lie.
+    """The reason why something can't be measured here, and a remedy: it stands where a 0 would lie.
 
     Parameters
     ----------
     text : str
-        What is not there, in words: ``"no RAPL counters in /sys/class/powercap"``.
+        What is missing, in words: ``"no RAPL counters in /sys/class/powercap"``.
     remedy : str
         The next step for the user; empty where there is none.
     code : str
-        What is the case, for the program (see `Reason`).
+        The case in machine-readable form (see `Reason`).
     lasting : bool
-        Whether trials need not ask again until ``registered(again=True)``. False where the user may mend it
-        between two cells, and to look again is cheap.
+        Whether trials need not check again until ``registered(again=True)``. False where the user may fix it
+        between two cells, and checking again is cheap.
     """
 
     def __init__(self, text: str, remedy: str = "", *, code: str = "", lasting: bool = True) -> None:
@@ -54,21 +53,21 @@ class Unavailable(Exception):  # noqa: N818 - it is no error: it stands where a 
         return str(self.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What the sampler process reads for one curve. Plain data, for it crosses a pipe.
+class Probe(NamedTuple):
+    """The specification of one curve for the sampler process. Plain data, as it crosses a pipe.
 
     Attributes
     ----------
     metric : str
         The declared metric (``curve=True``) that the samples belong to.
     kind : str
-        ``rss`` | ``tree_rss`` (MiB), ``cpu`` (percent of one core, the process and its children),
+        ``rss`` | ``tree_rss`` | ``tree_pss`` (MiB), ``cpu`` (percent of one core, children included),
         ``io_read`` | ``io_write`` (MiB since the start): of the kernel's process.
         ``file``: the number in the file `path`, times `scale`.
         ``counter``: the same as a rate per second; with `wrap` > 0 the counter starts again at
         0 after it, and the true increase is summed (see ``Sampler.stop``).
         ``nvml``: one quantity of NVIDIA GPUs, added over them (the highest temperature).
+        ``evidence``: no curve, but what the process waited for (see ``sampler.evidence``).
     path : str
         For ``file`` and ``counter``; for ``nvml`` the driver's library.
     scale : float
@@ -79,12 +78,14 @@ class Probe:
         For ``counter`` the paths of more counters of the same range, which are added; for ``nvml`` the
         quantity (``percent memory process_memory power temperature``) and the GPUs' UUIDs.
     step_s : float
-        For ``counter``, how often it moves: a rate is told over 20 of its steps at least, however short
-        the interval between samples is.
+        For ``counter``, how often it moves: a rate is computed over at least 20 of its steps, however
+        short the interval between samples is.
     """
 
     metric: str
-    kind: Literal["rss", "tree_rss", "cpu", "io_read", "io_write", "file", "counter", "nvml"]
+    kind: Literal[
+        "rss", "tree_rss", "tree_pss", "cpu", "io_read", "io_write", "file", "counter", "nvml", "evidence"
+    ]
     path: str = ""
     scale: float = 1.0
     wrap: float = 0.0
@@ -93,7 +94,7 @@ class Probe:
 
 
 class Collector:
-    """Measures around one trial: the base of every collector, with what most of them share.
+    """A measurement around one trial: the base of every collector, with what most of them share.
 
     Attributes
     ----------
@@ -102,7 +103,7 @@ class Collector:
     source : str
         Where the numbers come from, for ``%e2e metrics``: ``"/proc/self/status VmHWM"``.
     metrics : tuple of Metric
-        All that it may give, known before anything runs.
+        All metrics that it may give, declared before anything runs.
     """
 
     name: ClassVar[str] = ""
@@ -110,7 +111,7 @@ class Collector:
     metrics: ClassVar[tuple[Metric, ...]] = ()
 
     def probes(self) -> tuple[Probe, ...]:
-        """Say what the sampler should read while the code runs. Asked once, before `__enter__`."""
+        """Return the probes to sample while the code runs. Called once, before `__enter__`."""
         return ()
 
     def __enter__(self) -> Self:
@@ -126,14 +127,14 @@ class Collector:
         return None
 
     def readings(self) -> Mapping[str, Value]:
-        """Return numbers by metric name.
+        """Return the readings by metric name.
 
-        Asked once, after `__exit__`, also when the code failed or that exit was interrupted.
+        Called once, after `__exit__`, also when the code failed or that exit was interrupted.
         """
         return {}
 
     def missing(self) -> Mapping[str, Reason | str]:
-        """Return why, for each declared metric that this trial has no number for; a sentence will do."""
+        """Return the reason for each declared metric that has no number in this trial; a sentence will do."""
         return {}
 
     def sampled(
@@ -148,16 +149,16 @@ class Collector:
         return {}
 
     def absent(self) -> Mapping[str, Reason]:
-        """Return why this machine can't give some of the declared metrics, for ``%e2e metrics``."""
+        """Return the reason for each declared metric that this machine can't give, for ``%e2e metrics``."""
         return {}
 
 
-# The collectors by name: a class, or what makes one, or why there is none.
+# The collectors by name: a class, or a factory of one, or the reason why there is none.
 Classes = Mapping[str, Callable[[], Collector] | Unavailable]
 
 # Both are of the process: entry points and sensors are the same for every session.
 _classes: dict[str, type[Collector] | Unavailable] = {}
-# Collectors that said `Unavailable`: to look for sensors anew costs each cell half a millisecond.
+# Collectors that raised `Unavailable`: looking for sensors again costs each cell half a millisecond.
 _refused: dict[str, Unavailable] = {}
 
 
@@ -168,19 +169,19 @@ def refuse(name: str, why: Unavailable) -> None:
 
 
 def refused(name: str) -> Unavailable | None:
-    """Return why a collector can't measure here, if it has said so."""
+    """Return the remembered reason why a collector can't measure here; None where there is none."""
     return _refused.get(name)
 
 
 def registered(*, again: bool = False) -> dict[str, type[Collector] | Unavailable]:
     """Find every collector, built in or installed by another package, in the order of display.
 
-    A collector that can't be imported is there too, as the `Unavailable` that says why.
+    A collector that can't be imported is included as the `Unavailable` with the reason.
 
     Parameters
     ----------
     again : bool
-        Look again, for packages that were installed meanwhile.
+        Search again, for packages that were installed meanwhile.
     """
     if again or not _classes:
         from importlib.metadata import entry_points

@@ -1,6 +1,6 @@
-"""Work that was handed to a GPU and may still be going on there.
+"""Work that was handed to a GPU and may still be running there.
 
-Frameworks hand work to a GPU and go on. Only what is imported already is asked, and only where it uses a
+Frameworks hand work to a GPU and go on. Only imported frameworks are queried, and only those that use a
 GPU already: nothing here imports a framework or makes a CUDA context, which takes seconds and memory.
 """
 
@@ -21,7 +21,7 @@ def synchronise() -> bool:
     Returns
     -------
     bool
-        False where one of them could not say: its own next call will raise what is wrong there.
+        False where one of them failed to wait: its own next call will raise the error.
     """
     clean = True
     for name, wait in _WAITS.items():
@@ -36,10 +36,15 @@ def synchronise() -> bool:
     return clean
 
 
-class TorchEdges:
-    """What torch itself knows about its GPU work between two edges.
+def in_use() -> bool:
+    """Return whether a framework that hands work to a GPU is imported."""
+    return any(name in sys.modules for name in _WAITS)
 
-    It never raises: where CUDA has failed in the user's code, every call of torch's fails from then on, and
+
+class TorchEdges:
+    """Torch's own figures for its GPU work between two edges.
+
+    Never raises: where CUDA has failed in the user's code, every call to torch fails from then on, and
     that costs torch's numbers only.
     """
 
@@ -51,7 +56,7 @@ class TorchEdges:
         self._problem = ""
 
     def start(self) -> None:
-        """Mark the first edge on the current stream and let the peak start anew."""
+        """Mark the first edge on the current stream and reset the peak."""
         torch = _torch()
         if torch is None:
             return
@@ -66,7 +71,7 @@ class TorchEdges:
             self._failed(error)
 
     def stop(self) -> None:
-        """Mark the second edge, on the GPU of the first whatever is the current one now, and wait for it."""
+        """Mark the second edge, on the GPU of the first whichever is current now, and wait for it."""
         torch = _torch()
         if torch is None:
             return
@@ -92,11 +97,11 @@ class TorchEdges:
             return None
 
     def peak_mib(self) -> float | None:
-        """Return the most memory that torch had given out, on all its GPUs, MiB."""
+        """Return the peak memory that torch had allocated, on all its GPUs, MiB."""
         return self._peak_mib
 
     def missing(self) -> Reason:
-        """Return why there are no numbers of torch's."""
+        """Return the reason why there are no numbers from torch."""
         if self._problem:
             return Reason("", self._problem)
         if "torch" not in sys.modules:
@@ -110,11 +115,11 @@ class TorchEdges:
 
 
 def _torch() -> Any:
-    """Return torch where it uses CUDA already."""
+    """Return the module torch if it uses CUDA already, else None."""
     torch = sys.modules.get("torch")
     try:
         return torch if torch is not None and torch.cuda.is_initialized() else None
-    except AttributeError:  # a file of the user's that has the name
+    except AttributeError:  # a file of the user's with that name
         return None
 
 

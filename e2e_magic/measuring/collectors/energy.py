@@ -8,16 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import ClassVar, Self
 
+from e2e_magic.measuring import clocks
 from e2e_magic.measuring.collectors import powercap, pyrapl
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.measuring.collectors.powercap import Zone
 from e2e_magic.record import NO_ENERGY, Code, Metric, Reason, Series, Value
+from e2e_magic.text import quantity
 
 # How often the processor moves a counter.
 STEP_S = 0.001
 # More than any socket draws: a trial in which a counter may have gone round more than once at this
-# power needs the sampler's word on how often it did.
+# power needs the sampler's count of how often it did, and one that shows more has no true number.
 MOST_W = 1000.0
+# A counter may be read some time after it stepped: this much longer than the code took, s.
+_SLACK_S = 1.0
 # Two clocks read one after the other differ by less than this, s.
 _NAP_S = 0.05
 
@@ -35,18 +39,18 @@ _NOT_THERE = {
 
 
 class Energy(Collector):
-    """Joules that the machine's processors and memory took between the two edges.
+    """Joules that the machine's processors and memory used between the two edges.
 
-    The counters are the machine's: other programs are in them. They are read at both edges, where they
+    The counters are the machine's: they include other programs. They are read at both edges, where they
     are exact to about a millisecond; the sampler sees how often they start again at 0.
-    pyRAPL finds them where it can start; elsewhere the powercap tree alone says which there are.
+    The powercap tree lists them; `source` checks whether pyRAPL finds the same ones.
 
     Parameters
     ----------
     root : str, optional
         The powercap tree; the class's `root` where it is left out.
     clock : callable
-        Gives seconds.
+        Returns seconds.
 
     Raises
     ------
@@ -66,7 +70,7 @@ class Energy(Collector):
         Metric("psys_power_w", "W", "energy", "lower", "power of the whole platform", curve=True),
     )
 
-    def __init__(self, root: str | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, root: str | None = None, clock: Callable[[], float] = clocks.monotonic) -> None:
         root = self.root if root is None else root
         zones = powercap.zones_of(root)
         if not zones:
@@ -81,10 +85,15 @@ class Energy(Collector):
         self._counters = {
             kind: Counters(kind, group, clock) for kind, group in chosen.items() if kind not in self._closed
         }
-        how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
-        self.source = f"RAPL in {root} ({how})"
+        self._root = root
         self._missing: dict[str, Reason] = {}
         self._joules({})
+
+    @property
+    def source(self) -> str:  # type: ignore[override]
+        """The source of the numbers. Runs pyRAPL to see whether it finds them too, so no trial reads this."""
+        how = "; ".join(f"{kind}: {counters.source}" for kind, counters in self._counters.items())
+        return f"RAPL in {self._root} ({how})"
 
     def probes(self) -> tuple[Probe, ...]:
         return tuple(
@@ -153,21 +162,20 @@ class Counters:
     kind : {"package", "dram", "psys"}
     zones : sequence of Zone
     clock, asleep : callable
-        Give seconds: a clock's, and how long the machine has slept since it was started.
+        Return seconds: of a clock, and how long the machine has slept since it was started.
     """
 
     def __init__(
         self,
         kind: str,
         zones: Sequence[Zone],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = clocks.monotonic,
         asleep: Callable[[], float] | None = None,
     ) -> None:
         self.zones = tuple(zones)
         self._clock = clock
         self._asleep = asleep or _asleep_s
-        refusal = pyrapl.refusal(kind, self.zones)
-        self.source = f"read directly, for pyRAPL can't: {refusal}" if refusal else "pyRAPL"
+        self._kind = kind
         self._start: list[tuple[int, int]] | None = None
         self._end: list[tuple[int, int]] | None = None
         self._began = self._ended = 0.0
@@ -177,8 +185,14 @@ class Counters:
         mirrors = self._mirrors(self._read()) if self._several_of_one() else set[int]()
         self.sampled = tuple(zone for n, zone in enumerate(self.zones) if n not in mirrors)
         ranges = {zone.wrap_uj for zone in self.sampled}
-        # The sampler adds them up; of different ranges, its sum does not tell which started again.
+        # The sampler adds them up; of different ranges, its sum does not show which started again.
         self.wrap_uj = ranges.pop() if len(ranges) == 1 else 0
+
+    @property
+    def source(self) -> str:
+        """Whether pyRAPL finds these counters too, in words; runs pyRAPL for it."""
+        refusal = pyrapl.refusal(self._kind, self.zones)
+        return f"read directly, for pyRAPL can't: {refusal}" if refusal else "pyRAPL"
 
     def start(self) -> None:
         """Read the counters at the first edge."""
@@ -201,10 +215,10 @@ class Counters:
             self._problem = _lost(error)
 
     def joules(self, total: float | None = None) -> float:
-        """Return the energy between the edges.
+        """Return the energy between the edges, J.
 
-        A counter that is lower at the end has started again at 0; the sampler's total says whether it
-        did so more often.
+        A counter that is lower at the end has started again at 0; the sampler's total shows whether it
+        did so more than once.
 
         Parameters
         ----------
@@ -214,7 +228,7 @@ class Counters:
         Raises
         ------
         LookupError
-            Where it can't be known; the text says why.
+            Where it can't be determined; the text gives the reason.
         """
         if self._start is None or self._end is None:
             raise LookupError(self._problem)
@@ -227,10 +241,14 @@ class Counters:
             increase, wrap = self._end[n][0] - self._start[n][1], self.zones[n].wrap_uj
             if increase < 0 and not wrap:
                 raise LookupError(f"{self.zones[n].file} ran backwards, and its range is not known")
-            energy_uj += increase + wrap if increase < 0 else increase
+            started_again = increase < 0
+            increase += wrap if started_again else 0
+            self._possible(increase, 1, self.zones[n].file, started_again=started_again)
+            energy_uj += increase
         if {self.zones[n] for n in counted} != set(self.sampled):
             total = None  # the sampler added up other counters
         energy_uj += self._further(energy_uj, total, [self.zones[n].wrap_uj for n in counted])
+        self._possible(energy_uj, len(counted), self.zones[counted[0]].file, started_again=True)
         if energy_uj == 0:
             raise LookupError(
                 "the counter did not move: it steps about every millisecond, and what some virtual machines "
@@ -238,8 +256,19 @@ class Counters:
             )
         return energy_uj * 1e-6
 
+    def _possible(self, energy_uj: float, sockets: int, file: str, *, started_again: bool) -> None:
+        """Raise `LookupError` for more energy than that many sockets can take between the edges."""
+        took_s = self._ended - self._began
+        if energy_uj * 1e-6 <= MOST_W * sockets * (took_s + _SLACK_S):
+            return
+        what = "started anew at 0 meanwhile" if started_again else "jumped"
+        raise LookupError(
+            f"{file} {what}: {quantity(energy_uj * 1e-6, 'J')} in {quantity(took_s, 's')} would be more than "
+            f"any processor takes"
+        )
+
     def _further(self, energy_uj: int, total: float | None, wraps: Sequence[int]) -> int:
-        """Return the energy of all the times that the edges alone don't show, microjoule."""
+        """Return the energy of the counter wraps that the edges alone don't show, microjoule."""
         wrap = min(wraps)
         if not wrap:
             return 0
@@ -255,7 +284,7 @@ class Counters:
         return 0
 
     def _read(self) -> list[tuple[int, int]]:
-        """Read every counter forth and back (see `powercap.nested`); once where there is no need."""
+        """Read every counter forth and back (see `powercap.nested`), in µJ; once where there is no need."""
         forth = [zone.read() for zone in self.zones]
         if not self._several_of_one():
             return [(value, value) for value in forth]
@@ -263,11 +292,11 @@ class Counters:
         return list(zip(forth, reversed(back), strict=True))
 
     def _several_of_one(self) -> bool:
-        """Tell whether a socket has more than one zone here."""
+        """Return whether any socket has more than one zone here."""
         return len({zone.package for zone in self.zones}) < len(self.zones)
 
     def _mirrors(self, reads: Sequence[tuple[int, int]]) -> set[int]:
-        """Return the positions of counters that only show an earlier one of the same socket again."""
+        """Return the positions of counters that only mirror an earlier one of the same socket."""
         mirrors: set[int] = set()
         if not self._several_of_one():
             return mirrors
@@ -279,7 +308,7 @@ class Counters:
 
 
 def _closed(chosen: Mapping[str, Sequence[Zone]], root: str) -> dict[str, list[Zone]]:
-    """Return the counters that this user may not read, by kind; raise `Unavailable` for any other trouble."""
+    """Return the counters that this user may not read, by kind; raise `Unavailable` for any other failure."""
     closed: dict[str, list[Zone]] = {}
     for kind, zones in chosen.items():
         for zone in zones:
@@ -305,7 +334,7 @@ def _lost(error: Exception) -> str:
 
 
 def _asleep_s() -> float:
-    """Return how long the machine has slept since it was started; 0 where the system does not say."""
+    """Return the time that the machine has slept since it was started, s; 0 where it is unavailable."""
     if sys.platform != "linux":
         return 0.0
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Self
 
+from e2e_magic.measuring import clocks
 from e2e_magic.measuring.collectors import cuda_work, gpu_source, nvml, proc
 from e2e_magic.measuring.collectors.base import Collector, Probe, Unavailable
 from e2e_magic.record import Metric, Reason, Series, Value
@@ -22,12 +22,15 @@ _CURVES = (
     ("temperature", "gpu{}_temperature_c", "°C", "temperature of the GPU, the hottest of several"),
 )
 _WHOLE_BOARD = ("percent", "power", "temperature")
+# More than any GPU draws, W, over the time between the edges and the driver's slow steps, s.
+MOST_W = 3000.0
+_SLACK_S = 1.0
 _TOO_SHORT = "no sample fell into the code: it was too short, or the sampler was lost"
 _SLICED = Reason("", "the driver tells it of the whole GPU only, and this process has a MIG slice of it")
 
 
 class _Edge(NamedTuple):
-    """What a GPU says at one edge; None where it does not."""
+    """The readings of a GPU at one edge; None for one that it does not give."""
 
     energy_mj: int | None
     device_mib: float | None
@@ -35,18 +38,18 @@ class _Edge(NamedTuple):
 
 
 class Gpu(Collector):
-    """What the GPUs that this process can see did between the two edges, added where there are several.
+    """Activity of the GPUs that this process can see between the two edges, added over several.
 
     Energy comes from the driver's counter where the GPU has one, else from the power samples; memory is
-    that of this process and its children where the driver tells it, else the GPU's: `gpu_source` says
-    which. Use, power and memory over time are sampled by the sampler process.
+    that of this process and its children where the driver gives it, else the GPU's: `gpu_source`
+    names which. Use, power and memory over time are sampled by the sampler process.
 
     Parameters
     ----------
     environ : mapping
-        Where ``CUDA_VISIBLE_DEVICES`` is looked up.
+        The mapping in which ``CUDA_VISIBLE_DEVICES`` is looked up.
     clock : callable
-        Gives seconds.
+        Returns seconds.
 
     Raises
     ------
@@ -69,15 +72,15 @@ class Gpu(Collector):
     )
 
     def __init__(
-        self, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = time.monotonic
+        self, environ: Mapping[str, str] = os.environ, clock: Callable[[], float] = clocks.monotonic
     ) -> None:
-        self._nvml = nvml.load()
-        self._close = weakref.finalize(self, self._nvml.nvmlShutdown)
+        self._nvml = nvml.load(self.library)
+        self._close = weakref.finalize(self, self._nvml.close)
         try:
             in_use = nvml.torch_uuids()
             self._devices = nvml.visible(self._nvml, environ, in_use)
             sure = bool(in_use) or nvml.order_is_sure(self._nvml, environ)
-        except self._nvml.NVMLError as error:
+        except OSError as error:
             raise Unavailable(f"the GPU does not answer ({error})", "see what `nvidia-smi` says") from error
         if not self._devices:
             raise _none_visible(environ)
@@ -87,11 +90,12 @@ class Gpu(Collector):
         self._end: list[_Edge] = []
         self._began = self._ended = 0.0
         self._values: dict[str, Value] = {}
+        self._jumped = False
         self.source = "NVML: " + ", ".join(device.name for device in self._devices)
         if not sure:
             self.source += " (which is which is sure only with CUDA_DEVICE_ORDER=PCI_BUS_ID)"
         if len(self._devices) > 1:
-            # Known only now: each GPU's own curves, beside those of all of them.
+            # Determined only now: each GPU's own curves, beside those of all of them.
             vars(self)["metrics"] = (*self.metrics, *_curves_of_each(len(self._devices)))
 
     def probes(self) -> tuple[Probe, ...]:
@@ -184,12 +188,12 @@ class Gpu(Collector):
         return values
 
     def _both(self, series: Mapping[str, Series]) -> dict[str, Value]:
-        """Return energy and peak memory with what they were read from."""
+        """Return energy and peak memory with their sources."""
         values: dict[str, Value] = {}
         energy_j, by = self._energy(series)
         if energy_j is not None:
             values |= {"gpu_energy_j": energy_j, "energy_source": "nvml"}
-        # The driver names this process only while it uses the GPU, so that one word of it is enough.
+        # The driver names this process only while it uses the GPU, so that one mention is enough.
         own = [_total(edge.process_mib for edge in edges) for edges in (self._start, self._end)]
         peak, of = _most(series.get("gpu_process_memory_mib"), own), "this process and its children"
         if peak is None:
@@ -202,26 +206,32 @@ class Gpu(Collector):
         return values
 
     def _energy(self, series: Mapping[str, Series]) -> tuple[float | None, str]:
-        """Return the energy of all GPUs, J, and how it is known; None where that of one is not."""
+        """Return the energy of all GPUs, J, and its source; None where that of one is missing."""
         joules, ways = 0.0, set()
         for n, (start, end) in enumerate(zip(self._start, self._end, strict=True)):
             power = series.get("gpu_power_w" if len(self._devices) == 1 else f"gpu_{n}_power_w")
             if start.energy_mj is not None and end.energy_mj is not None:
                 if end.energy_mj < start.energy_mj:  # the driver was loaded anew
                     return None, ""
-                joules += (end.energy_mj - start.energy_mj) / 1e3
+                own_j = (end.energy_mj - start.energy_mj) / 1e3
                 ways.add(gpu_source.COUNTER)
             elif power:
-                joules += _mean(power) * (self._ended - self._began)
+                own_j = _mean(power) * (self._ended - self._began)
                 ways.add("power samples")
             else:
                 return None, ""
+            if own_j > MOST_W * (self._ended - self._began + _SLACK_S):
+                self._jumped = True
+                return None, ""
+            joules += own_j
         return (joules, " and ".join(sorted(ways))) if joules > 0 else (None, "")
 
     def _no_energy(self) -> str:
         edges = list(zip(self._start, self._end, strict=True))
         if any((end.energy_mj or 0) < (start.energy_mj or 0) for start, end in edges):
             return "the counter ran backwards or was lost: the driver was loaded anew meanwhile"
+        if self._jumped:
+            return "the counter jumped: it shows more energy than any GPU takes in this time"
         if all(edge.energy_mj is not None for pair in edges for edge in pair):
             return "the counter did not move: the driver moves it every 20 to 100 ms"
         return f"this GPU has no energy counter, and {_TOO_SHORT}"
@@ -254,7 +264,7 @@ def _mean(series: Series) -> float:
 
 
 def _total(values: Iterable[float | None]) -> float | None:
-    """Add what is told; None where nothing is."""
+    """Return the sum of the values that are not None; None where there are none."""
     numbers = [value for value in values if value is not None]
     return sum(numbers) if numbers else None
 

@@ -1,4 +1,4 @@
-"""The reading ``gpu_source``, in which a GPU's energy and memory say what they were read from."""
+"""The reading ``gpu_source``, which names the sources of a GPU's energy and memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def joined(energy: str, memory: str) -> str:
 
 
 def split(reading: str) -> tuple[str, str]:
-    """Undo `joined`."""
+    """Return the sources of energy and of memory: the inverse of `joined`."""
     sources = {_ENERGY: "", _MEMORY: ""}
     for part in reading.split(", "):
         for prefix in sources:

@@ -15,7 +15,7 @@ _MIB = 2**20
 
 
 class _Moved(NamedTuple):
-    """Bytes so far, without those that collectors moved for themselves, and who of the children is alive."""
+    """Bytes so far, without those that collectors moved for themselves, and the children that are alive."""
 
     read: int
     written: int
@@ -25,7 +25,7 @@ class _Moved(NamedTuple):
 class Io(OfProcess):
     """MiB passed through read and write calls, by the process and its children, ended or alive.
 
-    Linux counts at two places. ``read_bytes`` and ``write_bytes`` count what reached the disk: reading
+    Linux counts in two places. ``read_bytes`` and ``write_bytes`` count what reached the disk: reading
     a file again gives 0, as it comes from the page cache, and a write counts when a page is first
     dirtied. ``rchar`` and ``wchar`` count what the code asked for, wherever it came from; they are used,
     as they repeat from trial to trial. Pipes and terminals are in them; memory-mapped files and what
@@ -52,7 +52,7 @@ class Io(OfProcess):
         self._folder = folder
         if proc.LINUX:
             self.source = "/proc/PID/io rchar and wchar: read and write calls, page cache included"
-            if not os.access(f"{folder}/io", os.R_OK):
+            if not proc.allowed(f"{folder}/io", os.R_OK):
                 raise Unavailable(
                     f"{folder}/io can't be read",
                     "use a kernel with CONFIG_TASK_IO_ACCOUNTING and a container that shows it",
@@ -69,13 +69,14 @@ class Io(OfProcess):
 
     def __enter__(self) -> Self:
         super().__enter__()
+        self._lineage = proc.Lineage.now()
         self._start = _moved(self._folder, ())
         return self
 
     def __exit__(self, *error: object) -> None:
         if self.is_forked():
             return
-        self._end = _moved(self._folder, self._start.living)
+        self._end = _moved(self._folder, self._start.living, self._lineage)
 
     def readings(self) -> Mapping[str, Value]:
         if self._end is None:
@@ -89,15 +90,18 @@ class Io(OfProcess):
         }
 
 
-def _moved(folder: str, earlier: tuple[proc.Process, ...]) -> _Moved:
+def _moved(folder: str, earlier: tuple[proc.Process, ...], since: proc.Lineage | None = None) -> _Moved:
     read = written = 0
-    living = tuple(proc.descendants(earlier).values())
+    descendants = proc.descendants(earlier)
+    living = tuple(descendants.values())
+    if since is not None:
+        living += tuple(proc.orphans(since, descendants))
     for process in living:
         counts = _counts(f"/proc/{process.pid}") if proc.LINUX else _from_psutil(process.pid)
         if counts is not None:
             read += counts[0]
             written += counts[1]
-    # The tally comes first: a read is counted when it is done, so the next one isn't in its own answer.
+    # The tally comes first: a read is counted when it is done, so the next one isn't in its own result.
     read -= proc.tally.read_bytes
     written -= proc.tally.written_bytes
     own = _counts(folder) if proc.LINUX else _from_psutil(os.getpid())

@@ -1,14 +1,14 @@
 """Memory of the process: at both edges, at its peak, and with its children.
 
-The peak is the kernel's own high-water mark (``VmHWM``), set back at the start of the trial by writing 5
+The peak is the kernel's own high-water mark (``VmHWM``), reset at the start of the trial by writing 5
 to ``/proc/self/clear_refs`` (Linux 4.0 and newer, no root needed). There is one mark for the process, so
 a trial inside another one, or beside it in a thread, would wipe the outer one's peak: every collector
-that is open is therefore told the mark before it is set back.
+that is open therefore receives the mark before it is reset, and so does whoever reads it in parts.
 
 ``VmRSS`` and ``VmHWM`` come from the kernel's counters. Before Linux 6.17 these leave out up to 64 pages
 a thread (before 6.2) or a small batch a CPU (after), less than 0.5 MiB on a laptop. ``smaps_rollup`` is
-exact, but walks all pages (160 µs for 10 MiB, many ms for a GiB) and knows no peak, so it isn't used:
-start, end and peak shall come from one source, or a peak could lie below its end.
+exact, but walks all pages (160 µs for 10 MiB, many ms for a GiB) and has no peak, so it isn't used:
+start, end and peak must come from one source, or a peak could lie below its end.
 """
 
 from __future__ import annotations
@@ -17,21 +17,28 @@ import os
 import sys
 import threading
 import weakref
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import ClassVar, NamedTuple, Self
 
 from e2e_magic.measuring.collectors import proc
 from e2e_magic.measuring.collectors.base import Probe, Unavailable
 from e2e_magic.measuring.collectors.of_process import OfProcess
-from e2e_magic.record import Metric, Reason, Series, Value
+from e2e_magic.record import Code, Metric, Reason, Series, Value
 
 _EXACT = "/proc/self/status VmRSS and VmHWM, the peak exact (set back through clear_refs); children sampled"
 _SAMPLED = "{where}; the peak is sampled, as this system doesn't let it be set back{why}; children sampled"
-_PAGE_MIB = (os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096) / 2**20
+_NO_PSS = Reason(Code.NO_SAMPLE, "this system does not tell what processes share (Linux does from 4.14 on)")
+_NO_LOOK = Reason(
+    Code.NO_SAMPLE, "no look fell into the code: it costs milliseconds, so there is none in the first 50 ms"
+)
+# More resident memory than this times that at the looks means that they have missed the peak.
+_OVERLOOKED = 1.25
+_OVERLOOKED_PEAK = Reason(Code.NO_SAMPLE, "the few looks that 1 % of the time allows fell beside the peak")
 
 
-class _Level(NamedTuple):
-    """Resident memory now and its lifetime peak or the peak since the mark was set back, in MiB."""
+class Level(NamedTuple):
+    """Resident memory now and its lifetime peak or the peak since the mark was reset, in MiB."""
 
     rss_mib: float
     mark_mib: float
@@ -58,8 +65,16 @@ class Memory(OfProcess):
             "lower",
             "highest resident memory with all children, sampled; what they share counts in each",
         ),
+        Metric(
+            "peak_tree_pss_mib",
+            "MiB",
+            "memory",
+            "lower",
+            "highest memory with all children, sampled seldom; what they share counts once (PSS)",
+        ),
         Metric("rss_mib", "MiB", "memory", None, "resident memory of the process over time", curve=True),
         Metric("tree_rss_mib", "MiB", "memory", None, "resident memory with children over time", curve=True),
+        Metric("tree_pss_mib", "MiB", "memory", None, "the same, shared pages counted once", curve=True),
     )
 
     in_a_child = "whose memory isn't the parent's"
@@ -71,20 +86,22 @@ class Memory(OfProcess):
         if not proc.LINUX:
             proc.psutil()
             self.source = _SAMPLED.format(where="psutil memory_info", why="")
-        elif os.access(f"{folder}/clear_refs", os.W_OK):
+        elif proc.allowed(f"{folder}/clear_refs", os.W_OK):
             self._exact = True
             self.source = _EXACT
-        elif os.access(f"{folder}/status", os.R_OK):
+        elif proc.allowed(f"{folder}/status", os.R_OK):
             self._sampled("")
         else:
             raise Unavailable(f"{folder}/status can't be read", "mount /proc in this container")
-        self._start = _Level(0.0, 0.0)
-        self._end: _Level | None = None
+        self._start = Level(0.0, 0.0)
+        self._end: Level | None = None
         self._peak = 0.0
         self._tree = 0.0
+        self._peak_overlooked = False
 
     def probes(self) -> tuple[Probe, ...]:
-        return (Probe("rss_mib", "rss"), Probe("tree_rss_mib", "tree_rss"))
+        own = (Probe("rss_mib", "rss"), Probe("tree_rss_mib", "tree_rss"))
+        return (*own, Probe("tree_pss_mib", "tree_pss")) if self._has_pss() else own
 
     def __enter__(self) -> Self:
         super().__enter__()
@@ -106,14 +123,14 @@ class Memory(OfProcess):
             return
         end = _open.leave(self) if self._exact else _level(self.folder)
         self.note(end.rss_mib)
-        # Where the mark can't be set back it is of a lifetime: it tells the peak only if it rose.
+        # Where the mark can't be reset it is of a lifetime: it gives the peak only if it rose.
         if self._exact or end.mark_mib > self._start.mark_mib:
             self.note(end.mark_mib)
         self._tree = max(self._tree, end.rss_mib + _children_mib(), self._peak)
         self._end = end
 
     def note(self, mark_mib: float) -> None:
-        """Take in a high-water mark that another trial is about to set back."""
+        """Include a high-water mark that another trial is about to reset, MiB."""
         self._peak = max(self._peak, mark_mib)
 
     def readings(self) -> Mapping[str, Value]:
@@ -126,10 +143,14 @@ class Memory(OfProcess):
         }
 
     def missing(self) -> Mapping[str, Reason]:
-        if self._end is not None:  # counts only where `sampled` has nothing to say
+        if self._end is not None:  # counts only where `sampled` has no reason of its own
             none = "children's memory is known from samples only, and there are none"
-            return {"peak_tree_rss_mib": Reason("", none)}
+            pss = (_OVERLOOKED_PEAK if self._peak_overlooked else _NO_LOOK) if self._has_pss() else _NO_PSS
+            return {"peak_tree_rss_mib": Reason("", none), "peak_tree_pss_mib": pss}
         return super().missing()
+
+    def absent(self) -> Mapping[str, Reason]:
+        return {} if self._has_pss() else {"peak_tree_pss_mib": _NO_PSS, "tree_pss_mib": _NO_PSS}
 
     def sampled(
         self,
@@ -145,44 +166,130 @@ class Memory(OfProcess):
         values: dict[str, Value] = {"peak_rss_mib": peak}
         if "tree_rss_mib" in series:  # from the two edges alone a child's peak would be guessed
             values["peak_tree_rss_mib"] = max(self._tree, tree, peak)
+        looks = series.get("tree_pss_mib")
+        if looks and not self._overlooked(looks, series.get("tree_rss_mib")):
+            values["peak_tree_pss_mib"] = max(looks.value)
         return values
+
+    def _overlooked(self, looks: Series, tree: Series | None) -> bool:
+        """Return whether memory was much higher between the few looks than at any of them."""
+        if not tree:
+            return False
+        places = [bisect_right(tree.t_s, t_s) for t_s in looks.t_s]
+        seen = max(max(tree.value[max(0, n - 2) : n], default=0.0) for n in places)
+        self._peak_overlooked = max(tree.value) > _OVERLOOKED * seen
+        return self._peak_overlooked
+
+    def _has_pss(self) -> bool:
+        return proc.LINUX and proc.allowed(f"{self.folder}/smaps_rollup", os.R_OK)
 
     def _sampled(self, why: str) -> None:
         self.source = _SAMPLED.format(where="/proc/self/status VmRSS", why=why)
 
 
 class _Open:
-    """The collectors between their two edges; they share the process's one high-water mark."""
+    """Who waits for the process's one high-water mark: collectors between their edges, and `PeakParts`."""
 
     def __init__(self) -> None:
         self._pid = 0
 
-    def enter(self, collector: Memory) -> _Level:
+    def enter(self, collector: Memory) -> Level:
         folder = collector.folder
-        if self._pid != os.getpid():
-            # After a fork the collectors are the parent's, and a thread that isn't here may hold the lock.
-            self._pid = os.getpid()
-            self._lock = threading.Lock()
-            # Weak: an interrupt between the edges may leave one that nobody closes.
-            self._collectors: weakref.WeakSet[Memory] = weakref.WeakSet()
+        self._begin()
         with self._lock:
-            if self._collectors:
-                before = _level(folder)
-                for other in self._collectors:
-                    other.note(before.mark_mib)
-            else:  # nobody needs the mark: the number alone costs a third
-                before = _Level(_statm_mib(folder), 0.0)
+            # Where nobody needs the mark, the number alone costs a third.
+            others = bool(self._collectors)
+            before = self._hand_on(folder) if others else Level(proc.resident_mib(folder), 0.0)
             # A peak that another thread reaches between the reading and the reset is lost: some µs.
             _reset(folder)
             self._collectors.add(collector)
         return before
 
-    def leave(self, collector: Memory) -> _Level:
+    def leave(self, collector: Memory) -> Level:
         with self._lock:
             self._collectors.discard(collector)
             return _level(collector.folder)
 
+    def join(self, parts: PeakParts) -> float:
+        """Let somebody take part; return resident memory, MiB."""
+        self._begin()
+        with self._lock:
+            self._collectors.add(parts)
+            return proc.resident_mib(parts.folder)
 
+    def part(self, parts: PeakParts) -> Level | None:
+        """Hand the mark to all and set it back; None while another thread does."""
+        if self._pid != os.getpid() or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            level = self._hand_on(parts.folder)
+            _reset(parts.folder)
+        finally:
+            self._lock.release()
+        return level
+
+    def quit(self, parts: PeakParts) -> None:
+        """Undo `join`."""
+        with self._lock:
+            self._collectors.discard(parts)
+
+    def _begin(self) -> None:
+        if self._pid != os.getpid():
+            # After a fork the collectors are the parent's, and a thread that isn't here may hold the lock.
+            self._pid = os.getpid()
+            self._lock = threading.Lock()
+            # Weak: an interrupt between the edges may leave one that nobody closes.
+            self._collectors: weakref.WeakSet[Memory | PeakParts] = weakref.WeakSet()
+
+    def _hand_on(self, folder: str) -> Level:
+        level = _level(folder)
+        for other in self._collectors:
+            other.note(level.mark_mib)
+        return level
+
+
+class PeakParts:
+    """The high-water mark in parts, as by lines: read and set back again and again; no peak is lost by it.
+
+    Parameters
+    ----------
+    folder : str
+        The process's own folder under ``/proc``.
+
+    Raises
+    ------
+    Unavailable
+        If the mark can't be set back.
+    """
+
+    def __init__(self, folder: str = proc.SELF) -> None:
+        self.folder = folder
+        self._noted = 0.0
+        if not (proc.LINUX and proc.allowed(f"{folder}/clear_refs", os.W_OK)):
+            raise Unavailable("this system doesn't let the peak be set back (Linux does, in most containers)")
+
+    def open(self) -> float:
+        """Begin; return resident memory, MiB."""
+        return _open.join(self)
+
+    def next(self) -> Level | None:
+        """Return resident memory and the highest since the last call; None where it can't be told now."""
+        level = _open.part(self)
+        if level is None:
+            return None
+        level, self._noted = level._replace(mark_mib=self._noted), 0.0
+        return level
+
+    def close(self) -> None:
+        """Take part no more."""
+        _open.quit(self)
+
+    def note(self, mark_mib: float) -> None:
+        """Include a mark that is about to be set back, MiB."""
+        self._noted = max(self._noted, mark_mib)
+
+
+# Of the process: its high-water mark is one, whichever session measures.
 _open = _Open()
 
 
@@ -194,17 +301,17 @@ def _reset(folder: str) -> None:
         os.close(descriptor)
 
 
-def _level(folder: str) -> _Level:
+def _level(folder: str) -> Level:
     if proc.LINUX:
         status = proc.read(f"{folder}/status")
-        return _Level(_kib(status, b"\nVmRSS:") / 1024, _kib(status, b"\nVmHWM:") / 1024)
+        return Level(_kib(status, b"\nVmRSS:") / 1024, _kib(status, b"\nVmHWM:") / 1024)
     info = proc.psutil().Process().memory_info()
     mark = getattr(info, "peak_wset", 0)  # Windows
     if not mark:
         import resource
 
         mark = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return _Level(info.rss / 2**20, mark / 2**20)
+    return Level(info.rss / 2**20, mark / 2**20)
 
 
 def _kib(status: bytes, key: bytes) -> int:
@@ -219,13 +326,9 @@ def _children_mib() -> float:
     return total
 
 
-def _statm_mib(folder: str) -> float:
-    return int(proc.read(f"{folder}/statm").split()[1]) * _PAGE_MIB
-
-
 def _child_mib(pid: int) -> float:
     try:
-        return _statm_mib(f"/proc/{pid}")
+        return proc.resident_mib(f"/proc/{pid}")
     except OSError:
         return 0.0  # it ended meanwhile
 

@@ -1,21 +1,21 @@
-"""The NVIDIA GPUs that this process can use, as the driver's library NVML names them."""
+"""The NVIDIA GPUs that this process can use, as listed by the driver's library NVML."""
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from e2e_magic.measuring.collectors.base import Unavailable
+from e2e_magic.measuring.sampler.nvml import Library, NoDriverError
 from e2e_magic.record import Code
 
-MIB = 2**20
-# What a loaded driver leaves on Linux, and under WSL.
-_DRIVER_MARKS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
+_Answer = TypeVar("_Answer")
+# Files that a loaded driver provides on Linux, and under WSL.
+DRIVER_MARKS = ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/usr/lib/wsl/lib/libnvidia-ml.so.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,57 +40,55 @@ class Device:
     sliced: bool = False
 
 
-def load(marks: Sequence[str] = _DRIVER_MARKS) -> Any:
-    """Return NVML's module, initialised; call its ``nvmlShutdown`` once for each call.
+def load(path: str) -> Library:
+    """Return the driver's library, initialised; the caller closes it.
 
     Parameters
     ----------
-    marks : sequence of str
-        Files of which one exists where there is an NVIDIA driver.
+    path : str
+        The library's name, or the file. Without traces of a driver or such a file nothing is opened.
 
     Raises
     ------
     Unavailable
-        Where there is no driver, it does not answer, or the package for it is not installed.
+        Where there is no driver, or it does not answer.
     """
+    driver = any(map(os.path.exists, DRIVER_MARKS))
+    if not (driver or os.name == "nt" or os.path.exists(path)):  # noqa: PTH110 - no pathlib at a trial's start
+        raise Unavailable("no NVIDIA driver on this machine", code=Code.NO_DRIVER)
     try:
-        nvml = importlib.import_module("pynvml")
-    except ImportError:
-        if any(os.path.exists(mark) for mark in marks):  # noqa: PTH110 - no pathlib at a trial's start
+        return Library(path)
+    except NoDriverError as error:
+        if driver:
             raise Unavailable(
-                "there is an NVIDIA driver, but the package that asks it is not installed",
-                'install it: pip install "e2e-magic[gpu]"',
+                f"there is an NVIDIA driver, but its library can't be opened ({error})",
+                "install the driver's libnvidia-ml; a container gets it by "
+                "NVIDIA_DRIVER_CAPABILITIES=utility,compute",
             ) from None
         raise Unavailable("no NVIDIA driver on this machine", code=Code.NO_DRIVER) from None
-    try:
-        nvml.nvmlInit()
-    except (nvml.NVMLError_LibraryNotFound, nvml.NVMLError_DriverNotLoaded):
-        raise Unavailable("no NVIDIA driver on this machine", code=Code.NO_DRIVER) from None
-    except nvml.NVMLError as error:
+    except OSError as error:
         raise Unavailable(
             f"the NVIDIA driver does not answer ({error})", "see what `nvidia-smi` says; a restart may be due"
         ) from error
-    return nvml
 
 
 def visible(
-    nvml: Any, environ: Mapping[str, str] = os.environ, in_use: Sequence[str] = ()
+    nvml: Library, environ: Mapping[str, str] = os.environ, in_use: Sequence[str] = ()
 ) -> tuple[Device, ...]:
     """Return the GPUs that CUDA gives to this process, in its order.
 
     Parameters
     ----------
-    nvml : module
-        NVML, initialised.
+    nvml : Library
     environ : mapping
         ``CUDA_VISIBLE_DEVICES`` is read as CUDA reads it: indices, UUIDs or their beginnings, and MIG
         UUIDs; the first that is not there ends the list, so that ``-1`` and nothing hide all, and one that
         is named twice hides all too.
     in_use : sequence of str
-        UUIDs from a framework that uses CUDA already: they decide, for CUDA's own order is by speed
+        UUIDs from a framework that uses CUDA already: they decide, as CUDA's own order is by speed
         where ``CUDA_DEVICE_ORDER`` does not say ``PCI_BUS_ID``, and NVML's is by bus.
     """
-    boards = [_device(nvml, nvml.nvmlDeviceGetHandleByIndex(n)) for n in range(nvml.nvmlDeviceGetCount())]
+    boards = [_device(nvml, nvml.at(n)) for n in range(nvml.count())]
     slices = [_slices(nvml, board) for board in boards]
     by_uuid = {board.uuid: board for board in boards}
     if in_use and all(uuid in by_uuid and not slices[boards.index(by_uuid[uuid])] for uuid in in_use):
@@ -111,51 +109,42 @@ def visible(
     return tuple(devices)
 
 
-def order_is_sure(nvml: Any, environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether an index in ``CUDA_VISIBLE_DEVICES`` means the same GPU to CUDA and to NVML."""
+def order_is_sure(nvml: Library, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether an index in ``CUDA_VISIBLE_DEVICES`` is the same GPU to CUDA and to NVML."""
     wanted = environ.get("CUDA_VISIBLE_DEVICES", "")
     by_index = any(token.strip().isdigit() for token in wanted.split(","))
     if not by_index or environ.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID":
         return True
-    count = nvml.nvmlDeviceGetCount()
-    kinds = {nvml.nvmlDeviceGetName(nvml.nvmlDeviceGetHandleByIndex(n)) for n in range(count)}
-    return len(kinds) <= 1
+    return len({nvml.name(nvml.at(n)) for n in range(nvml.count())}) <= 1
 
 
-def energy_mj(nvml: Any, device: Device) -> int | None:
+def energy_mj(nvml: Library, device: Device) -> int | None:
     """Return the GPU's energy since the driver was loaded, millijoule; None where it keeps no count."""
-    if device.sliced:
-        return None
-    count = _ask(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, device.handle)
-    return None if count is None else int(count)
+    return None if device.sliced else _ask(nvml.energy_mj, device.handle)
 
 
-def device_mib(nvml: Any, device: Device) -> float | None:
-    """Return the memory in use on the GPU, by whomever, MiB."""
-    memory = _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, device.handle)
-    return None if memory is None else float(memory.used / MIB)
+def device_mib(nvml: Library, device: Device) -> float | None:
+    """Return the memory in use on the GPU, by any process, MiB."""
+    return _ask(nvml.memory, device.handle, frozenset())
 
 
-def process_mib(nvml: Any, device: Device, pids: frozenset[int]) -> float | None:
+def process_mib(nvml: Library, device: Device, pids: frozenset[int]) -> float | None:
     """Return the memory of some processes on the GPU, MiB; None where the driver names none of them.
 
-    In a container the driver counts processes by the host's numbers, and on Windows it tells no sizes.
+    In a container the driver counts processes by the host's ids, and on Windows it gives no sizes.
     """
-    running = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, device.handle) or []
-    used: list[int | None] = [process.usedGpuMemory for process in running if process.pid in pids]
-    sizes = [size for size in used if size is not None]
-    return sum(sizes) / MIB if sizes and len(sizes) == len(used) else None
+    return _ask(nvml.process_memory, device.handle, pids)
 
 
 def torch_uuids() -> list[str]:
-    """Return the UUIDs of the GPUs that torch uses CUDA on; none where it has not begun to."""
+    """Return the UUIDs of the GPUs that torch uses CUDA on; empty where it has not begun to."""
     torch = sys.modules.get("torch")
     try:
         if torch is None or not torch.cuda.is_initialized():
             return []
         properties = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
         return [f"GPU-{one.uuid}" for one in properties]
-    except (AttributeError, RuntimeError):  # an older torch knows no UUIDs
+    except (AttributeError, RuntimeError):  # an older torch has no UUIDs
         return []
 
 
@@ -170,28 +159,18 @@ def _find(token: str, boards: Sequence[Device], slices: Sequence[Sequence[Device
     return matches[0] if len(matches) == 1 else None
 
 
-def _device(nvml: Any, handle: Any, *, sliced: bool = False) -> Device:
-    return Device(
-        _text(nvml.nvmlDeviceGetUUID(handle)), _text(nvml.nvmlDeviceGetName(handle)), handle, sliced=sliced
-    )
+def _device(nvml: Library, handle: Any, *, sliced: bool = False) -> Device:
+    return Device(nvml.uuid(handle), nvml.name(handle), handle, sliced=sliced)
 
 
-def _slices(nvml: Any, board: Device) -> list[Device] | None:
+def _slices(nvml: Library, board: Device) -> list[Device] | None:
     """Return the slices of a GPU in MIG mode; None where it is whole."""
-    mode = _ask(nvml, nvml.nvmlDeviceGetMigMode, board.handle)
-    if not mode or not mode[0]:
-        return None
-    count = _ask(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, board.handle) or 0
-    handles = [_ask(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, board.handle, n) for n in range(count)]
-    return [_device(nvml, handle, sliced=True) for handle in handles if handle is not None]
+    handles = nvml.slices(board.handle)
+    return None if handles is None else [_device(nvml, handle, sliced=True) for handle in handles]
 
 
-def _ask(nvml: Any, question: Callable[..., Any], *given: Any) -> Any:
-    """Return the driver's answer, None where this GPU or driver has none."""
-    with suppress(nvml.NVMLError):
+def _ask(question: Callable[..., _Answer], *given: Any) -> _Answer | None:
+    """Return the driver's answer; None where this GPU or driver has none."""
+    with suppress(OSError):
         return question(*given)
     return None
-
-
-def _text(name: str | bytes) -> str:
-    return name.decode() if isinstance(name, bytes) else name

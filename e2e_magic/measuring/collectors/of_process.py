@@ -1,4 +1,4 @@
-"""What collectors of this process's own numbers share: their end may come in a forked child."""
+"""The base of collectors of this process's own numbers, whose end may come in a forked child."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from e2e_magic.record import Reason
 
 
 class OfProcess(Collector):
-    """Reads the process at both edges into ``_start`` and ``_end``; without an end it has no number."""
+    """A collector that reads the process at both edges, ``_start`` and ``_end``; no end means no number."""
 
-    # Why the end of a child is none.
+    # The reason why an edge read in a child does not count.
     in_a_child: ClassVar[str] = ""
     _end: Any = None
 
@@ -26,7 +26,7 @@ class OfProcess(Collector):
         return self
 
     def is_forked(self) -> bool:
-        """Tell whether this is a child that the code forked: its numbers began at its own birth."""
+        """Return whether this is a child that the code forked: its numbers began at its own start."""
         forked = os.getpid() != self._pid
         if forked:
             self._reason = Reason("", f"the code came to its end in a forked child, {self.in_a_child}")

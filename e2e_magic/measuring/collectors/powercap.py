@@ -1,8 +1,8 @@
-"""RAPL's energy counters as Linux shows them: the powercap tree, and why it can't be read here.
+"""RAPL's energy counters as Linux exposes them: the powercap tree, and why it can't be read here.
 
 Every folder of the tree that has a ``name`` and an ``energy_uj`` is a zone. Zones are nested: a
-package holds its ``core``, ``uncore`` and, on servers, ``dram``. What a package's counter says
-already has its cores in it, and ``psys`` has the package in it, so only zones of one kind are added.
+package holds its ``core``, ``uncore`` and, on servers, ``dram``. A package's counter
+already includes its cores, and ``psys`` includes the package, so only zones of one kind are added.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TRIES = 20
 _ENOUGH = 8192
 
 
-# Of the machine, by root: the same for all sessions, and to look again costs a trial 4 ms.
+# Of the machine, by root: the same for all sessions, and searching again costs a trial 4 ms.
 _zones: dict[str, tuple[Zone, ...]] = {}
 
 
@@ -43,13 +43,13 @@ class Zone:
     control : str
         The driver's name for the family: ``intel-rapl`` (also on AMD), ``intel-rapl-mmio``.
     kind : str
-        ``package``, ``dram``, ``core``, ``uncore``, ``psys`` or what else the kernel calls it.
+        ``package``, ``dram``, ``core``, ``uncore``, ``psys`` or any other name of the kernel's.
     package : int or None
-        The socket that it belongs to; None for ``psys``.
+        The socket to which it belongs; None for ``psys``.
     die : int or None
         The die, where a socket has several counters.
     wrap_uj : int
-        The counter starts again at 0 after this value; 0 where the kernel does not say.
+        The counter starts again at 0 after this value; 0 where the kernel gives no range.
     """
 
     path: str
@@ -61,7 +61,7 @@ class Zone:
 
     @property
     def file(self) -> str:
-        """The file with the counter's value, in microjoule."""
+        """The path of the file with the counter's value, in microjoule."""
         return f"{self.path}/energy_uj"
 
     def read(self) -> int:
@@ -80,7 +80,7 @@ class Zone:
 
 
 def zones_of(root: str = ROOT) -> tuple[Zone, ...]:
-    """Return the zones below a root, looked for once; where there are none, at each call."""
+    """Return the zones below a root; the search is done once, or at each call where there are none."""
     if root not in _zones:
         tree = zones(root)
         if not tree:
@@ -90,7 +90,7 @@ def zones_of(root: str = ROOT) -> tuple[Zone, ...]:
 
 
 def forget(root: str) -> None:
-    """Look again the next time: a zone has gone."""
+    """Drop the cached zones of a root, as one has gone: the next call searches again."""
     _zones.pop(root, None)
 
 
@@ -113,7 +113,7 @@ def zones(root: str = ROOT) -> tuple[Zone, ...]:
         except (OSError, ValueError):
             continue  # not a zone, or gone between two looks
     for path, zone in by_folder.items():
-        # Laid out flat, a zone knows its package by its number only: intel-rapl:0:1 is in intel-rapl:0.
+        # Laid out flat, a zone's package follows from its number only: intel-rapl:0:1 is in intel-rapl:0.
         above = by_folder.get(path.rpartition(":")[0])
         if zone.package is None and above is not None:
             by_folder[path] = replace(zone, package=above.package, die=above.die)
@@ -123,7 +123,7 @@ def zones(root: str = ROOT) -> tuple[Zone, ...]:
 def counted(tree: Sequence[Zone], kind: str) -> tuple[Zone, ...]:
     """Return the zones of one kind whose counters are to be added.
 
-    The same package is shown once by each driver (``intel-rapl`` reads its register, and
+    Each driver shows the same package once (``intel-rapl`` reads its register, and
     ``intel-rapl-mmio`` its copy in memory): of each package one driver's zones are kept.
     """
     wanted = [zone for zone in tree if zone.kind == kind]
@@ -156,9 +156,9 @@ def nested(reads: Sequence[tuple[int, int]]) -> frozenset[tuple[int, int]]:
 
 
 def permission(closed: Sequence[Zone]) -> Unavailable:
-    """Say that the counters are root's, with the very lines that open these zones."""
+    """Return the error for counters that only root may read, with the commands that open these zones."""
     rule = r"\n".join(f"z {zone.file} 0444 root root -" for zone in closed)
-    return Unavailable(  # found again at each trial: a user who has just opened them shall not wait
+    return Unavailable(  # checked again at each trial: a user who has just opened them need not wait
         f"RAPL is there, but only root may read {closed[0].file}"
         + (f" and {len(closed) - 1} more" if len(closed) > 1 else ""),
         f"to open it to all, now and after every start: printf '{rule}\\n' | "
@@ -172,7 +172,7 @@ def permission(closed: Sequence[Zone]) -> Unavailable:
 def absence(
     root: str = ROOT, system: str = sys.platform, machine: str = "", procfs: str = "/proc"
 ) -> Unavailable:
-    """Say why there are no RAPL counters below `root`, as far as it can be known.
+    """Return the error with the most likely reason why there are no RAPL counters below `root`.
 
     Parameters
     ----------
@@ -181,9 +181,9 @@ def absence(
     system : str
         As ``sys.platform``.
     machine : str
-        The processor's family, as ``platform.machine()``, which is asked where it is left out.
+        The processor's family, as ``platform.machine()``, which is used where it is left out.
     procfs : str
-        Where the proc file system is.
+        The mount point of the proc file system.
     """
     machine = machine or platform.machine()
     if system == "darwin":
@@ -211,13 +211,13 @@ def absence(
 
 
 def unsupported(tree: Sequence[Zone], root: str = ROOT) -> Unavailable:
-    """Say that there are counters, but none of them is a whole package's."""
+    """Return the error for a tree with counters, none of which covers a whole package."""
     kinds = ", ".join(sorted({zone.kind for zone in tree}))
     return _none(f"RAPL in {root} has no counter for a whole package, only for {kinds}")
 
 
 def _none(text: str, first: str = "measure on the bare machine") -> Unavailable:
-    """Say that there is no counter here; an estimate may stand in for it."""
+    """Return the error for a machine without counters; its remedy offers an estimate instead."""
     return Unavailable(
         text, f"{first}, or ask for an estimate: --estimate-power IDLE_W,FULL_W", code=Code.NO_ENERGY_COUNTER
     )
@@ -231,7 +231,7 @@ def _folders(
         is_zone = _ZONE.match(child.name)
         if "rapl" not in child.name or not child.is_dir():
             continue
-        # The flat links lead to nested folders: only from above does a zone know its package.
+        # The flat links lead to nested folders: only from above is a zone's package determined.
         real = child.resolve()
         if is_zone and _ZONE.match(real.parent.name) and real.parent != folder.resolve():
             continue

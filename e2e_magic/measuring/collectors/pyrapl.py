@@ -1,6 +1,6 @@
-"""Which energy counters pyRAPL finds, without what pyRAPL brings along.
+"""The energy counters that pyRAPL finds, without the other imports of pyRAPL.
 
-``import pyRAPL`` costs half a second, for it loads pandas for an output that we don't use, and warns on
+``import pyRAPL`` costs half a second, as it loads pandas for an output that is not used here, and warns on
 the root logger where pymongo is absent. Its device API, which finds the sensors, needs neither: those three
 files of the package are run by themselves, and nothing of it stays in ``sys.modules``, so that a user's own
 ``import pyRAPL`` later gets the whole package.
@@ -24,7 +24,7 @@ _APIS = {"package": "PkgAPI", "dram": "DramAPI"}
 
 @cache  # of the machine: looking for the sensors opens a file for each processor
 def refusal(kind: str, zones: tuple[Zone, ...]) -> str:
-    """Return why pyRAPL does not find these counters, one for each socket; empty where it does.
+    """Return the reason why pyRAPL does not find these counters, one per socket; empty where it does.
 
     Parameters
     ----------

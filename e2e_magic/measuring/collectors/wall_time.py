@@ -1,11 +1,11 @@
-"""Wall time: how long the code took by the clock on the wall."""
+"""Wall time: the elapsed time of the code."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
 
+from e2e_magic.measuring import clocks
 from e2e_magic.measuring.collectors import cuda_work
 from e2e_magic.measuring.collectors.base import Collector
 from e2e_magic.record import Metric, Reason, Value
@@ -19,7 +19,7 @@ class WallTime(Collector):
     Parameters
     ----------
     clock : callable
-        Gives nanoseconds.
+        Returns nanoseconds.
     """
 
     name: ClassVar[str] = "wall_time"
@@ -28,17 +28,34 @@ class WallTime(Collector):
         Metric("wall_time_s", "s", "time", "lower", "time by the clock, from start to end of the code"),
     )
 
-    def __init__(self, clock: Callable[[], int] = time.perf_counter_ns) -> None:
+    def __init__(self, clock: Callable[[], int] = clocks.perf_counter_ns) -> None:
         self._clock = clock
         self._start = 0
         self._elapsed: int | None = None
+        self._paused: int | None = None
 
     def __enter__(self) -> Self:
         cuda_work.synchronise()  # what was handed to a GPU before is not this code's
         self._start = self._clock()
         return self
 
+    def begin(self) -> int:
+        """Count from now on, and return this instant: what ran between the edge and the code is left out."""
+        self._start = self._clock()
+        return self._start
+
+    def resume(self) -> None:
+        """Continue after `pause`."""
+        self._paused = None
+
+    def pause(self) -> None:
+        """Mark a possible end of the code; what follows up to the edge does not belong to it."""
+        self._paused = self._clock()
+
     def __exit__(self, *error: object) -> None:
+        if self._paused is not None and not cuda_work.in_use():
+            self._elapsed = self._paused - self._start
+            return
         try:
             cuda_work.synchronise()  # and what this code handed to it is
         finally:  # an interrupt may end the wait

@@ -1,7 +1,7 @@
-"""What measured code reports of itself: the keys of its dict, the options of its line, its labels.
+"""Numbers and labels that measured code reports: keys of its dict, options of its line.
 
-In come the code's value and the evaluated options; out goes `Reported`, plain data and a sentence for each
-thing that is wrong. Nothing of it may cost the trial.
+Input: the code's value and the evaluated options. Output: `Reported`: plain data and a sentence
+for each invalid value. No failure here may cost the trial.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from e2e_magic.record import Reason
 
 @dataclass(slots=True)
 class Reported:
-    """What could be read and what could not.
+    """The reported values, and the problems of those that could not be read.
 
     Attributes
     ----------
     values : dict
         Plain data for ``Record.reported``: ``loss`` and ``accuracy`` (a number or a list), ``entries``,
         ``target_accuracy``, ``confusion`` (list of rows), ``classes``, ``binary``, ``scores``,
-        ``latency`` (see `measuring.latency.time_calls`).
+        ``latency`` (see `measuring.latency.time_calls`); ``kept`` (see `measuring.holders.kept`) comes later.
     problems : dict of str to str
-        By key: a sentence with the key, what was expected and what came.
+        By key: a sentence with the key, the expected kind and the value.
     missing : dict of str to Reason
-        By key: why it was not asked for.
+        By key: the reason why it was not evaluated.
     interrupt : BaseException or None
-        What ended the evaluation of the options early, ``KeyboardInterrupt`` above all.
+        The exception that ended the evaluation of the options early, ``KeyboardInterrupt`` above all.
     """
 
     values: dict[str, Any] = field(default_factory=dict)

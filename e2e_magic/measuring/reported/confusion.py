@@ -1,23 +1,19 @@
-"""A confusion matrix counted from true and predicted labels, or from scores decided into labels."""
+"""Counting of a confusion matrix from true and predicted labels, or from scores turned into labels."""
 
 from __future__ import annotations
 
-import math
-import warnings
+import sys
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from e2e_magic.measuring.reported.arrays import WrongValueError, array_of, describe
-from e2e_magic.measuring.reported.labels import Labels, code, rows, union
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from e2e_magic.measuring.reported.arrays import Values, WrongValueError, describe, values_of
+from e2e_magic.measuring.reported.labels import Labels, coded, rows, union
+from e2e_magic.measuring.reported.scores import Scores
 
 
-@dataclass(frozen=True)
-class Counted:
-    """A confusion matrix and what it was counted from.
+class Counted(NamedTuple):
+    """A confusion matrix and the data it was counted from.
 
     Attributes
     ----------
@@ -25,17 +21,24 @@ class Counted:
         Rows true, columns predicted.
     classes : list
         The label of each row and column.
-    true : array of int, shape (n,)
-        The row of each entry.
-    scores : array or None
-        What the predictions were decided from: shape (n,) for the second of two classes, or
-        (n, classes).
+    true : Labels
+    scores : Scores or None
+        The scores that decided the predictions.
     """
 
     confusion: list[list[int]]
     classes: list[Any]
-    true: NDArray[Any]
-    scores: NDArray[Any] | None
+    true: Labels
+    scores: Scores | None
+
+    def roc_auc(self) -> float:
+        """Return the area under the ROC curve of the scores, as `Scores.roc_auc`."""
+        if self.scores is None:
+            raise WrongValueError("expected scores, got labels")
+        row, entries, place = rows(self.true, self.classes), self.true.entries, self.true.place
+        if isinstance(entries, list):
+            return self.scores.roc_auc([row[place[entry]] for entry in entries], self.classes)
+        return self.scores.roc_auc(sys.modules["numpy"].asarray(row)[entries], self.classes)
 
 
 def count(true: Labels, predicted: object, classes: Sequence[Any] | None = None) -> Counted:
@@ -48,120 +51,88 @@ def count(true: Labels, predicted: object, classes: Sequence[Any] | None = None)
         Labels, shape (n,) or (n, 1); or scores: shape (n, classes), of which the largest in a row wins,
         or for two classes one score from 0 to 1 each, which above 0.5 means the second class.
     classes : sequence, optional
-        All labels in the order wanted; those that occur, sorted, when left out.
+        All labels in the order wanted; those that occur, sorted or in the order of their categories, when
+        left out.
 
     Raises
     ------
     WrongValueError
-        Says what of `predicted` doesn't fit.
+        If `predicted` doesn't fit; the message names the mismatch.
     """
-    import numpy as np
-
-    array = array_of(predicted)
-    if array.ndim > 2 and array.size and array.size == len(array):
-        array = array.reshape(len(array), 1)
-    if array.ndim not in (1, 2):
+    values = values_of(predicted)
+    shape = values.shape
+    if not shape or (len(shape) > 2 and len(values) != shape[0]):
         raise WrongValueError(f"expected labels (n) or scores (n, classes), got {describe(predicted)}")
-    if len(array) != len(true.codes):
+    if shape[0] != len(true.entries):
         raise WrongValueError(
-            f"expected {len(true.codes):,} values, as many as y_true has, got {len(array):,}"
+            f"expected {len(true.entries):,} values, as many as y_true has, got {shape[0]:,}"
         )
-    scores: NDArray[Any] | None = None
-    if array.ndim == 2 and array.shape[1] != 1:
-        classes = _classes_of_columns(true, array.shape[1], classes)
-        scores = _numbers(array)
-        columns: NDArray[Any] = scores.argmax(axis=1)
-    elif _fractional(array := array.reshape(-1), true):
+    scores: Scores | None = None
+    if len(shape) == 2 and shape[1] != 1:
+        classes = _classes_of_columns(true, shape[1], classes)
+        scores = Scores.of(values, shape[1])
+    elif _are_scores(values, true):
         classes = _two_classes(true, classes)
-        scores = _numbers(array)
-        if not bool(((scores >= 0) & (scores <= 1)).all()):
+        scores = Scores.of(values, 1)
+        least, most = scores.span
+        if not 0 <= least <= most <= 1:
             raise WrongValueError(
-                f"expected labels, or for two classes scores from 0 to 1, got numbers from {scores.min():g} "
-                f"to {scores.max():g}: pass labels, such as scores > 0"
+                f"expected labels, or for two classes scores from 0 to 1, got numbers from {least:g} "
+                f"to {most:g}: pass labels, such as scores > 0"
             )
-        columns = (scores > 0.5).astype(np.int64)
+    if scores is not None and classes is not None:
+        labels = Labels(scores.decided(), range(len(classes)), list(classes))
     else:
-        labels = code(array)
-        if classes is None:
-            classes = union(true, labels)
-        columns = rows(labels, classes)
-    places = rows(true, classes)
+        labels = coded(values)
+        classes = union(true, labels) if classes is None else classes
+    return Counted(_matrix(true, labels, classes), list(classes), true, scores)
+
+
+def _matrix(true: Labels, predicted: Labels, classes: Sequence[Any]) -> list[list[int]]:
     size = len(classes)
-    counts = np.bincount(places * size + columns, minlength=size * size).reshape(size, size)
-    return Counted(counts.tolist(), list(classes), places, scores)
+    columns = rows(predicted, classes)
+    lines = rows(true, classes)
+    matrix = [[0] * size for _ in range(size)]
+    for (line, column), number in _pairs(true, predicted):
+        matrix[lines[line]][columns[column]] += number
+    return matrix
 
 
-def roc_auc(counted: Counted) -> float:
-    """Return the area under the ROC curve; one class against the rest, macro-averaged, for several.
-
-    scikit-learn's ``roc_auc_score``: it needs the scores, which are not kept.
-
-    Raises
-    ------
-    WrongValueError
-        If the scores are no probabilities (several classes), or a class never occurs.
-    """
-    import numpy as np
-    from sklearn.metrics import roc_auc_score
-
-    scores, size = counted.scores, len(counted.classes)
-    if scores is None:
-        raise WrongValueError("expected scores, got labels")
-    absent = set(range(size)) - set(np.unique(counted.true).tolist())
-    if absent:
-        raise WrongValueError(
-            f"expected every class among the true labels, got none of {counted.classes[min(absent)]!r}"
-        )
-    if scores.ndim == 2 and size == 2:
-        # In either form, probabilities or logits, this difference ranks as they do.
-        scores = scores[:, 1] - scores[:, 0]
-    if scores.ndim == 2:
-        sums = scores.sum(axis=1)
-        if bool((scores < 0).any()) or not bool(np.allclose(sums, 1, atol=1e-3)):
-            raise WrongValueError(
-                "expected probabilities that sum to 1 in each row, got scores whose rows sum to "
-                f"{sums.min():g} to {sums.max():g}: pass them through softmax"
-            )
-        scores = scores / sums[:, None]  # what half precision leaves is more than scikit-learn allows
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it would warn of is checked above
-        area = float(
-            roc_auc_score(
-                counted.true, scores, multi_class="ovr", labels=None if scores.ndim == 1 else range(size)
-            )
-        )
-    if math.isnan(area):
-        raise WrongValueError("scikit-learn could not compute it from these scores")
-    return area
+def _pairs(true: Labels, predicted: Labels) -> list[tuple[tuple[int, int], int]]:
+    """Return each pair of places (true, predicted) with its number of occurrences."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and not isinstance(true.entries, list) and not isinstance(predicted.entries, list):
+        size = len(predicted.values)
+        counts = numpy.bincount(true.entries * size + predicted.entries).tolist()
+        return [(divmod(pair, size), number) for pair, number in enumerate(counts) if number]
+    pairs = Counter(zip(_listed(true), _listed(predicted), strict=True))
+    return [((true.place[line], predicted.place[column]), n) for (line, column), n in pairs.items()]
 
 
-def _fractional(array: NDArray[Any], true: Labels) -> bool:
-    """Tell scores from labels: numbers that aren't whole, and that no true label is equal to."""
-    import numpy as np
-
-    if array.dtype.kind != "f" or not array.size:
-        return False
-    fractions = array[array != np.floor(array)]
-    return bool(fractions.size) and not bool(
-        np.isin(fractions, [v for v in true.values if type(v) is float]).all()
-    )
+def _listed(labels: Labels) -> list[Any]:
+    return labels.entries if isinstance(labels.entries, list) else labels.entries.tolist()
 
 
-def _numbers(array: NDArray[Any]) -> NDArray[Any]:
-    import numpy as np
-
-    if array.dtype.kind not in "iuf":
-        raise WrongValueError(f"expected scores as numbers, got {array.dtype} of shape {array.shape}")
-    if not bool(np.isfinite(array).all()):
-        raise WrongValueError("expected scores as finite numbers, got NaN or infinities among them")
-    return array.astype(float)
+def _are_scores(values: Values, true: Labels) -> bool:
+    """Return whether these are scores: some number is not whole and is not a true label."""
+    labels = [label for label in true.values if type(label) is float]
+    if not isinstance(values.entries, list):
+        if values.entries.dtype.kind != "f":
+            return False
+        numpy, entries = sys.modules["numpy"], values.entries
+        fractions = entries[entries != numpy.floor(entries)]
+        return bool(fractions.size) and not bool(numpy.isin(fractions, labels).all())
+    fractions = {item for item in values.entries if type(item) is float and not item.is_integer()}
+    return values.kind == "numbers" and not fractions.issubset(labels)
 
 
 def _classes_of_columns(true: Labels, columns: int, classes: Sequence[Any] | None) -> Sequence[Any]:
-    """Name the columns of scores; whole numbers from 0 on need no names, for one may not occur."""
+    """Return the class of each column; whole numbers from 0 on need no names, as one may not occur."""
     if classes is None and all(type(label) is int and 0 <= label < columns for label in true.values):
         return range(columns)
     names = true.values if classes is None else classes
+    if classes is None and true.order is not None and len(true.order) == columns:
+        names = list(true.order)
     if len(names) != columns:
         raise WrongValueError(
             f"expected scores for {len(names)} classes, got {columns} columns: "
@@ -171,9 +142,11 @@ def _classes_of_columns(true: Labels, columns: int, classes: Sequence[Any] | Non
 
 
 def _two_classes(true: Labels, classes: Sequence[Any] | None) -> Sequence[Any]:
-    if classes is None and all(label in (0, 1) for label in true.values):
+    if classes is None and true.order is None and all(label in (0, 1) for label in true.values):
         return [False, True] if all(type(label) is bool for label in true.values) else [0, 1]
     names = true.values if classes is None else classes
+    if classes is None and true.order is not None and len(true.order) == 2:
+        names = list(true.order)
     if len(names) != 2:
         raise WrongValueError(
             f"expected labels, or scores (n, {len(names)}), got one number for each entry that is no label: "

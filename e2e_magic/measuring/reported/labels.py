@@ -1,12 +1,21 @@
-"""Labels of classes, coded by number: numbers, text or anything else of any array-like."""
+"""Labels of classes: numbers, text or anything else of any array-like."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from e2e_magic.measuring.reported.arrays import WrongValueError, array_of, describe, plain
+from e2e_magic.measuring.reported.arrays import (
+    PLAIN,
+    Values,
+    WrongValueError,
+    absent,
+    describe,
+    plain,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,119 +25,121 @@ if TYPE_CHECKING:
 MAX_CLASSES = 1000
 
 
-@dataclass(frozen=True)
-class Labels:
-    """Labels, coded: ``values[codes]`` are the labels.
+class Labels(NamedTuple):
+    """One label per entry.
 
     Attributes
     ----------
-    codes : array of int, shape (n,)
+    entries : list or array of int
+        The code of the label of each entry.
+    place : mapping
+        From such a code to the label's place among `values`.
     values : list
-        The different labels, plain, sorted.
+        The different labels, plain, sorted or in `order`.
+    order : sequence or None
+        All categories in their order, where the labels are ordered ones.
     """
 
-    codes: NDArray[Any]
+    entries: list[Any] | NDArray[Any]
+    place: Mapping[Any, int] | range
     values: list[Any]
+    order: Sequence[Any] | None = None
 
 
 def read(value: object) -> Labels:
-    """Read one label per entry from anything array-like of shape (n,) or (n, 1).
+    """Return one label per entry of anything array-like of shape (n,) or (n, 1).
 
     Raises
     ------
     WrongValueError
-        For another shape, for none at all, for a missing label, for more than `MAX_CLASSES`.
+        For another shape, no label at all, a missing label, or more than `MAX_CLASSES`.
     """
-    array = array_of(value)
-    if array.ndim == 2 and array.shape[1] > 1:
+    values = values_of(value)
+    if len(values.shape) == 2 and values.shape[1] > 1:
         raise WrongValueError(
             f"expected one label per entry, got {describe(value)}: of one-hot rows take .argmax(axis=1)"
         )
-    if array.ndim == 0 or (array.ndim > 1 and array.size != len(array)):
+    if not values.shape or len(values) != values.shape[0]:
         raise WrongValueError(f"expected one label per entry, got {describe(value)}")
-    return code(array.reshape(-1))
+    return coded(values)
 
 
 def class_names(value: object) -> list[Any]:
-    """Read the names of classes: different from each other, in the order of rows and columns."""
-    if isinstance(value, list | tuple) and value and {type(name) for name in value} <= {str}:
-        names = list(value)  # without numpy, which stays out of the process
-    else:
-        array = array_of(value)
-        if array.ndim != 1 or not array.size:
-            raise WrongValueError(f"expected a list of labels, got {describe(value)}")
-        names = [plain(label) for label in array]
+    """Return the names of classes: different from each other, in the order of rows and columns."""
+    values = values_of(value)
+    if len(values.shape) != 1 or not len(values):
+        raise WrongValueError(f"expected a list of labels, got {describe(value)}")
+    names = [plain(label) for label in values.items]
     twice = next((name for n, name in enumerate(names) if name in names[:n]), None)
     if twice is not None:
         raise WrongValueError(f"expected labels that differ, got {twice!r} twice")
     return names
 
 
-def rows(labels: Labels, classes: Sequence[Any]) -> NDArray[Any]:
-    """Return the place of each label among the classes.
+def rows(labels: Labels, classes: Sequence[Any]) -> list[int]:
+    """Return the row of each of the different labels among the classes.
 
-    Labels that are none of the classes, but all whole numbers from 0 to k - 1, count as their places
+    Labels that are not among the classes, but all whole numbers from 0 to k - 1, count as their rows
     already, as scikit-learn's ``target_names`` are used.
     """
-    import numpy as np
-
-    place = {name: n for n, name in enumerate(classes)}
-    unknown = [label for label in labels.values if label not in place]
+    row = {name: n for n, name in enumerate(classes)}
+    unknown = [label for label in labels.values if label not in row]
     if len(unknown) == len(labels.values) and all(
         type(label) is int and 0 <= label < len(classes) for label in unknown
     ):
-        places = unknown
-    elif unknown:
+        return unknown
+    if unknown:
         raise WrongValueError(f"expected labels among the classes {_some(classes)}, got {unknown[0]!r}")
-    else:
-        places = [place[label] for label in labels.values]
-    rows_of_labels: NDArray[Any] = np.asarray(places, dtype=np.int64)[labels.codes]
-    return rows_of_labels
+    return [row[label] for label in labels.values]
 
 
-def code(array: NDArray[Any]) -> Labels:
-    """Return labels of shape (n,), coded; numbers and text by numpy, for a million of them are common."""
-    import numpy as np
+def coded(values: Values) -> Labels:
+    """Return the labels of n entries and which different ones there are.
 
-    if not array.size:
+    numpy determines those of its own arrays, as a million of them are common.
+    """
+    if not len(values):
         raise WrongValueError("expected at least one label, got none")
-    if array.dtype.kind == "f" and not bool(np.isfinite(array).all()):
-        raise WrongValueError(f"expected a label for each entry, got {_first_odd(array)}")
-    if array.dtype.kind == "O":
-        listed = [None if _absent(label) else plain(label) for label in array]
-        if None in listed:
-            raise WrongValueError(
-                f"expected a label for each entry, got {array[listed.index(None)]!r} at position "
-                f"{listed.index(None)}"
-            )
-        values = _sorted(list(dict.fromkeys(listed)))
-        place = {label: n for n, label in enumerate(values)}
-        codes = np.array([place[label] for label in listed])
+    entries = values.entries
+    numpy = sys.modules.get("numpy")
+    if numpy is None or isinstance(entries, list):
+        if not set(map(type, entries)) <= PLAIN:
+            _refuse_missing(values.items)
+            entries = [plain(label) for label in values.items]
+        different, place_of = list(dict.fromkeys(entries)), None
     else:
-        unique, inverse = np.unique(array, return_inverse=True)
-        codes, values = inverse.reshape(-1), [plain(label) for label in unique]
-    if len(values) > MAX_CLASSES:
+        unique, place_of = numpy.unique(entries, return_inverse=True)
+        different = unique.tolist()
+    if any(map(_is_none, different)):
+        _refuse_missing(values.items)
+    names = [plain(label) for label in different]
+    if len(names) > MAX_CLASSES:
         raise WrongValueError(
-            f"expected class labels, at most {MAX_CLASSES:,} different ones, got {len(values):,}: "
+            f"expected class labels, at most {MAX_CLASSES:,} different ones, got {len(names):,}: "
             "report a regression by its loss"
         )
-    return Labels(codes, values)
+    if place_of is not None:
+        return Labels(place_of.reshape(-1), range(len(names)), names)
+    order = None if values.order is None else [plain(label) for label in values.order]
+    ordered = in_order(names, order)
+    row = {name: n for n, name in enumerate(ordered)}
+    return Labels(
+        entries, {raw: row[name] for raw, name in zip(different, names, strict=True)}, ordered, order
+    )
 
 
-def _absent(label: object) -> bool:
-    # pandas' NA refuses to be compared, also with itself.
-    return label is None or type(label).__name__ in ("NAType", "NaTType") or plain(label) != plain(label)
+def _refuse_missing(labels: Sequence[Any]) -> None:
+    for n, label in enumerate(labels):
+        if _is_none(label):
+            raise WrongValueError(f"expected a label for each entry, got {label!r} at position {n}")
 
 
-def _first_odd(array: NDArray[Any]) -> str:
-    import numpy as np
-
-    at = int(np.flatnonzero(~np.isfinite(array))[0])
-    return f"{float(array[at])} at position {at}"
+def _is_none(label: object) -> bool:
+    return absent(label) or (type(label) is float and math.isinf(label))
 
 
 def union(true: Labels, predicted: Labels) -> list[Any]:
-    """Return the different labels of both, sorted.
+    """Return the different labels of both, sorted, or in the order of one that has one.
 
     Raises
     ------
@@ -141,19 +152,24 @@ def union(true: Labels, predicted: Labels) -> list[Any]:
             f"expected {kinds[0].pop()}, as the labels in y_true are, got {kinds[1].pop()}, "
             f"such as {predicted.values[0]!r}"
         )
-    union = _sorted(list(dict.fromkeys([*true.values, *predicted.values])))
-    if len(union) > MAX_CLASSES:
+    both = in_order([*true.values, *predicted.values], true.order or predicted.order)
+    if len(both) > MAX_CLASSES:
         raise WrongValueError(
-            f"expected class labels, at most {MAX_CLASSES:,} different ones, got {len(union):,} with y_true"
+            f"expected class labels, at most {MAX_CLASSES:,} different ones, got {len(both):,} with y_true"
         )
-    return union
+    return both
 
 
-def _sorted(values: list[Any]) -> list[Any]:
+def in_order(names: Sequence[Any], order: Sequence[Any] | None) -> list[Any]:
+    """Return the different names: those of the order first, the others sorted behind them."""
+    different = dict.fromkeys(names)
+    first = [name for name in order or () if name in different]
+    others = [name for name in different if name not in first]
     try:
-        return sorted(values)
+        others.sort()
     except TypeError:  # labels of several types have no order of their own
-        return sorted(values, key=lambda label: (type(label).__name__, str(label)))
+        others.sort(key=lambda label: (type(label).__name__, str(label)))
+    return [*first, *others]
 
 
 def _some(classes: Sequence[Any]) -> str:

@@ -1,6 +1,6 @@
 """The options of a line that are functions of the code's value: evaluated after the measurement.
 
-An interrupt among them goes on as soon as the trial is kept.
+An interrupt in one of them is raised again as soon as the trial is kept.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ Options = Mapping[str, Callable[[Any], object]]
 
 
 def evaluate(value: object, options: Options, given: Mapping[str, object]) -> Reported:
-    """Evaluate the options and check all that was handed over; ``latency`` is left to `add_latency`.
+    """Evaluate the options and check all given values; ``latency`` is left to `add_latency`.
 
     Parameters
     ----------
     value : object
-        What the code handed back.
+        The value that the code returned.
     options : mapping of str to callable
         Functions of that value.
     given : mapping
-        What is known beside it, by the keys of `values.collect`; the options win.
+        Values from elsewhere, such as counted entries, by the keys of `values.collect`; the options win.
     """
     evaluated = dict(given)
     problems: dict[str, str] = {}
@@ -39,7 +39,7 @@ def evaluate(value: object, options: Options, given: Mapping[str, object]) -> Re
         try:
             evaluated[name] = function(value)
         except Exception as error:  # noqa: BLE001 - the user's expression or object may fail in any way
-            problems[name] = f"{name}: could not be evaluated ({error_text(error)})"
+            problems[name] = f"{name}: could not be evaluated ({' '.join(error_text(error).split())})"
         except BaseException as error:  # noqa: BLE001 - the trial raises it when its row is kept
             interrupt = error
             problems[name] = f"{name}: was interrupted while it was evaluated"
@@ -47,7 +47,7 @@ def evaluate(value: object, options: Options, given: Mapping[str, object]) -> Re
     try:
         reported = collect(value, evaluated)
     except Exception as error:  # noqa: BLE001 - the user's expression or object may fail in any way
-        problems["value"] = f"the value handed back could not be read ({error_text(error)})"
+        problems["value"] = f"the value handed back could not be read ({' '.join(error_text(error).split())})"
         reported = Reported()
     except BaseException as error:  # noqa: BLE001 - the trial raises it when its row is kept
         problems["value"] = "the value handed back could not be read: it was interrupted"
@@ -66,21 +66,21 @@ def add_latency(
     last: bool,
     energy: bool,
 ) -> None:
-    """Time the single calls of ``latency``: once per plan, for they are the same after each repeat.
+    """Time the single calls of ``latency``: once per plan, as they are the same after each repeat.
 
     Parameters
     ----------
     reported : Reported
-        Takes the numbers or the reason.
+        Receives the numbers or the reason.
     call : callable
         A function of the code's value: one call.
     value : object
     plan : Plan
-        Its ``latency_duration`` says for how long.
+        Its ``latency_duration`` sets the time.
     last : bool
         Whether this is the last repeat.
     energy : bool
-        Whether to read the machine's energy beside it.
+        Whether to read the machine's energy meanwhile.
     """
     if reported.interrupt is not None:
         reported.missing["latency"] = Reason("", "no calls were timed, for it was interrupted")

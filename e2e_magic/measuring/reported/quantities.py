@@ -1,18 +1,18 @@
-"""One reported quantity each: a number, a share, a count, a curve, a matrix of counts, checked and plain.
+"""Readers of one reported quantity each: a number, share, count, curve or matrix, checked and plain.
 
-Each function raises `WrongValueError`, which says what was expected and what came.
+Each function raises `WrongValueError`, which names the expected kind and the value.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
 
-from e2e_magic.measuring.reported.arrays import WrongValueError, array_of, describe
+from e2e_magic.measuring.reported.arrays import WrongValueError, absent, describe, values_of
+from e2e_magic.measuring.reported.precision import decimal
 
-# A larger whole number is no number of numpy's.
-_LARGEST = 2**63
+# Shares are handed over rounded to two places.
+_ROUNDED = 0.005
 
 
 def read_share(value: object) -> float:
@@ -24,7 +24,7 @@ def read_share(value: object) -> float:
 
 
 def read_count(value: object) -> float:
-    """Return a finite count of at least 0; a fraction is legal, for counts may be weighted."""
+    """Return a finite count of at least 0; a fraction is legal, as counts may be weighted."""
     number = _number(value, "a count of at least 0")
     if not 0 <= number < math.inf:
         raise WrongValueError(f"expected a count of at least 0, got {number:g}")
@@ -51,74 +51,77 @@ def read_entries(value: object) -> int:
 
 def read_curve(value: object) -> float | list[float]:
     """Return a number, or one per epoch. NaN and infinities are legal: training may diverge."""
-    if _are_plain((value,)):
-        return float(value)  # type: ignore[arg-type]
-    if isinstance(value, list | tuple) and value and _are_plain(value):
-        return list(map(float, value))
-    array = array_of(value)
-    if array.dtype.kind not in "iuf" or array.ndim > 1 or not array.size:
+    values = values_of(value)
+    alone = not values.shape and absent(values.items[0]) and type(values.items[0]) is not float
+    if values.kind != "numbers" or len(values.shape) > 1 or not len(values) or alone:
         raise WrongValueError(f"expected a number, or one number per epoch, got {describe(value)}")
-    numbers: float | list[float] = array.astype(float).tolist()
-    return numbers
+    numbers = values.floats()
+    return numbers if values.shape else numbers[0]
+
+
+def read_accuracy(value: object) -> float | list[float]:
+    """Return a curve as `read_curve` does, in the precision of its numbers' own type."""
+    curve = read_curve(value)
+    return [decimal(number, value) for number in curve] if isinstance(curve, list) else decimal(curve, value)
 
 
 def read_matrix(value: object) -> list[list[float]]:
     """Return the rows of a square matrix of counts; whole ones as int."""
-    if (plain_rows := _plain_matrix(value)) is not None:
-        return plain_rows
-    import numpy as np
-
     expected = "a square matrix (rows true, columns predicted)"
-    array = array_of(value)
-    if array.dtype.kind not in "iuf":
-        raise WrongValueError(f"expected {expected} of counts, got {describe(value)} with {_kind(array)}")
-    if array.ndim != 2 or array.shape[0] != array.shape[1] or not array.size:
-        raise WrongValueError(f"expected {expected}, got shape {array.shape}")
-    wrong = np.argwhere(~((array >= 0) & (array < math.inf)))
-    if len(wrong):
-        row, column = (int(place) for place in wrong[0])
+    values = values_of(value)
+    shape = values.shape
+    if values.kind != "numbers":
+        raise WrongValueError(f"expected {expected} of counts, got {describe(value)} with {values.kind}")
+    if len(shape) != 2 or shape[0] != shape[1] or not len(values):
+        raise WrongValueError(f"expected {expected}, got shape {shape}")
+    items, size = values.items, shape[0]
+    wrong = next((n for n, item in enumerate(items) if absent(item) or not 0 <= item < math.inf), None)
+    if wrong is not None:
+        came = f"{items[wrong]:g}" if isinstance(items[wrong], int | float) else "a missing one"
         raise WrongValueError(
-            f"expected counts of at least 0, got {float(array[row, column]):g} in row {row + 1}, "
-            f"column {column + 1}"
+            f"expected counts of at least 0, got {came} in row {wrong // size + 1}, column {wrong % size + 1}"
         )
-    if array.dtype.kind == "f" and bool((array == np.floor(array)).all()) and float(array.max()) < 2**53:
-        array = array.astype(np.int64)
-    rows: list[list[float]] = array.tolist()
-    return rows
-
-
-def _are_plain(values: Iterable[object]) -> bool:
-    """Tell whether these are Python's own numbers, which need no numpy: it stays out of the process."""
-    return all(type(v) is float or (type(v) is int and abs(v) < _LARGEST) for v in values)
-
-
-def _plain_matrix(value: object) -> list[list[float]] | None:
-    """Return a square matrix of Python's own numbers; None for any other, or where one is no count."""
-    if not isinstance(value, list | tuple) or not value:
-        return None
-    rows = [list(row) if isinstance(row, list | tuple) else [] for row in value]
-    cells = [cell for row in rows for cell in row]
-    if any(len(row) != len(rows) for row in rows) or not _are_plain(cells):
-        return None
-    if not all(0 <= cell < math.inf for cell in cells):
-        return None
-    if all(float(cell).is_integer() for cell in cells) and (
-        all(type(cell) is int for cell in cells) or max(cells) < 2**53
+    if _has_totals(items, size):
+        raise WrongValueError(
+            f"expected {expected} without totals, got {size} x {size} whose last row or column is the sum of "
+            f"the others: hand over matrix[:{size - 1}, :{size - 1}], or leave out margins=True"
+        )
+    if all(type(item) is int for item in items) or (
+        max(items) < 2**53 and all(float(item).is_integer() for item in items)
     ):
-        return [list(map(int, row)) for row in rows]
-    return [list(map(float, row)) for row in rows]
+        items = list(map(int, items))
+    else:
+        items = values.floats()
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _has_totals(items: Sequence[float], size: int) -> bool:
+    """Return whether the margin of a matrix holds the totals of at least two classes.
+
+    Of counts both margins do. Of shares only one may, whose totals are all alike then: rows or columns were
+    divided by their sums, totals included. Shares may be rounded to two places.
+    """
+    if size < 3:
+        return False
+    rows = [items[start : start + size] for start in range(0, len(items), size)]
+    shares = any(not float(item).is_integer() for item in items)
+    rounded = _ROUNDED * (size - 1) if shares else 0.0
+
+    def alike(one: float, other: float) -> bool:
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=rounded * other)
+
+    added, constant = [], []
+    for lines in (rows, list(zip(*rows, strict=True))):
+        totals = [line[-1] for line in lines]
+        added.append(all(alike(sum(line[:-1]), total) for line, total in zip(lines, totals, strict=True)))
+        constant.append(shares and all(alike(total, totals[0]) for total in totals))
+    if all(added):
+        return rows[-1][-1] > 0
+    return any(sums and same for sums, same in zip(added, constant, strict=True))
 
 
 def _number(value: object, expected: str) -> float:
-    if _are_plain((value,)):
-        return float(value)  # type: ignore[arg-type]
-    array = array_of(value)
-    if array.size != 1 or array.dtype.kind not in "iuf":
+    values = values_of(value)
+    if len(values) != 1 or values.kind != "numbers":
         raise WrongValueError(f"expected {expected}, got {describe(value)}")
-    return float(array.reshape(-1)[0])
-
-
-def _kind(array: Any) -> str:
-    return {"U": "text", "S": "text", "b": "truth values", "O": "objects", "c": "complex numbers"}.get(
-        array.dtype.kind, str(array.dtype)
-    )
+    return values.floats()[0]

@@ -1,7 +1,7 @@
-"""The code's value and the evaluated options of its line, by key: made plain, and said where it is wrong.
+"""The code's value and the evaluated options of its line, by key: plain data, else a problem.
 
 The value of a cell or function counts when it is a dict with any of `KEYS`; options win over it. Lists,
-numpy, pandas, torch, TensorFlow and JAX are taken as they are.
+and the array-likes of any library are taken as they are.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from e2e_magic.measuring.plan import nearest
+from e2e_magic.measuring.checks import nearest
+from e2e_magic.measuring.options import OPTIONS, Use
 from e2e_magic.measuring.reported import Reported, confusion, labels
 from e2e_magic.measuring.reported.arrays import WrongValueError
 from e2e_magic.measuring.reported.quantities import (
+    read_accuracy,
     read_count,
     read_curve,
     read_entries,
@@ -26,10 +28,15 @@ _RATES = ("recall", "precision", "f1_score")
 _SPELLINGS = {"num_entries": "entries", "confusion_matrix": "confusion", "confusion matrix": "confusion"}
 KEYS = ("loss", "accuracy", "num_entries", "confusion_matrix", "confusion matrix", "classes", *BINARY_KEYS)
 
-# What a line or `report(..)` may say besides.
-_OPTIONS = ("entries", "target_accuracy", "confusion", "y_true", "y_pred")
+# Further keys of a line or of `report(..)`; single calls are timed elsewhere.
+_OPTIONS = tuple(
+    option.name
+    for option in OPTIONS
+    if (option.use is Use.REPORT or option.name == "target_accuracy")
+    and option.name not in (*KEYS, "latency")
+)
 
-# By plain name: what the user wrote for it, and the value.
+# By plain name: the key as the user wrote it, and the value.
 _Given = Mapping[str, tuple[str, object]]
 
 
@@ -63,7 +70,7 @@ def collect(value: object, options: Mapping[str, object]) -> Reported:
         )
     readers: tuple[tuple[str, Callable[[object], Any]], ...] = (
         ("loss", read_curve),
-        ("accuracy", read_curve),
+        ("accuracy", read_accuracy),
         ("target_accuracy", read_target),
         ("entries", read_entries),
     )
@@ -141,7 +148,7 @@ def _read_labels(reported: Reported, given: _Given) -> None:
         reported.values["confusion"], reported.values["classes"] = counted.confusion, counted.classes
         if counted.scores is not None:
             key = "roc_auc"
-            reported.values["scores"] = {"roc_auc": confusion.roc_auc(counted)}
+            reported.values["scores"] = {"roc_auc": counted.roc_auc()}
     except WrongValueError as wrong:
         reported.problems[key] = f"{key}: {wrong}"
 

@@ -1,6 +1,6 @@
-"""The sampler process: samples what the kernel asks for, from outside, until the kernel is gone.
+"""The sampler process: samples the probes of the kernel, from outside, until the kernel is gone.
 
-Run by its path, with ``-I -S -E`` where ``/proc`` is: it never imports the package that it lies in, nor
+It is run by its path, with ``-I -S -E`` where ``/proc`` is: it never imports the package that it lies in, nor
 anything that isn't in the standard library (psutil, elsewhere, excepted). Short, as Python compiles it anew
 at each start; what it imports is compiled once.
 """

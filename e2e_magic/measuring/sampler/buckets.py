@@ -9,7 +9,7 @@ BUCKETS = 4096
 
 
 class Buckets:
-    """Keeps a curve's shape: all extremes with their own times, the first and the last sample.
+    """A curve that keeps its shape: all extremes with their own times, the first and the last sample.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Buckets:
         self.highs = array("d")
 
     def add(self, t_s: float, value: float) -> None:
-        """Take in a sample; times don't run backwards."""
+        """Add a sample, time in s; times must not decrease."""
         if self._first is None:
             self._first = (t_s, value)
         self._last = (t_s, value)

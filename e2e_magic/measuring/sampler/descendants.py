@@ -1,4 +1,4 @@
-"""The living descendants of the measured process, found through ``/proc`` at a bounded cost."""
+"""The living descendants of the measured process, read from ``/proc`` at a bounded cost."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NEARLY_A_PAGE = 3500
 
 
 class Pace:
-    """Says when a costly look may be repeated, from the CPU time that the last one cost.
+    """Pacing of a costly look: when it may be repeated, from the CPU time that the last one cost.
 
     Parameters
     ----------
     least_ns : int
-        Never sooner than this after the last one began.
+        The least time from the start of one look to the next, ns.
     clock, used : callable
         Nanoseconds, never backwards: as time passes, and of CPU time (on a busy machine a look may wait for
         long, and that is no cost).
@@ -44,7 +44,7 @@ class Pace:
         self._used_ns = 0
 
     def due(self) -> bool:
-        """Say whether it is time; if so, the look begins now and ends with `done`."""
+        """Return whether a look is due; if so, it begins now and ends with `done`."""
         self._since_ns = self._clock()
         if self._since_ns < self._next_ns:
             return False
@@ -52,7 +52,7 @@ class Pace:
         return True
 
     def done(self) -> None:
-        """End what `due` began."""
+        """End the look that `due` began."""
         cost_ns = self._used() - self._used_ns
         self._next_ns = self._since_ns + max(self._least_ns, SHARE * cost_ns)
 
@@ -70,11 +70,11 @@ class Descendants:
         self._pid = pid
         self._pace = Pace(RESCAN_NS)
         self._parents: dict[int, int] = {}
-        # Without CONFIG_PROC_CHILDREN all processes are asked for their parents.
+        # Without CONFIG_PROC_CHILDREN the parents of all processes are read.
         self._lists = os.path.exists(f"/proc/{pid}/task/{pid}/children")  # noqa: PTH110 - pathlib is 2 MiB
 
     def parents(self) -> dict[int, int]:
-        """Return each living descendant's process id with its parent's; looks again when it may."""
+        """Return each living descendant's process id with its parent's; looks again when due."""
         if self._pace.due():
             self._parents = self._walk(children if self._lists else _children_of_all())
             self._parents.pop(os.getpid(), None)
@@ -94,7 +94,7 @@ class Descendants:
 
 
 def _children_of_all() -> Callable[[int], list[int]]:
-    """Ask all processes for their parents, and return what gives the children of one."""
+    """Read the parents of all processes, and return a function that gives the children of one."""
     children_of: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib is 2 MiB
         if name.isdigit() and (data := read_once(f"/proc/{name}/stat")):
@@ -104,12 +104,12 @@ def _children_of_all() -> Callable[[int], list[int]]:
 
 
 def children(pid: int | str, read: Callable[[str], bytes] | None = None) -> list[int]:
-    """Return the living children that any thread of a process started; none where it is gone.
+    """Return the living children that any thread of a process started; empty where it is gone.
 
     Parameters
     ----------
     pid : int or str
-        Its number, or ``self``.
+        The process id, or ``self``.
     read : callable, optional
         Reads a file of ``/proc``; `read_file` where it is left out.
     """
@@ -142,7 +142,7 @@ def read_file(path: str) -> bytes:
 
 
 def read_once(path: str) -> bytes:
-    """Read a file of ``/proc``; nothing where it is gone meanwhile."""
+    """Read a file of ``/proc``; empty where it is gone meanwhile."""
     try:
         return read_file(path)
     except OSError:

@@ -9,17 +9,19 @@ import signal
 import socket
 import sys
 import threading
-import time
 from typing import Any
 
+from e2e_magic.measuring import clocks
 from e2e_magic.measuring.sampler.launch import launch, portable
-from e2e_magic.measuring.sampler.wire import Decoder, FramingError, encode
+from e2e_magic.measuring.sampler.wire import KEPT, Decoder, FramingError, encode
 
 # Within this the process answers, or is given up. It needs 0.1 ms, and 1 ms for long curves; on a machine
 # with many busy processes per core it has been kept waiting for more than a second.
 PATIENCE_S = 5.0
-# Within this a new process is ready: it needs 15 ms, much more on a machine that is overloaded.
+# Within this time a new process is ready: it needs 15 ms, much more on a machine that is overloaded.
 BOOT_S = 10.0
+# What is received at once: memory for a larger piece comes from the system anew each time.
+_PIECE = 1 << 16
 _NO_SIGNAL: int = getattr(socket, "MSG_NOSIGNAL", 0)
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _GONE = "start the cell again: the next measured cell starts a new one"
@@ -30,7 +32,7 @@ class SamplerLost(Exception):  # noqa: N818 - the name of an event, as KeyboardI
 
 
 class Link:
-    """A sampler process and the socket to it; used by the process that made it only.
+    """A sampler process and the socket to it; used by the process that created it only.
 
     Raises
     ------
@@ -41,9 +43,10 @@ class Link:
     def __init__(self) -> None:
         self.owner = os.getpid()
         self.pid: int | None = None
-        self.abandoned: list[int] = []  # recordings whose owners forgot them
+        self.abandoned: list[int] = []  # recordings that their owners dropped
+        self.place = ""  # of black boxes, as the process was told last
         self._why = ""
-        # Reentrant: a signal handler may measure something while its thread waits in here.
+        # Reentrant: a signal handler may measure while its thread waits in here.
         self._lock = threading.RLock()
         self._number = 0
         self._replies: dict[int, Any] = {}
@@ -51,7 +54,7 @@ class Link:
         self._decoder = Decoder()
         self._offset_ns: int | None = None
         try:
-            self._socket = launch()
+            self._socket, self._aside = launch()
         except Exception as error:
             raise SamplerLost(
                 f"the sampler process can't be started ({error}): curves are missing; "
@@ -61,7 +64,7 @@ class Link:
 
     @property
     def lost(self) -> bool:
-        """Whether the process is known to be gone."""
+        """Whether the process has been marked as gone."""
         return bool(self._why)
 
     def ready(self) -> None:
@@ -69,14 +72,14 @@ class Link:
         if self.pid is not None and self._offset_ns is not None:
             return
         with self._lock:
-            deadline = time.monotonic() + BOOT_S
+            deadline = clocks.monotonic() + BOOT_S
             while self.pid is None:
                 self._receive(deadline, f"did not start within {BOOT_S:g} s")
             if self._offset_ns is None:
                 self._offset_ns = self._clock_offset_ns() if portable() else 0
 
     def send(self, verb: str, *rest: Any) -> int:
-        """Send a message and return its number; an answer, if any, comes under it."""
+        """Send a message and return its number, which an answer carries too, if there is one."""
         with self._lock:
             self._number += 1
             number = self._number
@@ -86,24 +89,34 @@ class Link:
             self._write(encode((verb, number, *rest)))
             return number
 
+    def kept(self, recording: int) -> None:
+        """Take the black box of a recording back; the process isn't woken for it."""
+        with self._lock:
+            if self._aside is not None and not self._why:
+                # Full, it has not been read for thousands of recordings; closed, the process is gone.
+                with contextlib.suppress(OSError):
+                    if self._aside.write(KEPT.pack(recording)) == KEPT.size:
+                        return
+            self.send("kept", recording)
+
     def ask(self, verb: str, *rest: Any) -> Any:
         """Send a message and return the answer to it."""
         return self.take(self.send(verb, *rest))
 
     def take(self, number: int) -> Any:
-        """Return the answer to a message that was sent."""
+        """Return the answer to a sent message, by its number."""
         with self._lock:
-            deadline = time.monotonic() + PATIENCE_S
+            deadline = clocks.monotonic() + PATIENCE_S
             try:
                 while number not in self._replies:
                     self._receive(deadline, f"did not answer within {PATIENCE_S:g} s")
-            except BaseException:  # an interrupt: the answer that still comes is for nobody
+            except BaseException:  # an interrupt: no one waits for the answer that still comes
                 self._unwanted.add(number)
                 raise
             return self._replies.pop(number)
 
     def their_ns(self, our_ns: int) -> int:
-        """Turn an instant of this process's clock into the sampler's."""
+        """Convert an instant of this process's clock to the sampler's, ns."""
         return our_ns + (self._offset_ns or 0)
 
     def close(self) -> None:
@@ -112,7 +125,7 @@ class Link:
             return
         with self._lock, contextlib.suppress(SamplerLost):
             self._write(encode(("quit",)))
-            deadline = time.monotonic() + (BOOT_S if self.pid is None else PATIENCE_S)
+            deadline = clocks.monotonic() + (BOOT_S if self.pid is None else PATIENCE_S)
             gone = self._pidfd()
             try:
                 while True:
@@ -131,12 +144,12 @@ class Link:
         return None
 
     def _clock_offset_ns(self) -> int:
-        """Compare clocks: the sampler's minus ours, from the quickest of a few questions."""
+        """Return the sampler's clock minus this process's, ns, from the quickest of a few questions."""
         trials = []
         for _ in range(5):
-            asked = time.perf_counter_ns()
+            asked = clocks.perf_counter_ns()
             theirs = self.ask("clock")
-            answered = time.perf_counter_ns()
+            answered = clocks.perf_counter_ns()
             trials.append((answered - asked, theirs - (asked + answered) // 2))
         quickest, offset = min(trials)
         # On one and the same clock the sampler's answer lies between question and answer.
@@ -145,7 +158,7 @@ class Link:
     def _write(self, frame: bytes) -> None:
         if self._why:
             raise SamplerLost(self._why)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = clocks.monotonic() + PATIENCE_S
         left = memoryview(frame)
         while left:
             try:
@@ -155,7 +168,7 @@ class Link:
                     raise self._give_up(f"did not read within {PATIENCE_S:g} s", hung=True) from None
             except OSError:
                 with contextlib.suppress(SamplerLost):
-                    self._drain()  # it may have said why
+                    self._drain()  # it may have sent the reason
                 raise self._give_up("has ended") from None
             except BaseException:
                 if len(left) != len(frame):  # half a frame is out: what follows would be noise
@@ -163,13 +176,13 @@ class Link:
                 raise
 
     def _receive(self, deadline: float, too_late: str, over: str = "has ended") -> None:
-        """Take in what comes, or give up at the deadline."""
+        """Receive what arrives, or give up at the deadline."""
         if self._why:
             raise SamplerLost(self._why)
         if not self._wait(deadline, write=False):
             raise self._give_up(too_late, hung=True)
         try:
-            data = self._socket.recv(1 << 20)
+            data = self._socket.recv(_PIECE)
         except BlockingIOError:
             return
         except OSError:
@@ -180,7 +193,7 @@ class Link:
 
     def _drain(self) -> None:
         with contextlib.suppress(OSError):
-            while data := self._socket.recv(1 << 20):
+            while data := self._socket.recv(_PIECE):
                 self._take(data)
 
     def _take(self, data: bytes) -> None:
@@ -199,7 +212,7 @@ class Link:
                 self._replies[number] = rest[0]
 
     def _wait(self, deadline: float, *, write: bool) -> bool:
-        seconds = max(0.0, deadline - time.monotonic())
+        seconds = max(0.0, deadline - clocks.monotonic())
         if sys.platform == "win32":
             mine = [self._socket]
             return any(select.select([] if write else mine, mine if write else [], [], seconds))
@@ -209,7 +222,7 @@ class Link:
         return bool(poll.poll(seconds * 1000))
 
     def _give_up(self, what: str, *, hung: bool = False) -> SamplerLost:
-        """Note that the process is gone, end it if it isn't, and return the error to raise."""
+        """Mark the process as gone, end it if it isn't, and return the error to raise."""
         with self._lock:
             if not self._why:
                 if hung and self.pid is not None:
@@ -219,4 +232,6 @@ class Link:
                 name = "the sampler process" if self.pid is None else f"the sampler process ({self.pid})"
                 self._why = f"{name} {what}: the curves of this trial are missing; {_GONE}"
                 self._socket.close()
+                if self._aside is not None:
+                    self._aside.close()
             return SamplerLost(self._why)

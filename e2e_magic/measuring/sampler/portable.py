@@ -20,7 +20,7 @@ _CPU_NS = 200_000_000
 
 
 class Process(Reader):
-    """What readers of a process share: psutil's errors become `OSError`."""
+    """The base of readers of a process: psutil's errors become `OSError`."""
 
     def __init__(self, spec: Spec) -> None:
         try:
@@ -123,7 +123,7 @@ class Io(Process):
     def _bytes(self) -> int:
         # Typed by system: macOS has no such method, and the constructor says so.
         counters = getattr(self._process, "io_counters")()  # noqa: B009
-        # Linux has read calls beside disk reads: those that the other readers show.
+        # Linux has read calls beside disk reads: the other readers show the former.
         name = self._field.replace("_bytes", "_chars")
         return int(getattr(counters, name, None) or getattr(counters, self._field))
 

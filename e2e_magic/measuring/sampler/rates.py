@@ -1,4 +1,4 @@
-"""Turns what was used since the last sample into a rate over time."""
+"""Conversion of the increase since the last sample into a rate over time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Rate:
     interval_ns : int
         The time between samples; from half of it on there is a value.
     ceiling : float
-        The highest possible rate per second; what is above is shown in the following samples. CPU time
+        The highest possible rate per second; the excess is carried over to the following samples. CPU time
         of a child that ended comes in all at once.
     """
 
@@ -29,7 +29,7 @@ class Rate:
         self._valued = False
 
     def grow(self, increase: float) -> None:
-        """Take in an increase since the last call."""
+        """Add an increase since the last call."""
         self._pending += increase
 
     def at(self, now_ns: int, *, last: bool = False) -> float | None:

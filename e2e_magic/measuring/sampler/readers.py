@@ -1,8 +1,8 @@
-"""What reads one metric in the sampler process: a class per kind of probe.
+"""Readers of one metric each in the sampler process: a class per kind of probe.
 
 A reader takes a `Spec` when a recording starts. ``read`` gives the value at an instant, None where there
-is none yet; it raises `OSError` or `ValueError` where there will be none any more. ``total`` gives the
-true increase since the start, for counters. Standard library only; another kind is one more line in
+is none yet; it raises `OSError` or `ValueError` where there will be no further value. ``total`` gives the
+true increase since the start, for counters. Standard library only; another kind takes one more line in
 `READERS`.
 """
 
@@ -14,6 +14,7 @@ import sys
 from .descendants import Descendants, Pace, read_once
 from .files import File, KeptFile, Reader, Spec, counter
 from .nvml import Nvml
+from .proportional import TreePss
 from .rates import Rate
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 if sys.platform == "win32":  # its readers are those of portable.py
 
     def clock_gettime_ns(_clock: int) -> int:
-        """Say that it can't be done."""
+        """Raise an error: there is no such clock here."""
         raise OSError("this system has no clocks of processes")
 
 else:
@@ -41,10 +42,10 @@ class Rss(Reader):
     """Resident memory of the process, MiB."""
 
     def __init__(self, spec: Spec) -> None:
-        self._file = KeptFile(f"/proc/{spec.pid}/statm")
+        self._file = KeptFile.shared(f"/proc/{spec.pid}/statm")
 
-    def read(self, _now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
-        return _resident(self._file.data())
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
+        return _resident(self._file.at(now_ns))
 
     def close(self) -> None:
         self._file.close()
@@ -55,13 +56,13 @@ class TreeRss(Reader):
 
     def __init__(self, spec: Spec) -> None:
         self._pid = spec.pid
-        self._file = KeptFile(f"/proc/{spec.pid}/statm")
+        self._file = KeptFile.shared(f"/proc/{spec.pid}/statm")
         self._tree = spec.tree or Descendants(spec.pid)
         self._pace = Pace()
         self._others = 0.0
 
-    def read(self, _now_ns: int, *, last: bool = False) -> float | None:
-        own = self._file.data()
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:
+        own = self._file.at(now_ns)
         if last or self._pace.due():
             self._others = self._sum(own)
             if not last:
@@ -98,7 +99,7 @@ class Cpu(Reader):
     """CPU use of the process, its living descendants and its ended children, percent of one core.
 
     The clocks of living processes are exact to the scheduler's tick; ``/proc/PID/stat`` adds the children
-    that ended, to 10 ms. What a descendant had used before it was found is not in the curve; of one
+    that ended, to 10 ms. What a descendant had used before its first look is not in the curve; of one
     that nobody saw alive, all comes when its parent waits for it.
     """
 
@@ -143,7 +144,7 @@ class Cpu(Reader):
         for pid, parent in list(parents.items()):
             try:
                 clock_ns = clock_gettime_ns(cpu_clock(pid))
-            except OSError:  # it was waited for since the list was made
+            except OSError:  # it was waited for since the list was read
                 self._gone(pid)
                 continue
             child = self._children.get(pid)
@@ -169,11 +170,11 @@ class Cpu(Reader):
             self._owed[1] += child.counted_ns
 
     def _news(self, waited_ns: int) -> int:
-        """Return what waited-for children add that is not counted yet."""
-        known_ns = min(waited_ns, self._owed[0] + self._owed[1])
-        left_ns = max(0, self._owed[1] - max(0, known_ns - self._owed[0]))
+        """Return the CPU time of waited-for children that is not counted yet, ns."""
+        counted_ns = min(waited_ns, self._owed[0] + self._owed[1])
+        left_ns = max(0, self._owed[1] - max(0, counted_ns - self._owed[0]))
         self._owed = [left_ns, 0]
-        return waited_ns - known_ns
+        return waited_ns - counted_ns
 
     def _ended(self) -> int:
         data = self._stat.data()
@@ -186,18 +187,18 @@ class Io(Reader):
     """MiB passed through read or write calls since the start, page cache included, as the `io` collector."""
 
     def __init__(self, spec: Spec, line: int) -> None:
-        self._file = KeptFile(f"/proc/{spec.pid}/io")
+        self._file = KeptFile.shared(f"/proc/{spec.pid}/io")
         self._line = line
-        self._start = self._bytes()
+        self._start = self._bytes(self._file.data())
 
-    def read(self, _now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
-        return (self._bytes() - self._start) / 2**20
+    def read(self, now_ns: int, *, last: bool = False) -> float | None:  # noqa: ARG002 - the signature
+        return (self._bytes(self._file.at(now_ns)) - self._start) / 2**20
 
     def close(self) -> None:
         self._file.close()
 
-    def _bytes(self) -> int:
-        return int(self._file.data().split(None, 2 * self._line + 2)[2 * self._line + 1])
+    def _bytes(self, data: bytes) -> int:
+        return int(data.split(None, 2 * self._line + 2)[2 * self._line + 1])
 
 
 def cpu_clock(pid: int) -> int:
@@ -209,10 +210,11 @@ def _resident(statm: bytes) -> float:
     return int(statm.split(None, 2)[1]) * _PAGE_MIB
 
 
-# Kind of probe to what makes its reader. A maker may raise OSError or ValueError: the metric is lost then.
+# Reader factory by kind of probe. A factory may raise OSError or ValueError: the metric is lost then.
 READERS: dict[str, Callable[[Spec], Reader]] = {
     "rss": Rss,
     "tree_rss": TreeRss,
+    "tree_pss": TreePss,
     "cpu": Cpu,
     "io_read": lambda spec: Io(spec, 0),  # rchar is the first line
     "io_write": lambda spec: Io(spec, 1),

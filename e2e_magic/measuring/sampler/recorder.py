@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from .buckets import Buckets
+from .evidence import KIND, Evidence
 from .files import Spec
 
 TYPE_CHECKING = False
@@ -19,15 +20,15 @@ WATCH_NS = 10_000_000_000
 
 
 class Recorder:
-    """Samples a set of probes at one interval.
+    """A recording of a set of probes at one interval.
 
     Parameters
     ----------
     specs : iterable of Spec
     readers : mapping of str to callable
-        What makes the reader of each kind of probe.
+        The factory of the reader, by kind of probe.
     interval_ns, origin_ns : int
-        The time between samples; the instant that curves count from.
+        The time between samples; the instant from which curves count.
     now_ns : int
         The instant of the first sample.
     """
@@ -47,7 +48,11 @@ class Recorder:
         self.lost: dict[str, str] = {}
         self._readers: dict[str, Reader] = {}
         self._curves: dict[str, Buckets] = {}
+        self._evidence: Evidence | None = None
         for spec in specs:
+            if spec.kind == KIND:  # no curve
+                self._evidence = Evidence(spec.pid, now_ns)
+                continue
             self._curves[spec.metric] = Buckets()
             make = readers.get(spec.kind)
             if make is None:
@@ -57,17 +62,20 @@ class Recorder:
                 self._readers[spec.metric] = make(spec)
             except (OSError, ValueError, LookupError) as error:
                 self.lost[spec.metric] = _reason(error)
-        # Not at every sample anew: that is the clock's own error added up.
+        # Not at every sample anew: that would add up the clock's own error.
         self._due_ns = now_ns
         self._watch_ns = now_ns
         self.sample(now_ns)
 
     def next_ns(self) -> int:
-        """Return when this recording wants to be woken."""
-        return min(self._due_ns, self._watch_ns) if self._watched() else self._due_ns
+        """Return the instant at which this recording is next due, ns."""
+        next_ns = min(self._due_ns, self._watch_ns) if self._watched() else self._due_ns
+        return next_ns if self._evidence is None else min(next_ns, self._evidence.next_ns)
 
     def wake(self, now_ns: int) -> None:
-        """Do what is due."""
+        """Take the samples and looks that are due."""
+        if self._evidence is not None and now_ns >= self._evidence.next_ns:
+            self._evidence.look(now_ns)
         if now_ns >= self._due_ns:
             self.sample(now_ns)
         elif self._watched() and now_ns >= self._watch_ns:
@@ -75,18 +83,20 @@ class Recorder:
             for metric, reader in list(self._readers.items()):
                 if reader.watched:
                     try:
-                        reader.watch()
+                        reader.watch(now_ns)
                     except (OSError, ValueError, LookupError) as error:
                         self._lose(metric, error)
 
     def sample(self, now_ns: int, *, last: bool = False) -> None:
-        """Take a sample of everything; due instants that went by before are missed."""
+        """Sample every probe; due instants that passed before count as missed."""
         if now_ns >= self._due_ns:
             late = (now_ns - self._due_ns) // self._interval_ns
             self.missed += late
             self._due_ns += (late + 1) * self._interval_ns
         self._watch_ns = now_ns + WATCH_NS
         self.samples += 1
+        if last and self._evidence is not None:
+            self._evidence.end(now_ns)
         t_s = (now_ns - self._origin_ns) / 1e9
         for metric, reader in list(self._readers.items()):
             try:
@@ -98,7 +108,7 @@ class Recorder:
                 self._curves[metric].add(t_s, value)
 
     def state(self) -> dict[str, Any]:
-        """Return all of it as plain data for the wire."""
+        """Return the whole recording as plain data for the wire."""
         totals = {metric: reader.total() for metric, reader in self._readers.items()}
         return {
             "series": {
@@ -109,6 +119,7 @@ class Recorder:
             "lost": self.lost,
             "samples": self.samples,
             "missed": self.missed,
+            "evidence": {} if self._evidence is None else self._evidence.numbers,
         }
 
     def close(self) -> None:

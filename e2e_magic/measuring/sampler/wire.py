@@ -16,22 +16,24 @@ if TYPE_CHECKING:
 
 _HEAD = struct.Struct("<2sI")
 _MARK = b"e2"
+# The number of a recording whose row is kept, as it goes through the pipe beside the socket.
+KEPT = struct.Struct("<Q")
 # Far above any reply: eight curves of 8,192 points are 1 MiB. A longer frame is noise, not data.
 LONGEST = 64 * 2**20
 
 
 class FramingError(Exception):
-    """What came is no frame: the other side is broken, or is not ours."""
+    """Error for bytes that are not a frame: the other side is broken, or is not the sampler's."""
 
 
 def encode(message: tuple[Any, ...]) -> bytes:
-    """Turn a message into a frame."""
+    """Return a message as a frame."""
     body = marshal.dumps(message)
     return _HEAD.pack(_MARK, len(body)) + body
 
 
 class Decoder:
-    """Puts messages together from bytes that arrive in pieces of any size."""
+    """An assembler of messages from bytes that arrive in pieces of any size."""
 
     __slots__ = ("_buffer",)
 
@@ -39,12 +41,12 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[tuple[Any, ...]]:
-        """Take in what arrived and return the messages that it completes.
+        """Add received bytes and return the messages that they complete.
 
         Raises
         ------
         FramingError
-            If the bytes are no frames; nothing that follows can be read then.
+            If the bytes are not frames; nothing that follows can be read then.
         """
         buffer = self._buffer
         buffer += data

@@ -24,13 +24,13 @@ _LOOKED_AT, _MOST_LOOKED_AT = 100, 10_000
 
 def code_reads(code: CodeType) -> set[str]:
     """Return the global names that compiled code reads, its nested functions and classes included."""
-    found = {
+    names = {
         str(instruction.argval) for instruction in dis.get_instructions(code) if instruction.opname in _LOADS
     }
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            found |= code_reads(constant)
-    return found
+            names |= code_reads(constant)
+    return names
 
 
 def cell_reads(tree: ast.Module) -> set[str]:
@@ -75,18 +75,20 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
 
 def reachable(names: Iterable[str], namespace: Mapping[str, Any]) -> set[str]:
     """Return these names and all that the namespace's own functions and classes among them read."""
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [read for code in _codes(namespace.get(name), namespace) for read in code_reads(code)]
-    return found
+        if name not in reached:
+            reached.add(name)
+            waiting += [
+                read for code in codes_of(namespace.get(name), namespace) for read in code_reads(code)
+            ]
+    return reached
 
 
-def _codes(value: Any, namespace: Mapping[str, Any]) -> Iterator[CodeType]:
-    """Yield the code of the namespace's own functions and classes that a value is, is made of or holds."""
+def codes_of(value: Any, namespace: Mapping[str, Any]) -> Iterator[CodeType]:
+    """Yield the code of the namespace's own functions and classes that a value is, wraps or holds."""
     waiting: list[Any] = [value]
     seen: dict[int, Any] = {}  # which keeps them, so that no other gets the same id
     while waiting and len(seen) < _MOST_LOOKED_AT:
@@ -116,17 +118,21 @@ def _own(kind: type, namespace: Mapping[str, Any]) -> bool:
 
 def _closed(function: FunctionType) -> list[Any]:
     """Return what a function closes over: what a decorator wraps, for one."""
-    found = []
+    contents = []
     for cell in function.__closure__ or ():
         with suppress(ValueError):  # empty: not set yet
-            found.append(cell.cell_contents)
-    return found
+            contents.append(cell.cell_contents)
+    return contents
 
 
 def _inside(value: Any, name: str) -> Any:
     """Return the function in a method, partial, property or decorated one; looks, but calls nothing."""
     try:
-        found = inspect.getattr_static(value, name)
+        attribute = inspect.getattr_static(value, name)
     except AttributeError:
         return None
-    return getattr(value, name) if isinstance(found, MemberDescriptorType | GetSetDescriptorType) else found
+    return (
+        getattr(value, name)
+        if isinstance(attribute, MemberDescriptorType | GetSetDescriptorType)
+        else attribute
+    )

@@ -3,149 +3,120 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import pickle
+import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
+from typing import Any, TextIO
 
 from e2e_magic.measuring.collectors.base import Classes, Unavailable, registered
-from e2e_magic.measuring.plan import Plan, Step
-from e2e_magic.measuring.trial import Identity, Trial
+from e2e_magic.measuring.plan import Plan
+from e2e_magic.measuring.streams import KeptText, StandIn, standing_in
 from e2e_magic.record import Reason, Record
-from e2e_magic.sweeping.engines.shipping import Opened, Parcel, ShippingError, cloudpickle
+from e2e_magic.sweeping.engines.dask_reports import giving_up
+from e2e_magic.sweeping.engines.imports import import_all
+from e2e_magic.sweeping.engines.main_module import as_main
+from e2e_magic.sweeping.engines.opening import Opened
+from e2e_magic.sweeping.engines.shipping import Parcel, ShippingError
+from e2e_magic.sweeping.engines.tickets import Outcome, Ticket, pickled_error
 from e2e_magic.sweeping.engines.watch import announce
-from e2e_magic.sweeping.schedule import Turn
-from e2e_magic.sweeping.seeding import seeded
+from e2e_magic.sweeping.execution import execute, run_now
 
 # What a trial prints is sent back up to this length, its end.
 MOST_OUTPUT = 100_000
 SHARED = Reason("", "other trials ran on this machine at the same time, and its energy can't be told apart")
 _SHARED_GROUPS = ("energy",)
-
-
-@dataclass(frozen=True)
-class Ticket:
-    """One trial for a worker.
-
-    Attributes
-    ----------
-    turn : Turn
-    plan : Plan
-        Without the line's options: the parcel has them.
-    identity : Identity
-    seed : int or None
-    with_error : bool
-        Whether the error itself is wanted back.
-    folder : str or None
-        Where a worker on this machine says what it runs.
-    topic : str or None
-        Under which a Dask worker says what it runs.
-    """
-
-    turn: Turn
-    plan: Plan
-    identity: Identity
-    seed: int | None = None
-    with_error: bool = False
-    folder: str | None = None
-    topic: str | None = None
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a worker sends back.
-
-    Attributes
-    ----------
-    turn : int
-        The number of its turn.
-    record : Record or None
-        None where the job couldn't be opened; `problem` says why.
-    output : str
-        What was printed.
-    warned : tuple of str
-        Sentences for the user.
-    error : bytes or None
-        The pickled exception, where it was wanted.
-    """
-
-    turn: int
-    record: Record | None
-    output: str = ""
-    warned: tuple[str, ...] = ()
-    error: bytes | None = None
-    problem: str = ""
+Capturing = Callable[[], AbstractContextManager[Any]]
 
 
 # A worker process with several threads measures one trial at a time: CPU time, peak memory and what is
 # printed belong to the process.
 _one_at_a_time = threading.Lock()
+# The process that has run a trial, and the one that has imported what a parcel's code imports: a forked
+# child finds the numbers of its parent here. They belong to the process, as what is imported does.
+_began: dict[str, int] = {}
+_imported: dict[str, tuple[int, str]] = {}
 
 
 def run_remotely(
-    parcel: Parcel, ticket: Ticket, *, captured: Callable[[], AbstractContextManager[Any]] | None = None
-) -> Outcome:
-    """Open the job, run the turn's warm-ups and its trial, and return what came of it.
+    parcel: Parcel,
+    ticket: Ticket,
+    *,
+    captured: Capturing | None = None,
+    begin: Callable[[int], None] | None = None,
+) -> bytes:
+    """Open the job, run the turn's warm-ups and its trial, and return the sealed outcome.
 
-    `captured` gives the context in which it runs, whose ``text()`` is the outcome's output; prints are kept
-    when left out.
+    `captured` returns the context in which it runs, whose ``text()`` is the outcome's output; prints are kept
+    when left out. `begin` takes the turn's number as it begins.
     """
     with _one_at_a_time:
         if ticket.folder is not None:
             announce(ticket.folder, ticket.turn.number)
-        if ticket.topic is not None:
-            _announce_to_dask(ticket.topic, ticket.turn)
-        try:
-            job = Opened(parcel).job
-        except ShippingError as error:
-            return Outcome(ticket.turn.number, None, problem=str(error))
-        kept: list[Record] = []
-        warned: list[str] = []
-        failure: BaseException | None = None
-        turn = ticket.turn
-        classes, plan = _measurable(ticket)
-        with (
-            (captured or _captured)() as printed,
-            job.around(turn.params),
-            seeded(ticket.seed, turn.number) as sow,
-        ):
-            try:
-                steps = [Step(n + 1, warmup=True) for n in range(turn.warmups)]
-                for step in [*steps, Step(turn.repeat, warmup=False)]:
-                    sow()
-                    trial = Trial(
-                        plan,
-                        step,
-                        classes=classes,
-                        options=job.options,
-                        identity=lambda: ticket.identity,
-                        keep=kept.append,
-                        warn=warned.append,
-                    )
-                    with trial:
-                        value = job.call(turn.params)
-                        trial.value = asyncio.run(value) if job.is_async else value
-            except BaseException as error:  # the row says it; an interrupt or exit must not end the worker
-                if not kept:
-                    raise
-                failure = error
-                if isinstance(error, Exception):
-                    traceback.print_exception(_below(error))
-        record = _without_shared(kept[-1], plan, ticket) if ticket.identity.concurrent else kept[-1]
-        error_sent = _pickled(failure) if failure is not None and ticket.with_error else None
-        return Outcome(turn.number, record, printed.text(), tuple(warned), error_sent)
+        if begin is not None:
+            begin(ticket.turn.number)
+        return _outcome(parcel, ticket, captured or _captured).sealed()
 
 
-def _announce_to_dask(topic: str, turn: Turn) -> None:
-    from distributed import get_worker
+def _outcome(parcel: Parcel, ticket: Ticket, captured: Capturing) -> Outcome:
+    try:
+        job = Opened(parcel).job
+        ticket.params()  # whether they can be opened
+    except ShippingError as problem:
+        return Outcome(ticket.turn.number, None, problem=str(problem))
+    warned: list[str] = []
+    classes, plan = _measurable(ticket)
+    # A thread of the kernel leaves the kernel's own `__main__` as it is.
+    threads = captured is captured_in_thread
+    cold = not threads and _is_first()
+    with captured() as printed, nullcontext() if threads else as_main(job, parcel):
+        if _imported.get("parcel") != (os.getpid(), parcel.id):
+            _imported["parcel"] = os.getpid(), parcel.id
+            import_all(job)  # before anything is measured
+        work = execute(
+            job,
+            ticket.turn,
+            ticket.params,
+            plan=plan,
+            classes=classes,
+            identity=ticket.identity,
+            seed=ticket.seed,
+            cold=cold,
+            limit=ticket.limit,
+            mark=None if ticket.folder is None else partial(announce, ticket.folder, ticket.turn.number),
+            give_up=None if ticket.topic is None else giving_up(ticket.topic, ticket.turn.number),
+            report=ticket.report,
+            warn=warned.append,
+            around=_traceback_printed,
+        )
+        # An interrupt or exit must not end the worker: its error comes back with the record.
+        execution = asyncio.run(work) if job.is_async else run_now(work)
+    record, error = execution.record, execution.error
+    if ticket.identity.concurrent:
+        record = _without_shared(record, plan, ticket)
+    error_sent = pickled_error(error) if error is not None and ticket.with_error else None
+    return Outcome(ticket.turn.number, record, printed.text(), tuple(warned), error_sent)
 
-    worker = get_worker()
-    worker.log_event(topic, {"turn": turn.number, "worker": worker.address})
+
+def _is_first() -> bool:
+    """Return whether this is the first trial of this process; a forked one begins anew."""
+    first = _began.get("pid") != os.getpid()
+    _began["pid"] = os.getpid()
+    return first
+
+
+@contextmanager
+def _traceback_printed() -> Iterator[None]:
+    """Print the traceback of the code's error among what the code prints."""
+    try:
+        yield
+    except Exception as error:
+        traceback.print_exception(_below(error))
+        raise
 
 
 def _below(error: Exception) -> Exception:
@@ -158,7 +129,7 @@ def _below(error: Exception) -> Exception:
 
 
 def _measurable(ticket: Ticket) -> tuple[Classes, Plan]:
-    """Leave out what can't be told apart from other trials' on the same machine."""
+    """Leave out what can't be separated from other trials' on the same machine."""
     classes: dict[str, Any] = dict(registered())
     plan = ticket.plan
     if ticket.identity.concurrent:
@@ -168,7 +139,7 @@ def _measurable(ticket: Ticket) -> tuple[Classes, Plan]:
 
 
 def _without_shared(record: Record, plan: Plan, ticket: Ticket) -> Record:
-    """Take the energy of the whole machine out of a record, and say why."""
+    """Remove the energy of the whole machine from a record, and add the reason."""
     shared = {
         metric.name
         for cls in registered().values()
@@ -190,85 +161,24 @@ def _without_shared(record: Record, plan: Plan, ticket: Ticket) -> Record:
     )
 
 
-def _pickled(error: BaseException) -> bytes:
-    try:
-        found: bytes = cloudpickle().dumps(error)
-        pickle.loads(found)  # noqa: S301 - our own; an exception class may refuse to be made again
-    except Exception:  # noqa: BLE001 - whatever the user's exception class raises
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))
-    return found
-
-
-class _Printed(io.TextIOBase):
-    """Keeps the end of what is written."""
-
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._length = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        self._parts.append(text)
-        self._length += len(text)
-        if self._length > 2 * MOST_OUTPUT:
-            self._parts = [self.text()]
-            self._length = len(self._parts[0])
-        return len(text)
-
-    def text(self) -> str:
-        """Return it, with a note where its beginning is lost."""
-        whole = "".join(self._parts)
-        return whole if len(whole) <= MOST_OUTPUT else f"[..]\n{whole[-MOST_OUTPUT:]}"
+@contextmanager
+def _captured() -> Iterator[KeptText]:
+    printed = KeptText(MOST_OUTPUT)
+    with standing_in(StandIn(sys.stdout, printed.write), StandIn(sys.stderr, printed.write)):
+        yield printed
 
 
 @contextmanager
-def _captured() -> Iterator[_Printed]:
-    streams = sys.stdout, sys.stderr
-    printed = _Printed()
-    sys.stdout = sys.stderr = printed
-    try:
+def captured_in_thread() -> Iterator[KeptText]:
+    """Keep what this thread prints: others of the process, the kernel's own, print as they did."""
+    thread = threading.get_ident()
+    printed = KeptText(MOST_OUTPUT)
+
+    def divided(real: TextIO) -> StandIn:
+        def write(text: str) -> None:
+            (printed if threading.get_ident() == thread else real).write(text)
+
+        return StandIn(real, write)
+
+    with standing_in(divided(sys.stdout), divided(sys.stderr)):
         yield printed
-    finally:
-        sys.stdout, sys.stderr = streams
-
-
-@contextmanager
-def captured_in_thread() -> Iterator[_Printed]:
-    """Keep what this thread prints: where others of the process, the kernel's own, print as they did."""
-    streams = sys.stdout, sys.stderr
-    printed = _Printed()
-    sys.stdout, sys.stderr = (_Divided(printed, stream) for stream in streams)
-    try:
-        yield printed
-    finally:
-        sys.stdout, sys.stderr = streams
-
-
-class _Divided:
-    """A stream of which one thread's part goes elsewhere."""
-
-    def __init__(self, printed: _Printed, stream: Any) -> None:
-        self._thread = threading.get_ident()
-        self._printed = printed
-        self._stream = stream
-
-    def write(self, text: str) -> Any:
-        stream = self._printed if threading.get_ident() == self._thread else self._stream
-        return stream.write(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-def sent_error(outcome: Outcome) -> BaseException | None:
-    """Return the error that a worker sent along."""
-    if outcome.error is None:
-        return None
-    error: BaseException = pickle.loads(outcome.error)  # noqa: S301 - made by this package in our own worker
-    return error

@@ -8,36 +8,31 @@ and what a trial writes into an array stays its own.
 from __future__ import annotations
 
 import ast
-import builtins
-import mmap
 import os
 import pickle
-import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import _lru_cache_wrapper, cache, cached_property, lru_cache
 from io import BytesIO
 from pathlib import Path
 from types import CodeType, FunctionType
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-from e2e_magic.measuring.cell import Cell
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.sweeping.engines.free_names import OPAQUE, cell_reads, code_reads, reachable
 from e2e_magic.sweeping.jobs import CellJob, FunctionJob, Job
 from e2e_magic.sweeping.space import Space
 
 # Smaller buffers stay in the pickle.
-_LEAST_BUFFER = 2**16
+LEAST_BUFFER = 2**16
 _ALIGN = 64
 _ANCHOR = compile("0", "<anchor>", "eval")
-# IPython's own: whatever was shown, which may be anything.
+# IPython's own: whatever was displayed, which may be anything.
 _HISTORY = {"In", "Out"}
 
 
 class ShippingError(RuntimeError):
-    """A job that a worker can't open: says what it lacks."""
+    """A job that a worker can't open; the text names what is missing there."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class Parcel:
         return self.cuts[-1][1]
 
     def __sizeof__(self) -> int:
-        # Ray asks, to tell what it should hand to each worker once from what goes along with each call.
+        # Ray asks, to decide what to send to each worker once and what along with each call.
         return object.__sizeof__(self) + (self.size if self.parts else 0)
 
     def write(self, file: BinaryIO) -> None:
@@ -79,7 +74,7 @@ class Parcel:
         file.flush()
 
     def in_file(self, path: Path) -> Parcel:
-        """Write the block to a file, and return the parcel that says where."""
+        """Write the block to a file, and return the parcel that has its path."""
         with path.open("wb") as file:
             self.write(file)
         return Parcel(self.id, self.cuts, path=str(path))
@@ -103,7 +98,7 @@ def pack(job: Job, params: Iterable[str] = ()) -> Parcel:
     buffers: list[pickle.PickleBuffer] = []
 
     def beside(buffer: pickle.PickleBuffer) -> bool:
-        if buffer.raw().nbytes < _LEAST_BUFFER:
+        if buffer.raw().nbytes < LEAST_BUFFER:
             return True
         buffers.append(buffer)
         return False
@@ -174,39 +169,39 @@ def _pickler() -> Any:
 
 
 def _cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
-    """Make what ``functools.cache`` or ``lru_cache`` made, with nothing in it yet."""
+    """Return an empty cached function, as ``functools.cache`` or ``lru_cache`` makes it."""
     return lru_cache(**parameters)(function)
 
 
 def _cached_property(function: Callable[[Any], Any], name: str | None) -> Any:
-    made = cached_property(function)
-    made.attrname = name
-    return made
+    copy = cached_property(function)
+    copy.attrname = name
+    return copy
 
 
 def cloudpickle() -> Any:
     """Return cloudpickle: joblib, which comes with scikit-learn, needs it, and up to 1.5 carried it along."""
     try:
-        import cloudpickle as found
+        import cloudpickle as module
     except ImportError:
-        from joblib.externals import cloudpickle as found
-    return found
+        from joblib.externals import cloudpickle as module
+    return module
 
 
 def _content(job: Job, params: set[str]) -> dict[str, Any]:
     if isinstance(job, FunctionJob):
         return {"function": job.function, "expressions": dict(job.expressions)}
     if not isinstance(job, CellJob):
-        raise PlanError(f"engine: only a cell or a function can be sent to a worker, got {job!r}")
+        raise PlanError(f"only a cell or a function can be sent to a worker, got {job!r}", option="engine")
     namespace = job.namespace
     reads = cell_reads(ast.parse(job.python))
     for expression in job.expressions.values():
         reads |= code_reads(expression.code)
     if "get_ipython" in reachable(reads, namespace):
         raise PlanError(
-            "engine: the cell uses a magic, !shell or get_ipython(), which only this kernel has; "
-            "leave it out or ",
+            "the cell uses a magic, !shell or get_ipython(), which only this kernel has; leave it out or ",
             "use --engine kernel",
+            option="engine",
         )
     if reads & OPAQUE - {"__import__"}:
         names = {name for name in namespace if not name.startswith("_")} - _HISTORY
@@ -217,20 +212,20 @@ def _content(job: Job, params: set[str]) -> dict[str, Any]:
         "source": job.source,
         "expressions": dict(job.expressions),
         "globals": needed,
-        # All functions of a namespace are opened with one dict as their globals; this one tells which.
+        # All functions of a namespace are opened with one dict as their globals; this identifies it.
         "anchor": FunctionType(_ANCHOR, namespace),
     }
 
 
 def _plain(value: Any) -> bool:
-    """Tell whether a global may go with code that can read any name: data, not the machinery."""
+    """Return whether a global may go with code that can read any name: data, not the machinery."""
     return isinstance(value, bool | int | float | str | bytes | list | tuple | dict | set) or hasattr(
         value, "dtype"
     )
 
 
 def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanError:
-    """Find the variable that can't be pickled and say so."""
+    """Return the error that names the variable that can't be pickled."""
     if isinstance(job, CellJob):
         namespace: Mapping[str, Any] = job.namespace
         names = reachable(content["globals"], namespace)
@@ -259,89 +254,7 @@ def _culprit(job: Job, content: Mapping[str, Any], error: Exception) -> PlanErro
                 engine,
             )
     return PlanError(
-        f"engine: the code can't be sent to another process ({type(error).__name__}: {error}); {inside}",
+        f"the code can't be sent to another process ({type(error).__name__}: {error}); {inside}",
         engine,
+        option="engine",
     )
-
-
-class Opened:
-    """A job opened in a worker: fresh objects for each trial."""
-
-    def __init__(self, parcel: Parcel) -> None:
-        content = _load(parcel)
-        self._function: Callable[..., Any] | None = content.get("function")
-        if self._function is not None:
-            self.job: Job = FunctionJob(self._function, content["expressions"])
-            return
-        namespace: dict[str, Any] = content["anchor"].__globals__
-        namespace.setdefault("__name__", "__main__")
-        namespace |= content["globals"]
-        if not hasattr(builtins, "display"):  # the isolated process has IPython's
-            namespace.setdefault("display", _display)
-        self.job = CellJob(
-            _compiled(content["python"]),
-            content["source"],
-            content["python"],
-            namespace,
-            content["expressions"],
-        )
-
-
-def _display(*values: object) -> None:
-    """Stand in for IPython's display: a worker has only text."""
-    for value in values:
-        sys.stdout.write(f"{value!r}\n")
-
-
-_cells: dict[str, Cell] = {}
-
-
-def _compiled(python: str) -> Cell:
-    """Compile a cell once per worker."""
-    if python not in _cells:
-        import linecache
-
-        _cells.clear()
-        filename = "<the sweep's cell>"
-        linecache.cache[filename] = (len(python), None, python.splitlines(keepends=True), filename)
-        _cells[python] = Cell.of(python, filename)
-    return _cells[python]
-
-
-# The block of the parcel that this process opened last, in a file without a name.
-_kept: dict[str, BinaryIO] = {}
-
-
-def _load(parcel: Parcel) -> dict[str, Any]:
-    view = memoryview(_mapped(parcel))
-    (start, end), *rest = parcel.cuts
-    try:
-        content: dict[str, Any] = pickle.loads(  # noqa: S301 - packed by this package in the user's kernel
-            view[start:end], buffers=[view[first:last] for first, last in rest]
-        )
-    except Exception as error:  # a module that is not there, a class that has changed
-        remedy = ""
-        if isinstance(error, ImportError | AttributeError):
-            remedy = "; install it where the workers run, or define it in the notebook"
-        raise ShippingError(
-            f"the worker can't open what the code needs ({type(error).__name__}: {error}){remedy}"
-        ) from error
-    return content
-
-
-def _mapped(parcel: Parcel) -> Any:
-    """Map the block privately: what is written there is seen by this trial only."""
-    if parcel.path is None and parcel.size < _LEAST_BUFFER:
-        whole = BytesIO()
-        parcel.write(whole)
-        return whole.getbuffer()
-    if parcel.id not in _kept:
-        for file in _kept.values():
-            file.close()
-        _kept.clear()
-        if parcel.path is not None:
-            _kept[parcel.id] = Path(parcel.path).open("rb")  # noqa: SIM115 - kept for the next trials
-        else:
-            _kept[parcel.id] = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115
-            parcel.write(_kept[parcel.id])
-    return mmap.mmap(_kept[parcel.id].fileno(), 0, access=mmap.ACCESS_COPY)

@@ -1,24 +1,28 @@
-"""Which of this process's workers died first: they announce themselves, the operating system tells."""
+"""Which of this process's workers died first: they announce themselves, the system reports deaths."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select
+import sys
 import threading
 import time
 from contextlib import suppress
+from multiprocessing import util
 from pathlib import Path
+from typing import Any
 
-# How often a worker looks for its parent: at once where the system tells (pidfd), and then to be sure.
+# How often a worker looks for its parent: at once where a pidfd shows its end, and then to be sure.
 _LOOK_EVERY_S = 0.2
 
 
 class Watch:
     """Waits for a sign of life or of death.
 
-    Each worker writes the number of the turn that it runs into ``FOLDER/PID``. When one dies, its pool
-    ends the others as well, within milliseconds; the pidfd says which was the first. Where the system
-    has none (macOS, Windows) every running turn is under suspicion.
+    Each worker writes the number of the turn that it runs into ``FOLDER/PID`` (`announce`). When one dies,
+    its pool ends the others as well, within milliseconds; the pidfd shows which was the first. Where the
+    system has none (macOS, Windows) every running turn is under suspicion.
 
     Parameters
     ----------
@@ -58,14 +62,14 @@ class Watch:
                 self._died(descriptor)
 
     def dead_turns(self) -> set[int] | None:
-        """Return the turns of the workers that died first; None where that can't be known."""
+        """Return the turns of the workers that died first; None where that can't be determined."""
         if self._poll is None or not self._dead:
             return None
-        found: set[int] = set()
+        turns: set[int] = set()
         for pid in self._dead:
             with suppress(OSError, ValueError):  # it died before its first trial
-                found.add(int((self._folder / str(pid)).read_text()))
-        return found or None
+                turns.add(announced(self._folder / str(pid))[0])
+        return turns or None
 
     def close(self) -> None:
         """Close what is open."""
@@ -76,9 +80,9 @@ class Watch:
     def _look_for_workers(self) -> None:
         if self._poll is None:
             return
-        known = set(self._descriptors.values()) | self._dead
+        watched = set(self._descriptors.values()) | self._dead
         for path in self._folder.iterdir():
-            if path.name.isdigit() and int(path.name) not in known:
+            if path.name.isdigit() and int(path.name) not in watched:
                 try:
                     descriptor = os.pidfd_open(int(path.name))
                 except OSError:  # gone already, before it could be watched
@@ -94,16 +98,40 @@ class Watch:
         os.close(descriptor)
 
 
-def announce(folder: str, turn: int = 0) -> None:
-    """Say, in a worker, which turn it runs."""
+def announce(folder: str, turn: int = 0, execution: int = 0) -> None:
+    """Announce, in a worker, which turn it runs, and which of its executions (0 between them)."""
     with suppress(OSError):  # the sweep is over and its folder gone: nobody asks any more
-        Path(folder, str(os.getpid())).write_text(str(turn))
+        Path(folder, str(os.getpid())).write_text(f"{turn} {execution}")
 
 
-def begin_worker(folder: str) -> None:
-    """Make a worker known, and let it end with the process that started it, whatever it is doing."""
+def announced(file: Path) -> tuple[int, int]:
+    """Return turn and execution of a worker's file; zeros while it is being written."""
+    turn, _, execution = file.read_text().partition(" ")
+    return int(turn or 0), int(execution or 0)
+
+
+def begin_worker(folder: str, start_method: str | None) -> None:
+    """Register a worker, and end it with the process that started it, whatever it is doing.
+
+    What its code starts is started as the kernel starts it: loky leaves a method of its own, with which no
+    process of ``multiprocessing`` can be started.
+    """
     announce(folder)
+    multiprocessing.set_start_method(start_method, force=True)
     threading.Thread(target=_end_with, args=(os.getppid(),), name="e2e-parent", daemon=True).start()
+    # As the worker ends it waits for its children, and those of joblib end after five idle minutes.
+    util.Finalize(None, _end_joblibs, args=(_joblibs(),), exitpriority=100)
+
+
+def _joblibs() -> Any:
+    """Return the executor that joblib keeps for this process's next call; a fork finds its parent's."""
+    return getattr(sys.modules.get("joblib.externals.loky.reusable_executor"), "_executor", None)
+
+
+def _end_joblibs(inherited: Any) -> None:
+    executor = _joblibs()
+    if executor is not None and executor is not inherited:
+        executor.shutdown(wait=True, kill_workers=True)
 
 
 def _end_with(parent: int) -> None:

@@ -1,6 +1,6 @@
-"""A parameter space: named axes, their combinations, and a text form that gives the space back.
+"""A parameter space: named axes, their combinations, and a text form that can be parsed again.
 
-In come names with values or distributions; out go combinations, in the order that a search walks them.
+Input: names with values or distributions. Output: combinations, in the order that a search walks them.
 
 Grid search walks every combination; random and tpe search draw from each axis.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import keyword
 import math
 import random
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -105,10 +106,10 @@ class Space:
         for axis in reversed(self.axes):
             index, place = divmod(index, len(axis.values))
             places.append(place)
-        found: dict[str, Any] = {}
+        combination: dict[str, Any] = {}
         for axis, place in zip(self.axes, reversed(places), strict=True):
-            found |= axis.at(place)
-        return found
+            combination |= axis.at(place)
+        return combination
 
     def shuffled(self, seed: int) -> Iterator[dict[str, Any]]:
         """Yield every combination of the grid once, in an order that the seed decides."""
@@ -123,10 +124,10 @@ class Space:
             return
         source = random.Random(f"draw {seed}")  # noqa: S311 - no secret
         while True:
-            found: dict[str, Any] = {}
+            combination: dict[str, Any] = {}
             for axis in self.axes:
-                found |= axis.draw(source)
-            yield found
+                combination |= axis.draw(source)
+            yield combination
 
     @classmethod
     def of(cls, parameters: Mapping[str, Any]) -> Space:
@@ -174,7 +175,7 @@ class Space:
             if not names.strip() or not values.strip():
                 raise SpaceError(f"parameters: expected NAME=VALUES such as lr=0.1,0.01, got {word!r}")
             try:
-                found = evaluate(values.strip(), helpers)
+                evaluated = evaluate(values.strip(), helpers)
             except SpaceError as error:
                 raise SpaceError(f"{names.strip()}: {error}") from None
             except SyntaxError as error:
@@ -186,7 +187,7 @@ class Space:
                     f"{names.strip()}: {values.strip()!r} could not be evaluated "
                     f"({type(error).__name__}: {error})"
                 ) from None
-            axes.append(_axis(names, found))
+            axes.append(_axis(names, evaluated))
         return cls(tuple(axes))
 
     def words(self) -> tuple[str, ...]:
@@ -198,7 +199,9 @@ class Space:
 
 
 def _axis(names: str, values: Any) -> Axis:
-    listed = tuple(part.strip() for part in names.strip().strip("()").split(",") if part.strip())
+    # As Python reads names: the micro sign and the Greek letter are one.
+    parts = unicodedata.normalize("NFKC", names).strip().strip("()").split(",")
+    listed = tuple(part.strip() for part in parts if part.strip())
     label = names.strip()
     if isinstance(values, Distribution):
         if len(listed) > 1:
@@ -206,12 +209,12 @@ def _axis(names: str, values: Any) -> Axis:
         return Axis(listed, distribution=values)
     if callable(values) and values in HELPERS.values():
         raise SpaceError(f"{label}: expected values, got the function itself; call it, {values.__name__}(..)")
-    found = _listed_values(label, values)
-    if not found:
+    listed_values = _listed_values(label, values)
+    if not listed_values:
         raise SpaceError(f"{label}: expected at least one value, got {values!r}")
     if len(listed) > 1:
-        found = tuple(_row(label, listed, row) for row in found)
-    return Axis(listed or ("",), found)
+        listed_values = tuple(_row(label, listed, row) for row in listed_values)
+    return Axis(listed or ("",), listed_values)
 
 
 def _row(label: str, names: tuple[str, ...], row: Any) -> tuple[Any, ...]:
@@ -236,13 +239,13 @@ def _listed_values(label: str, values: Any) -> tuple[Any, ...]:
             values = sorted(values)
         except TypeError:  # of several kinds: their text has an order
             values = sorted(values, key=repr)
-    found = tuple(scalar(value) for value in islice(values, MOST_VALUES + 1))
-    if len(found) > MOST_VALUES:
+    listed = tuple(scalar(value) for value in islice(values, MOST_VALUES + 1))
+    if len(listed) > MOST_VALUES:
         raise SpaceError(
             f"{label}: these are more than {MOST_VALUES:,} values; give fewer, "
             "or a distribution such as uniform(0, 1) with --search random"
         )
-    return found
+    return listed
 
 
 def _listed(distribution: Distribution) -> str:

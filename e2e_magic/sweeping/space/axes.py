@@ -18,12 +18,12 @@ _RELATIVE = 1e-6
 
 
 class SpaceError(PlanError):
-    """A space that can't be: names the parameter, what came and what is allowed."""
+    """An invalid space; the text names the parameter, what came and what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Where values are drawn from: made by `uniform`, `loguniform` and `randint`.
+    """A distribution to draw values from, as `uniform`, `loguniform` and `randint` return it.
 
     Attributes
     ----------

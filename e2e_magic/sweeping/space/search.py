@@ -1,7 +1,7 @@
 """How a space is walked: every combination, random ones, or those that Optuna's TPE proposes.
 
-A search is asked for the next parameters and told what came of them; with one seed it asks for the same
-(tpe where it is told in the same order: trials side by side finish as they please).
+A search proposes the next parameters and receives their results; with one seed it proposes the same
+(tpe where the results come in the same order: concurrent trials finish in any order).
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ _ORDERED = ("geometric", "integers", "linear", "numbers")
 
 
 class Search(Protocol):
-    """Gives the combinations to try."""
+    """Proposes the combinations to try."""
 
     def ask(self) -> Mapping[str, Any] | None:
         """Return the next parameters; None when there are no more."""
 
-    def tell(self, params: Mapping[str, Any], value: float | None) -> None:
-        """Take what a combination came to (lower is better), None where it failed."""
+    def tell(self, params: Mapping[str, Any], value: float | None, *, pruned: bool = False) -> None:
+        """Learn the result of a combination (lower is better), None where it failed.
+
+        Of one that was pruned it is the last value that it logged.
+        """
 
 
 class Walk:
@@ -38,7 +41,7 @@ class Walk:
     def ask(self) -> Mapping[str, Any] | None:
         return next(self._combinations, None)
 
-    def tell(self, params: Mapping[str, Any], value: float | None) -> None:
+    def tell(self, params: Mapping[str, Any], value: float | None, *, pruned: bool = False) -> None:
         """Learn nothing."""
 
 
@@ -66,7 +69,7 @@ class Tpe:
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         self._study = optuna.create_study(direction="minimize", sampler=sampler)
-        self._failed = optuna.trial.TrialState.FAIL
+        self._states = optuna.trial.TrialState
         self._space = space
         self._left = trials
         self._asked: list[tuple[Mapping[str, Any], Any]] = []
@@ -82,12 +85,15 @@ class Tpe:
         self._asked.append((params, trial))
         return params
 
-    def tell(self, params: Mapping[str, Any], value: float | None) -> None:
+    def tell(self, params: Mapping[str, Any], value: float | None, *, pruned: bool = False) -> None:
         for n, (asked, trial) in enumerate(self._asked):
             if asked is params:
                 del self._asked[n]
                 if value is None or value != value:
-                    self._study.tell(trial, state=self._failed)
+                    self._study.tell(trial, state=self._states.FAIL)
+                elif pruned:
+                    trial.report(value, 1)
+                    self._study.tell(trial, state=self._states.PRUNED)
                 else:
                     self._study.tell(trial, value)
                 return
@@ -105,14 +111,12 @@ def _suggested(trial: Any, axis: Axis) -> dict[str, Any]:
     return {axis.name: trial.suggest_float(axis.name, drawn.low, drawn.high, log=drawn.how == "loguniform")}
 
 
-def import_optuna() -> Any:
-    """Import Optuna, or say what to install."""
+def import_optuna(what: str = "search: tpe", instead: str = "or use --search random") -> Any:
+    """Import Optuna for `what`, or raise the error that names what to install, and what else there is."""
     try:
         import optuna
     except ImportError:
-        raise ImportError(
-            'search: tpe needs Optuna: pip install "e2e-magic[optuna]", or use --search random'
-        ) from None
+        raise ImportError(f'{what} needs Optuna: pip install "e2e-magic[optuna]", {instead}') from None
     return optuna
 
 

@@ -1,7 +1,7 @@
-"""Charts of the frames, drawn by matplotlib and seaborn: each takes a tidy DataFrame and gives Axes.
+"""Charts of the frames, drawn by matplotlib and seaborn: each takes a tidy DataFrame and returns Axes.
 
-In come frames, and axes to draw on where the caller has some; out go Axes on a figure unknown to pyplot.
-Neither rcParams nor the frame are changed. matplotlib comes in with the first chart, not with this package.
+Input: frames, and axes to draw on where the caller has some. Output: Axes on a figure unknown to pyplot.
+Neither rcParams nor the frame are changed. matplotlib is imported by the first chart, not by this package.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from e2e_magic.views.charts.comparison_bars import comparison
     from e2e_magic.views.charts.confusion_matrix import confusion
     from e2e_magic.views.charts.cost_and_gain import gain
+    from e2e_magic.views.charts.drifts import drift
     from e2e_magic.views.charts.energy import energy_against_accuracy
     from e2e_magic.views.charts.influence_of import influence
     from e2e_magic.views.charts.latencies import latency
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "comparison",
     "confusion",
+    "drift",
     "energy_against_accuracy",
     "gain",
     "influence",
@@ -41,6 +43,7 @@ _HOMES = {
     "latency_distribution": "latency_distributions",
     "comparison": "comparison_bars",
     "confusion": "confusion_matrix",
+    "drift": "drifts",
     "energy_against_accuracy": "energy",
     "gain": "cost_and_gain",
     "influence": "influence_of",

@@ -1,4 +1,4 @@
-"""A confusion matrix as a heat map: rows are what is true, columns what was predicted."""
+"""A confusion matrix as a heat map: rows are true classes, columns predicted ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.lines import finite
+from e2e_magic.views.charts.lines import finite, trials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 EMPTY = "no confusion matrix: hand back 'confusion_matrix', or use --confusion or --y-true and --y-pred"
 ANNOTATED = 20  # classes up to which each cell bears its numbers
 _TICKS = 25
-_NAMED = 3  # mistakes that are told in words where cells are too small for theirs
+_NAMED = 3  # mistakes that are named in words where cells are too small for theirs
 _WIDEST = 60  # letters of those words
 _COUNTED = 10  # classes above which a 0 isn't written
 # As shares of the greatest value: faint, so that grey text stands on it on a white and a dark page
 # alike; then solid, with white or black text. Without text one colour that grows solid is enough.
 _RAMP = (
-    (0.0, (0.0, 0.447, 0.698, 0.07)),
-    (0.12, (0.0, 0.447, 0.698, 0.24)),
+    (0.0, (0.0, 0.447, 0.698, 0.03)),
+    (0.12, (0.0, 0.447, 0.698, 0.14)),
     (0.12, (0.53, 0.74, 0.88, 1.0)),
     (1.0, (0.0, 0.40, 0.64, 1.0)),
 )
@@ -51,7 +51,7 @@ class Matrix:
 
 
 def matrix(confusions: pd.DataFrame) -> Matrix | None:
-    """Take the last trial's matrix of a confusions frame; classes in the order they appear.
+    """Return the last trial's matrix of a confusions frame; classes in the order they appear.
 
     Matrices are never added up over trials, for repeats are no larger test set.
     """
@@ -59,15 +59,11 @@ def matrix(confusions: pd.DataFrame) -> Matrix | None:
 
     if confusions.empty:
         return None
-    keys = [key for key in ("run", "stage", "trial") if key in confusions.columns]
-    several = ""
-    if keys:
-        ids = confusions.groupby(keys, sort=False, observed=True, dropna=False).ngroup().to_numpy()
-        if ids.max() > 0:
-            last = confusions[ids == ids[-1]]
-            named = [str(last[key].iloc[0]) for key in keys if confusions[key].nunique() > 1]
-            several = f"{' · '.join(named)}, the last of {ids.max() + 1}"
-            confusions = last
+    apart = trials(confusions)
+    last = apart[-1]
+    name = " · ".join(filter(None, (last.owner, last.number)))
+    several = f"{name}, the last of {len(apart)}" if len(apart) > 1 else ""
+    confusions = confusions.iloc[last.rows]
     true, predicted = confusions["true"].astype(object), confusions["predicted"].astype(object)
     codes, classes = pd.factorize(pd.concat([true, predicted]), use_na_sentinel=False)
     rows, columns = codes[: len(true)], codes[len(true) :]
@@ -76,6 +72,7 @@ def matrix(confusions: pd.DataFrame) -> Matrix | None:
     return Matrix(list(classes), counts, several)
 
 
+@style.without_tex()
 def confusion(
     confusions: pd.DataFrame, *, ax: Axes | None = None, normalize: Literal["true"] | None = None
 ) -> Axes:
@@ -113,11 +110,11 @@ def confusion(
     for spine in ax.spines.values():
         spine.set_visible(True)
     step = -(-n // _TICKS)
-    shown = range(0, n, step)
-    names = [table.classes[i] for i in shown]
+    indices = range(0, n, step)
+    names = [table.classes[i] for i in indices]
     longest = max(len(str(name)) for name in names)
-    style.name_ticks(ax.yaxis, [i + 0.5 for i in shown], names, most=20)
-    style.name_ticks(ax.xaxis, [i + 0.5 for i in shown], names, most=20)
+    style.name_ticks(ax.yaxis, [i + 0.5 for i in indices], names, most=20)
+    style.name_ticks(ax.xaxis, [i + 0.5 for i in indices], names, most=20)
     if longest * 6.5 > 44 or (n > ANNOTATED and longest > 1):
         for text in ax.get_xticklabels():
             text.set(rotation=45 if longest > 3 else 90, ha="right" if longest > 3 else "center",
@@ -125,31 +122,32 @@ def confusion(
     if n <= ANNOTATED:
         _annotate(ax, table, mesh, normalize)
     else:
-        _colour_bar(ax, mesh, "count" if normalize is None else "share of row (%)")
-    said = [style.literal(text) for text in (table.trial, _confused(table) if n > ANNOTATED else "") if text]
-    if said:
-        style.plain(ax.set_title("\n".join(said), loc="left"), px=style.LABEL_PX)
+        name = "count" if normalize is None else "share of row (%)"
+        style.colour_bar(ax, mesh, name, shrink=0.7, aspect=30)
+    lines = [style.literal(text) for text in (table.trial, _confused(table) if n > ANNOTATED else "") if text]
+    if lines:
+        style.title(ax, "\n".join(lines), px=style.LABEL_PX)
     return ax
 
 
 def _confused(table: Matrix) -> str:
-    """Say which classes are taken for which most often: of so many cells none can be read."""
+    """Return in words which classes are most often mistaken for which, where cells are too many to read."""
     wrong = np.nan_to_num(table.counts)
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_NAMED]
     pairs = [(*divmod(int(at), len(wrong)), float(wrong.flat[at])) for at in order]
-    names = [style.shorten(str(name), 14) for name in table.classes]
-    told = [f"{names[i]} as {names[j]} ({style.number(count)})" for i, j, count in pairs if count > 0]
-    while len(told) > 1 and sum(map(len, told)) > _WIDEST:
-        told.pop()
-    return f"most often wrong: {', '.join(told)}" if told else ""
+    names = style.distinct([str(name) for name in table.classes], 14)
+    mistakes = [f"{names[i]} as {names[j]} ({style.digits(count)})" for i, j, count in pairs if count > 0]
+    while len(mistakes) > 1 and sum(map(len, mistakes)) > _WIDEST:
+        mistakes.pop()
+    return f"most often wrong: {', '.join(mistakes)}" if mistakes else ""
 
 
 def _size(table: Matrix | None) -> tuple[float, float]:
     if table is None:
         return 640, 130
     n = len(table.classes)
-    names = max(len(style.shorten(str(name), 20)) for name in table.classes) * 6.0
+    names = min(max(len(str(name)) for name in table.classes), 20) * 6.0
     side = 560 if n > ANNOTATED else max(min(n * 46, 400 + 10 * n), 150)
     return side + names + 60 + (70 if n > ANNOTATED else 0), side + min(names, 90) + 60
 
@@ -179,19 +177,9 @@ def _annotate(ax: Axes, table: Matrix, mesh, normalize: str | None) -> None:  # 
             red, green, blue, solid = mesh.cmap(mesh.norm(count if normalize is None else 100 * share))
             bright = 0.2126 * red**2.2 + 0.7152 * green**2.2 + 0.0722 * blue**2.2
             colour = style.INK if solid < 1 else "white" if bright < 0.25 else "#111111"
-        text = "?" if np.isnan(count) else style.number(count)
+        text = "?" if np.isnan(count) else style.digits(count)
         if count > 0:
             text = f"{text}\n{style.percent(share)}"
         put = ax.text(j + 0.5, i + 0.5, text, ha="center", va="center")
         put.set_in_layout(False)  # it lies inside its cell; hundreds of them take long to lay out
         style.plain(put, px=small, color=colour)
-
-
-def _colour_bar(ax: Axes, mesh, label: str) -> None:  # type: ignore[no-untyped-def]
-    bar = ax.figure.colorbar(mesh, ax=ax, shrink=0.7, aspect=30, pad=0.02)
-    style.dress(bar.ax, y=label, grid="")
-    bar.outline.set_visible(False)
-    bar.ax.set_facecolor("none")
-    bar.ax.tick_params(axis="x", bottom=False, labelbottom=False)
-    bar.ax.tick_params(axis="y", right=True, labelright=True, left=False, labelleft=False)
-    style.plain_ticks(bar.ax.yaxis, 5)

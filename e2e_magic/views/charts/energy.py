@@ -1,4 +1,4 @@
-"""What accuracy costs in energy: a point per trial."""
+"""The energy cost of accuracy: a point per trial."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.lines import finite, span
+from e2e_magic.views.charts.lines import complete, finite, span, trials
+from e2e_magic.views.charts.run_colours import run_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ PARTS = ("package_energy_j", "psys_energy_j", "dram_energy_j", "gpu_energy_j")
 ESTIMATE = "estimated_energy_j"
 NO_ACCURACY = "no accuracy: hand one back, or name it with --accuracy"
 NO_ENERGY = "no energy: %e2e metrics says why, and what to do"
-_NAMED = 8  # groups that a legend names
 
 
 def measured_energy(results: pd.DataFrame) -> NDArray[np.float64]:
@@ -43,27 +43,29 @@ class Costs:
 
 
 def costs(results: pd.DataFrame) -> list[Costs]:
-    """Take energy and accuracy of each complete trial, by what tells trials apart: run and stage.
+    """Return energy and accuracy of the complete trials by owner: the run and stage, where there are several.
 
     A trial whose energy was measured has no estimate here.
     """
     if results.empty or "accuracy" not in results.columns:
         return []
-    frame = results[results["state"] == "complete"] if "state" in results.columns else results
+    frame = complete(results)
     accuracy, energy = finite(frame["accuracy"]), measured_energy(frame)
     guess = finite(frame[ESTIMATE]) if ESTIMATE in frame.columns else np.full(len(frame), np.nan)
-    named = [key for key in ("run", "stage") if key in frame.columns and frame[key].nunique() > 1]
-    owners = [" · ".join(map(str, row)) for row in frame[named].itertuples(index=False)] if named else []
-    owner = np.array(owners or [""] * len(frame), dtype=object)
-    found = []
-    for name in dict.fromkeys(owner):
+    owned: dict[str, list[NDArray[np.intp]]] = {}
+    for trial in trials(frame):
+        owned.setdefault(trial.owner, []).append(trial.rows)
+    groups = []
+    for owner, parts in owned.items():
+        rows = np.sort(np.concatenate(parts))
         for estimated, joules in ((False, energy), (True, np.where(np.isnan(energy), guess, np.nan))):
-            here = (owner == name) & ~np.isnan(accuracy) & ~np.isnan(joules)
-            if here.any():
-                found.append(Costs(name, estimated, accuracy[here], joules[here]))
-    return found
+            here = rows[~np.isnan(accuracy[rows]) & ~np.isnan(joules[rows])]
+            if len(here):
+                groups.append(Costs(owner, estimated, accuracy[here], joules[here]))
+    return groups
 
 
+@style.without_tex()
 def energy_against_accuracy(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the energy of trials over their accuracy: good ones are low and to the right.
 
@@ -78,14 +80,15 @@ def energy_against_accuracy(frame: pd.DataFrame, *, ax: Axes | None = None) -> A
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
     ax = ax or style.axes(460, 300)
-    found = costs(frame)
-    if not found:
-        known = "accuracy" in frame.columns and not np.isnan(finite(frame["accuracy"])).all()
-        return style.say(ax, NO_ENERGY if known else NO_ACCURACY)
-    owners = list(dict.fromkeys(group.owner for group in found))
+    groups = costs(frame)
+    if not groups:
+        has_accuracy = "accuracy" in frame.columns and not np.isnan(finite(frame["accuracy"])).all()
+        return style.say(ax, NO_ENERGY if has_accuracy else NO_ACCURACY)
+    owners = list(dict.fromkeys(group.owner for group in groups))
     handles: dict[str, Any] = {}
-    for group in found:
-        colour = style.PALETTE[owners.index(group.owner) % len(style.PALETTE)]
+    colours = dict(zip(owners, run_colours(frame, owners), strict=True))
+    for group in groups:
+        colour = colours[group.owner]
         drawn = ax.scatter(
             group.accuracy, group.energy_j, s=46, linewidths=1.4, edgecolors=colour, zorder=3,
             facecolors="none" if group.estimated else colour, alpha=1.0 if group.estimated else 0.85,
@@ -93,19 +96,17 @@ def energy_against_accuracy(frame: pd.DataFrame, *, ax: Axes | None = None) -> A
         )  # fmt: skip
         words = [style.shorten(group.owner, 30)] if group.owner else []
         handles[", ".join([*words, "estimate"] if group.estimated else words or ["measured"])] = drawn
-    span(ax, "y", np.concatenate([group.energy_j for group in found]))
-    _fit(ax, np.concatenate([group.accuracy for group in found]))
-    only = all(group.estimated for group in found)
+    span(ax, "y", np.concatenate([group.energy_j for group in groups]))
+    _fit(ax, np.concatenate([group.accuracy for group in groups]))
+    only = all(group.estimated for group in groups)
     style.dress(ax, x="accuracy", y=style.label(ESTIMATE if only else "energy_j", "J"), grid="both")
     if len(handles) > 1 or only:
-        names = list(handles)
-        shown = names[:_NAMED]
-        style.legend(ax, [handles[name] for name in shown], shown, loc="best")
+        style.legend(ax, list(handles.values()), list(handles), loc="best")
     return ax
 
 
 def _fit(ax: Axes, accuracy: NDArray[np.float64]) -> None:
-    """Show the accuracies that there are: from 0 on, those of a good model would all be one point."""
+    """Fit the axis to the accuracies present: from 0 on, those of a good model would all be one point."""
     low, high = float(accuracy.min()), float(accuracy.max())
     room = max((high - low) * 0.12, 0.02 * max(abs(high), abs(low)), 1e-6)
     ax.set_xlim(low - room, high + room)

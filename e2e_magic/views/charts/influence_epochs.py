@@ -1,4 +1,4 @@
-"""What a parameter does to a curve over epochs: the epoch as one more parameter, and curves laid over."""
+"""The effect of a parameter on a curve over epochs: the epoch as one more parameter, and overlaid curves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from e2e_magic.derived.declarations import TARGETS
 from e2e_magic.measuring.plan import nearest
 from e2e_magic.views.charts import style
 from e2e_magic.views.charts.lines import finite
-from e2e_magic.views.charts.scales import PREFIX, Scale
+from e2e_magic.views.charts.scales import PREFIX, Scale, name_some, range_of_what
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 EPOCH = "epoch"
 _KEYS = ["run", "stage", "trial"]
-_NAMED = 6  # settings that a legend names; more are told apart by a scale of colours
-_USUAL = ("loss", "accuracy")
+_NAMED = 6  # settings that a legend names; more are distinguished by a scale of colours
 
 
 def over_epochs(frame: pd.DataFrame, epochs: pd.DataFrame | None, y: str | None) -> tuple[pd.DataFrame, str]:
@@ -44,7 +44,7 @@ def over_epochs(frame: pd.DataFrame, epochs: pd.DataFrame | None, y: str | None)
         raise ValueError("epochs: curves need what was logged per epoch: hand over epochs=result.epochs")
     logged = [str(name) for name in epochs.columns if name not in (*_KEYS, EPOCH, "t_s")]
     if y is None:
-        order = (frame.attrs.get("metric"), *_USUAL, *logged)
+        order = (frame.attrs.get("metric"), *TARGETS, *logged)
         y = next((str(name) for name in order if name in logged and epochs[name].notna().any()), "loss")
     elif y not in logged and logged:
         raise ValueError(
@@ -74,7 +74,7 @@ def draw_curves(
     Parameters
     ----------
     scales : list of Scale
-        The parameters that tell the settings apart, the first of them by colour.
+        The parameters that distinguish the settings, the first of them by colour.
     frame : DataFrame
         A row per trial and epoch, as `over_epochs` makes them.
     metric : str
@@ -82,46 +82,48 @@ def draw_curves(
         The metric with its unit.
     ax : Axes or None
     """
+    import pandas as pd
+    import seaborn as sns
+
     ax = ax or style.axes(640, 340)
+    places = np.array([one.at(frame[PREFIX + one.name].tolist()) for one in scales]).reshape(len(scales), -1)
     at, value = finite(frame[PREFIX + EPOCH]), finite(frame[metric])
-    places = np.empty((len(scales), len(frame)))
-    for n, one in enumerate(scales):
-        places[n] = one.at(frame[PREFIX + one.name].tolist())
     good = np.isfinite(at) & np.isfinite(value) & np.isfinite(places).all(axis=0)
     at, value, places = at[good], value[good], places[:, good]
-    settings = sorted({tuple(column) for column in places.T})
+    settings, setting = np.unique(places.T, axis=0, return_inverse=True)
     by_scale = len(settings) > _NAMED and bool(scales) and not scales[0].words
-    colours = _colours(settings, scales, by_scale=by_scale)
-    for setting, colour in zip(settings, colours, strict=True):
-        here = (places == np.array(setting)[:, None]).all(axis=0)
-        xs = np.unique(at[here])
-        some = [value[here & (at == x)] for x in xs]
-        middle = np.array([np.median(one) for one in some])
-        if max(len(one) for one in some) > 1 and len(settings) <= _NAMED:
-            low, high = (np.array([pick(one) for one in some]) for pick in (np.min, np.max))
-            ax.fill_between(xs, low, high, color=colour, alpha=0.2, linewidth=0)
-        few = len(xs) <= 30
-        ax.plot(xs, middle, color=colour, linewidth=1.5, marker="o" if few else "", markersize=3.2,
-                label=_said(setting, scales))  # fmt: skip
+    drawn = pd.DataFrame({"epoch": at, "value": value, "setting": setting.ravel()})
+    repeated = bool(drawn.duplicated(["epoch", "setting"]).any())
+    ranged = repeated and len(settings) <= _NAMED
+    before = len(ax.lines)
+    sns.lineplot(
+        drawn, x="epoch", y="value", hue="setting", hue_order=range(len(settings)),
+        palette=_colours(settings, scales, by_scale=by_scale), estimator="median" if repeated else None,
+        errorbar=("pi", 100) if ranged else None, err_kws={"linewidth": 0}, linewidth=1.5,
+        marker="o" if drawn["epoch"].nunique() <= 30 else None, markersize=3.2, markeredgewidth=0,
+        legend=False, ax=ax,
+    )  # fmt: skip
+    lines: list[Any] = list(ax.lines)[before:]
+    for line, places_of in zip(lines, settings, strict=True):
+        line.set_label(_named(places_of, scales))
     style.dress(ax, x="epoch", y=label)
     style.plain_ticks(ax.xaxis, 8, integer=True)
     style.plain_ticks(ax.yaxis, 5)
     if by_scale:
         _scale_of_colours(ax, scales[0])
     elif len(settings) > 1:
-        lines: list[Any] = list(ax.lines)[:_NAMED]
-        names = [str(line.get_label()) for line in lines]
+        names = [str(line.get_label()) for line in lines[:_NAMED]]
         if len(settings) > _NAMED:
             names[-1] += f", and {len(settings) - _NAMED} more"
-        style.legend(ax, lines, names, loc="best")
-    repeated = len(frame) > 0 and len({*zip(at, *places, strict=True)}) < len(at)
+        style.legend(ax, lines[:_NAMED], names, loc="best")
     if repeated:
-        ranged = ", and range of the repeats" if len(settings) <= _NAMED else " of the repeats"
-        style.plain(ax.set_title(f"median{ranged}", loc="left"))
+        drawn_over = [EPOCH, *(one.name for one in scales)]
+        what = range_of_what(frame[good], drawn_over)
+        style.title(ax, f"median, and {what}" if ranged else what.replace("range", "median", 1))
     return ax
 
 
-def _said(setting: tuple[float, ...], scales: list[Scale]) -> str:
+def _named(setting: NDArray[np.float64], scales: list[Scale]) -> str:
     parts = []
     for one, place in zip(scales, setting, strict=True):
         value = one.values[int(np.flatnonzero(one.places == place)[0])]
@@ -129,30 +131,18 @@ def _said(setting: tuple[float, ...], scales: list[Scale]) -> str:
     return style.shorten(", ".join(parts), 40)
 
 
-def _colours(settings: list[tuple[float, ...]], scales: list[Scale], *, by_scale: bool) -> list[Any]:
+def _colours(settings: NDArray[np.float64], scales: list[Scale], *, by_scale: bool) -> list[Any]:
     if not by_scale:
         return [style.PALETTE[n % len(style.PALETTE)] for n in range(len(settings))]
-    share = _share(scales[0].places)
-    where = dict(zip(scales[0].places.tolist(), share.tolist(), strict=True))
-    return [style.RAMP(where[setting[0]]) for setting in settings]
-
-
-def _share(places: NDArray[np.float64]) -> NDArray[np.float64]:
-    low, high = float(places.min()), float(places.max())
-    return (places - low) / (high - low) if high > low else np.zeros(len(places))
+    low, high = scales[0].places.min(), scales[0].places.max()
+    return [style.RAMP((setting[0] - low) / (high - low)) for setting in settings]
 
 
 def _scale_of_colours(ax: Axes, of: Scale) -> None:
-    """Say by a bar which colour is which value."""
+    """Draw a bar that maps colours to values."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     mapped = ScalarMappable(Normalize(float(of.places.min()), float(of.places.max())), style.RAMP)
-    bar: Any = ax.figure.colorbar(mapped, ax=ax, pad=0.02)
-    bar.outline.set_visible(False)
-    step = -(-len(of.values) // 8)
-    shown = list(range(0, len(of.values), step))
-    bar.set_ticks([float(of.places[n]) for n in shown], labels=[of.spell(of.values[n]) for n in shown])
-    bar.set_label(style.label(of.name))
-    style.plain(bar.ax.yaxis.label, px=style.LABEL_PX)
-    bar.ax.tick_params(length=3, color=style.INK, labelcolor=style.INK, labelsize=style.TICK_PX * 0.72)
+    bar = style.colour_bar(ax, mapped, style.label(of.name))
+    name_some(bar.ax.yaxis, of, of.places, most=8)

@@ -1,4 +1,4 @@
-"""Latency against throughput by batch size: what a larger batch buys, and what it costs."""
+"""Latency against throughput by batch size: the gain and the cost of a larger batch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scenario:
 
 
 def scenarios(frame: pd.DataFrame) -> list[Scenario]:
-    """Sort a latency frame into scenarios: p50, or where it is missing the mean, in milliseconds.
+    """Return the scenarios of a latency frame: p50, or the mean where it is missing, in milliseconds.
 
     Rows without a throughput or any latency can't be placed and are left out.
     """
@@ -48,24 +48,17 @@ def scenarios(frame: pd.DataFrame) -> list[Scenario]:
     typical = ~np.isnan(take["p50_s"])
     latency = 1e3 * np.where(typical, take["p50_s"], take["mean_s"])
     good = ~(np.isnan(latency) | np.isnan(take["throughput_per_s"]))
-    found = []
+    series = []
     for name in dict.fromkeys(names[good]):
         rows = np.flatnonzero(good & (names == name).to_numpy(dtype=bool))
         rows = rows[np.argsort(take["batch_size"][rows], kind="stable")]
-        batch = ["?" if np.isnan(b) else style.number(b) for b in take["batch_size"][rows]]
-        found.append(
-            Scenario(
-                str(name),
-                batch,
-                take["throughput_per_s"][rows],
-                latency[rows],
-                1e3 * take["p99_s"][rows],
-                typical[rows],
-            )
-        )
-    return found
+        batch = ["?" if np.isnan(b) else style.digits(b) for b in take["batch_size"][rows]]
+        throughput, p99_ms = take["throughput_per_s"][rows], 1e3 * take["p99_s"][rows]
+        series.append(Scenario(str(name), batch, throughput, latency[rows], p99_ms, typical[rows]))
+    return series
 
 
+@style.without_tex()
 def latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the latency of a call against throughput, a point per batch size, a line per scenario.
 
@@ -78,25 +71,25 @@ def latency(frame: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax : Axes, optional
         Where to draw; on a new figure, unknown to pyplot, when left out.
     """
-    found = scenarios(frame)
+    series = scenarios(frame)
     ax = ax or style.axes(640, 320)
-    if not found:
+    if not series:
         why = "no latency: throughput, p50 and mean are missing in every row"
         return style.say(ax, EMPTY if frame.empty else why)
-    handles = [_draw(ax, one, style.PALETTE[n % len(style.PALETTE)]) for n, one in enumerate(found)]
-    whiskers = any(np.isfinite(one.p99_ms).any() for one in found)
-    means = any(not one.typical.all() for one in found)
+    handles = [_draw(ax, one, style.PALETTE[n % len(style.PALETTE)]) for n, one in enumerate(series)]
+    whiskers = any(np.isfinite(one.p99_ms).any() for one in series)
+    means = any(not one.typical.all() for one in series)
     what = ("p50, whisker to p99" if whiskers else "p50") + ("; hollow: mean" if means else "")
-    if not any(one.typical.any() for one in found):
+    if not any(one.typical.any() for one in series):
         what = "mean"
     style.dress(ax, x="throughput (entries/s)", y="latency (ms)", grid="both")
-    style.plain(ax.set_title(what, loc="left"))
-    across = np.concatenate([one.throughput for one in found])
-    up = np.concatenate([*(one.latency_ms for one in found), *(one.p99_ms for one in found)])
+    style.title(ax, what)
+    across = np.concatenate([one.throughput for one in series])
+    up = np.concatenate([*(one.latency_ms for one in series), *(one.p99_ms for one in series)])
     span(ax, "x", across)
     span(ax, "y", up[np.isfinite(up)])
-    if any(one.name for one in found) and len(found) > 1:
-        style.legend(ax, handles, [one.name for one in found], loc="best")
+    if any(one.name for one in series) and len(series) > 1:
+        style.legend(ax, handles, [one.name for one in series], loc="best")
     return ax
 
 
@@ -113,13 +106,5 @@ def _draw(ax: Axes, one: Scenario, colour: str) -> object:
             color=colour, markerfacecolor=fill, markeredgewidth=1.5,
         )  # fmt: skip
     for x, y, batch in zip(one.throughput, one.latency_ms, one.batch, strict=True):
-        note = ax.annotate(
-            f"batch {batch}",
-            (x, y),
-            xytext=(6, -4),
-            textcoords="offset points",
-            va="top",
-            annotation_clip=False,
-        )
-        style.plain(note)
+        style.note(ax, f"batch {batch}", (x, y), (6, -4), va="top")
     return handle

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.lines import finite, thin
+from e2e_magic.views.charts.lines import finite, thin, trials
+from e2e_magic.views.charts.run_colours import run_colours
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,50 +18,33 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MANY = 5  # more trials than this are drawn as their median and spread
-_NAMED = 8  # curves that a legend names
 _GRID = 400
 _NARROW_PX = 400  # where the sentence about a target would lie on the curves
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One trial's values of one logged quantity."""
+    """One trial's values of one logged quantity; a legend has an entry per owner."""
 
     owner: str
-    trial: tuple[object, ...]
     x: NDArray[np.float64]
     value: NDArray[np.float64]
 
 
 def curves(epochs: pd.DataFrame, y: str, x: str) -> list[Curve]:
-    """Take a logged column apart into its trials, in order of `x`, only where it has numbers.
+    """Return a logged column of each trial that has numbers, in order of `x`.
 
-    The owner is what a legend tells apart: the run if there are several, and the stage; the trial
-    where run and stage are the same and there are no more than `MANY`.
+    The owner is the run if there are several, and the stage; the trial where run and stage are the same and
+    there are no more than `MANY`.
     """
     if y not in epochs.columns or x not in epochs.columns or epochs.empty:
         return []
-    keys = [key for key in ("run", "stage", "trial") if key in epochs.columns]
-    named = [key for key in keys if key != "trial" and epochs[key].nunique() > 1]
     at, value = finite(epochs[x]), finite(epochs[y])
     good = ~(np.isnan(at) | np.isnan(value))
-    grouped = epochs.groupby(keys, sort=False, observed=True, dropna=False).indices if keys else {(): ...}
-    found = []
-    for key, rows in grouped.items():
-        whole = key if isinstance(key, tuple) else (key,)
-        here = good[rows]
-        xs, values = at[rows][here], value[rows][here]
-        if not len(xs):
-            continue
-        if (np.diff(xs) < 0).any():
-            order = np.argsort(xs, kind="stable")
-            xs, values = xs[order], values[order]
-        owner = " · ".join(str(whole[keys.index(name)]) for name in named)
-        found.append(Curve(owner, whole, xs, values))
-    if not named and "trial" in keys and 1 < len(found) <= MANY:
-        place = keys.index("trial")
-        found = [Curve(f"trial {c.trial[place]}", c.trial, c.x, c.value) for c in found]
-    return found
+    apart = [(trial, trial.rows[good[trial.rows]]) for trial in trials(epochs)]
+    apart = [(trial, rows[np.argsort(at[rows], kind="stable")]) for trial, rows in apart if len(rows)]
+    numbered = len(apart) <= MANY and not any(trial.owner for trial, _ in apart)
+    return [Curve(trial.name if numbered else trial.owner, at[rows], value[rows]) for trial, rows in apart]
 
 
 def first_reached(curve: Curve, target: float, *, lower: bool) -> tuple[float, float] | None:
@@ -84,6 +68,7 @@ def spread(
     return xs, low, middle, high
 
 
+@style.without_tex()
 def learning(
     epochs: pd.DataFrame,
     *,
@@ -129,10 +114,11 @@ def learning(
         return style.say(ax, f"no {style.words(y)}: call log({y}=...) once per epoch in the cell")
     owners = list(dict.fromkeys(c.owner for c in (*own, *twin)))
     handles = {}
-    for dashed, found in ((False, own), (True, twin)):
+    colours = run_colours(epochs, owners)
+    for dashed, group in ((False, own), (True, twin)):
         for n, owner in enumerate(owners):
-            some = [c for c in found if c.owner == owner]
-            colour = style.PALETTE[n % len(style.PALETTE)]
+            some = [c for c in group if c.owner == owner]
+            colour = colours[n]
             dashes = style.DASHED if dashed else style.DASHES[n // len(style.PALETTE) % 4]
             if some:
                 handle = _draw(ax, some, colour, dashes)
@@ -145,18 +131,22 @@ def learning(
     # As time to accuracy is: on the validation where there is one.
     validated = {c.owner for c in twin}
     judged = [*twin, *(c for c in own if c.owner not in validated)]
-    line, reached = _target(ax, judged, owners, y, x, target) if target is not None else (None, {})
+    line, reached = (
+        _target(ax, judged, dict(zip(owners, colours, strict=True)), y, x, target)
+        if target is not None
+        else (None, {})
+    )
     style.dress(ax, x="epoch" if x == "epoch" else "time (s)", y=style.label(y, style.units(epochs).get(y)))
     style.plain_ticks(ax.xaxis, 8, integer=x == "epoch")
     style.plain_ticks(ax.yaxis, 5)
     lines, names = _names(handles, owners, y, reached)
     if target is not None:
         lines.append(line)
-        names.append(f"target {style.number(target)}")
+        names.append(f"target {style.digits(target)}")
     if names:
         narrow = target is not None and style.size_px(ax.figure)[0] < _NARROW_PX  # type: ignore[arg-type]
-        place = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if narrow else {"loc": "best"}
-        style.legend(ax, lines, names, **place)
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1)} if narrow else {"loc": "best"}
+        style.legend(ax, lines, names, most=len(names), **place)
     return ax
 
 
@@ -176,31 +166,31 @@ def _draw(ax: Axes, some: list[Curve], colour: str, dashes: object) -> object:
 
 
 def _target(
-    ax: Axes, found: list[Curve], owners: list[str], y: str, x: str, target: float
+    ax: Axes, judged: list[Curve], colours: dict[str, str], y: str, x: str, target: float
 ) -> tuple[object, dict[str, str]]:
-    """Draw the line and the marks; give the line, and by owner where the target was reached."""
+    """Draw the line and the marks; return the line, and by owner where the target was reached."""
     lower = lower_is_better(y)
     line = ax.axhline(target, color=style.INK, linewidth=1.0, linestyle=style.DASHES[2], marker="")
-    said = {}
-    for n, owner in enumerate(owners):
-        some = [c for c in found if c.owner == owner]
+    reached = {}
+    for owner, colour in colours.items():
+        some = [c for c in judged if c.owner == owner]
         hits = [hit for c in some if (hit := first_reached(c, target, lower=lower)) is not None]
         at = [place for place, _ in hits]
         if not at:
-            said[owner] = "target not reached"
+            reached[owner] = "target not reached"
             continue
         middle = float(np.median(at))
-        where = f"epoch {style.number(middle)}" if x == "epoch" else f"{style.number(middle)} s"
+        where = f"epoch {style.digits(middle)}" if x == "epoch" else f"{style.digits(middle)} s"
         if len(some) > 1:
-            said[owner] = f"target reached by {len(at)} of {len(some)}, median {where}"
+            reached[owner] = f"target reached by {len(at)} of {len(some)}, median {where}"
         else:
-            said[owner] = f"target reached at {where}"
+            reached[owner] = f"target reached at {where}"
         if len(some) <= MANY:
             ax.plot(
                 at, [value for _, value in hits], linestyle="none", marker="D", markersize=7, zorder=5,
-                color=style.PALETTE[n % len(style.PALETTE)], markeredgecolor=style.INK,
+                color=colour, markeredgecolor=style.INK,
             )  # fmt: skip
-    return line, said
+    return line, reached
 
 
 def _names(
@@ -212,22 +202,22 @@ def _names(
     alone = len(owners) == 1 and (owners[0], True) in handles and (owners[0], False) in handles
     lines: list[object] = []
     names: list[str] = []
-    for owner in owners[:_NAMED]:
+    for owner in owners[: style.MOST_NAMED]:
         key = (owner, False) if (owner, False) in handles else (owner, True)
         what = style.words(y) if key == (owner, False) else f"val {style.words(y)}"
         name = style.shorten(owner, 30) or (what if twins or reached else "")
         if name:
             lines.append(handles[key])
-            said = reached.get(owner, "")
-            if said and (owner, True) in handles and owner:
-                said += f" (val {style.words(y)})"
-            names.append(f"{name}: {said}" if said and not alone else name)
-    if len(owners) > _NAMED:
+            outcome = reached.get(owner, "")
+            if outcome and (owner, True) in handles and owner:
+                outcome += f" (val {style.words(y)})"
+            names.append(f"{name}: {outcome}" if outcome and not alone else name)
+    if len(owners) > style.MOST_NAMED:
         lines.append(Line2D([], [], linestyle="none", marker=""))
-        names.append(f"and {len(owners) - _NAMED} more")
+        names.append(f"and {len(owners) - style.MOST_NAMED} more")
     if twins and not (len(owners) == 1 and (owners[0], False) not in handles):
         colour = style.PALETTE[0] if len(owners) == 1 else style.INK
         lines.append(Line2D([], [], color=colour, linestyle=style.DASHED, linewidth=1.6))
-        said = f": {reached[owners[0]]}" if alone and reached else ""
-        names.append(f"val {style.words(y)}{said}")
+        outcome = f": {reached[owners[0]]}" if alone and reached else ""
+        names.append(f"val {style.words(y)}{outcome}")
     return lines, names

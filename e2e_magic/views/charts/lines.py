@@ -1,7 +1,8 @@
-"""What a line needs before it is drawn: numbers only, and no more points than pixels can show."""
+"""Preparation of lines to draw: the rows of each trial, finite numbers, no more points than pixels show."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,11 +10,12 @@ import numpy as np
 from e2e_magic.views.charts import style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
 
-_WIDE = 20  # a span of more than this factor is drawn on a logarithmic axis
+WIDE = 20  # a span of more than this factor is drawn on a logarithmic axis
 
 
 def finite(values: ArrayLike) -> NDArray[np.float64]:
@@ -24,10 +26,53 @@ def finite(values: ArrayLike) -> NDArray[np.float64]:
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of complete trials; all rows where the state is unknown."""
+    return frame[(frame["state"] == "complete").to_numpy(dtype=bool)] if "state" in frame else frame
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The rows of one trial, and its name by what distinguishes it from the others.
+
+    Attributes
+    ----------
+    owner : str
+        Run and stage, each where there are several.
+    number : str
+        Empty where there are no several.
+    rows : array of int
+        Their positions.
+    """
+
+    owner: str
+    number: str
+    rows: NDArray[np.intp]
+
+    @property
+    def name(self) -> str:
+        """Return all that distinguishes it from the others."""
+        return " · ".join(filter(None, (self.owner, f"trial {self.number}" if self.number else "")))
+
+
+def trials(frame: pd.DataFrame) -> list[Trial]:
+    """Return the trials of a frame, by the columns ``run``, ``stage`` and ``trial`` that it has."""
+    keys = [key for key in ("run", "stage", "trial") if key in frame.columns]
+    if not keys:
+        return [Trial("", "", np.arange(len(frame)))]
+    several = {key for key in keys if frame[key].nunique() > 1}
+    apart = []
+    for key, rows in frame.groupby(keys, sort=False, observed=True, dropna=False).indices.items():
+        of = dict(zip(keys, key if isinstance(key, tuple) else (key,), strict=True))
+        owner = " · ".join(str(of[name]) for name in ("run", "stage") if name in several)
+        apart.append(Trial(owner, str(of["trial"]) if "trial" in several else "", np.asarray(rows)))
+    return apart
+
+
 def thin(
     x: NDArray[np.float64], y: NDArray[np.float64], bins: int = 640
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Keep of a line what its pixels can show: first, last, least and greatest value of each column.
+    """Reduce a line to what its pixels can show: first, last, least and greatest value of each column.
 
     Parameters
     ----------
@@ -64,12 +109,12 @@ def span(ax: Axes, side: str, values: NDArray[np.float64]) -> None:
     axis = ax.xaxis if side == "x" else ax.yaxis
     put = ax.set_xlim if side == "x" else ax.set_ylim
     low, high = float(values.min()), float(values.max())
-    if low > 0 and high / low > _WIDE:
+    if low > 0 and high / low > WIDE:
         (ax.set_xscale if side == "x" else ax.set_yscale)("log")
         put(low / 1.6, high * 2.2)
         decades = np.log10(high / low)
         axis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0) if decades < 2.5 else (1.0,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: style.number(value)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: style.digits(value)))
         axis.set_minor_locator(NullLocator())
     else:
         put(min(low, 0.0), (high * 1.15) if high > 0 else 1.0)

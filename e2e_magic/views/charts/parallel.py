@@ -53,23 +53,21 @@ def draw_parallel(
     ax.tick_params(axis="x", length=0)
     for n, one in enumerate(scales):
         step = -(-len(one.values) // _NAMED)
-        shown = sorted(
+        indices = sorted(
             {*range(0, len(one.values), step), len(one.values) - 1} if step > 1 else range(len(one.values))
         )
-        _axis(ax, n, _height(one.places[shown], one.places), [one.spell(one.values[k]) for k in shown])
+        _axis(ax, n, _height(one.places[indices], one.places), [one.spell(one.values[k]) for k in indices])
     ends = np.unique([medians.min(), np.median(medians), medians.max()])
-    _axis(ax, len(scales), _height(ends, medians), [style.number(value) for value in ends])
-    style.plain(
-        ax.set_title(f"red: the {'lowest' if lower else 'highest'} {style.words(metric)}", loc="left")
-    )
+    _axis(ax, len(scales), _height(ends, medians), [style.digits(value) for value in ends])
+    style.title(ax, f"red: the {'lowest' if lower else 'highest'} {style.words(metric)}")
     return ax
 
 
 def _height(values: NDArray[np.float64], of: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return values between 0 and 1 along their axis; in its middle where all are alike."""
     low, high = float(of.min()), float(of.max())
-    made: NDArray[np.float64] = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
-    return made
+    heights: NDArray[np.float64] = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
+    return heights
 
 
 def _axis(ax: Axes, place: int, heights: NDArray[np.float64], names: list[str]) -> None:

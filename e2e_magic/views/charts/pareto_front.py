@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -10,12 +11,13 @@ from matplotlib.lines import Line2D
 from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.derived.pareto import unbeaten
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.lines import finite
+from e2e_magic.views.charts.lines import complete, finite
 from e2e_magic.views.charts.scales import PREFIX, Scale
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from e2e_magic.record import Better
 
@@ -23,75 +25,133 @@ EMPTY = "no trials of a sweep: %%e2esweep STAGE NAME=VALUES makes some"
 MOST_NAMED = 8
 
 
-def pareto(frame: pd.DataFrame, x: str, y: str, *, ax: Axes | None = None) -> Axes:
-    """Draw every setting of a sweep by two metrics; mark and join those that none beats.
+@style.without_tex()
+def pareto(frame: pd.DataFrame, x: str, y: str, *more: str, ax: Axes | None = None) -> Any:
+    """Draw every setting of a sweep by its metrics; mark those that none beats.
 
     Parameters
     ----------
     frame : DataFrame
-        What `frames.pareto` gives, or the trials frame, of which each complete trial counts by itself.
-    x, y : str
-        The metrics.
+        What `frames.pareto` returns, or the trials frame, of which each complete trial counts by itself.
+    x, y, *more : str
+        The metrics. Of two the unbeaten are joined; of three or four every pair has a plane of its own, and
+        the marks and numbers are those of all metrics together.
     ax : Axes, optional
-        Where to draw; on a new figure, unknown to pyplot, when left out.
+        Where to draw two metrics; on a new figure, unknown to pyplot, when left out.
+
+    Returns
+    -------
+    Axes, or list of Axes of three and four metrics
     """
-    ax = ax or style.axes(760, 360)
+    metrics = (x, y, *more)
     if "unbeaten" not in frame:
-        frame = _marked(frame, x, y)
-    across, up = finite(frame[x]), finite(frame[y])
-    known = ~(np.isnan(across) | np.isnan(up))
-    if not known.any():
-        return style.say(
-            ax, EMPTY if frame.empty else "no setting has both: " + f"{style.words(x)} and {style.words(y)}"
-        )
-    best = known & frame["unbeaten"].to_numpy(dtype=bool)
-    rest = known & ~best
+        frame = _marked(frame, metrics)
+    values = {name: finite(frame[name]) for name in metrics}
+    measured: NDArray[np.bool_] = ~np.any(np.isnan(list(values.values())), axis=0)
+    if not measured.any():
+        lacking = "no setting has all: " if more else "no setting has both: "
+        listed = " and ".join(map(style.words, metrics))
+        empty = style.say(ax, EMPTY if frame.empty else lacking + listed)
+        return style.Panels([empty]) if more else empty
+    best = measured & frame["unbeaten"].to_numpy(dtype=bool)
+    order = np.flatnonzero(best)[np.argsort(values[x][best], kind="stable")]
+    if not more:
+        ax = ax or style.axes(760, 360)
+        steps = _steps(frame, x)
+        _plane(ax, frame, (x, y), values, measured, order, steps=steps)
+        _name(ax, frame, order, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        _headline(ax, frame, metrics)
+        return ax
+    size = len(metrics) - 1
+    figure = style.figure(120 + 250 * size + 160, 60 + 210 * size)
+    grid = figure.subplots(size, size, squeeze=False, sharex="col", sharey="row")
+    panels = style.Panels()
+    for (row, column), plane in np.ndenumerate(grid):
+        if column > row:
+            plane.set_axis_off()
+            continue
+        pair = metrics[column], metrics[row + 1]
+        _plane(plane, frame, pair, values, measured, order)
+        if row < size - 1:
+            plane.set_xlabel("")
+        if column:
+            plane.set_ylabel("")
+        panels.append(plane)
+    # The names stand in the corner that has no plane.
+    _name(grid[0, -1], frame, order, loc="upper left", bbox_to_anchor=(0.0, 1.0))
+    _headline(grid[0, 0], frame, metrics)
+    return panels
+
+
+def _plane(
+    ax: Axes,
+    frame: pd.DataFrame,
+    pair: tuple[str, str],
+    values: Mapping[str, NDArray[np.float64]],
+    measured: NDArray[np.bool_],
+    order: NDArray[np.int64],
+    *,
+    steps: str = "",
+) -> None:
+    """Draw the settings by two metrics; `order` are the unbeaten, joined where `steps` says how."""
+    across, up = (values[name] for name in pair)
+    rest = measured.copy()
+    rest[order] = False
     ax.plot(across[rest], up[rest], linestyle="none", marker="o", markersize=5, color=style.INK, alpha=0.55)
-    order = np.flatnonzero(best)[np.argsort(across[best], kind="stable")]
-    better = frame.attrs.get("better", {})
-    # Between two of them nothing better was found: the line goes along what is known, in steps.
-    steps = "steps-post" if better.get(x, "lower") == "lower" else "steps-pre"
-    ax.plot(across[order], up[order], color=style.RED, linewidth=1.4, drawstyle=steps, marker="")
+    if steps:
+        ax.plot(across[order], up[order], color=style.RED, linewidth=1.4, drawstyle=steps, marker="")
     ax.plot(across[order], up[order], linestyle="none", marker="D", markersize=7, color=style.RED)
-    units = style.units(frame)
-    style.dress(
-        ax, x=style.label(x, style.unit_of(x, units)), y=style.label(y, style.unit_of(y, units)), grid="both"
-    )
-    style.plain_ticks(ax.xaxis, 6)
-    style.plain_ticks(ax.yaxis, 6)
+    style.dress(ax, x=style.label_in(frame, pair[0]), y=style.label_in(frame, pair[1]), grid="both")
+    style.plain_ticks(ax.xaxis, 6 if steps else 4)
+    style.plain_ticks(ax.yaxis, 6 if steps else 4)
     ax.margins(0.12)
-    names = _labels(frame)
-    ends = (
-        order
-        if len(order) <= MOST_NAMED
-        else order[np.linspace(0, len(order) - 1, MOST_NAMED).round().astype(int)]
-    )
-    marks: list[object] = []
-    for place, n in enumerate(ends, 1):
-        note = ax.annotate(
-            str(place), (across[n], up[n]), xytext=(7, 7), textcoords="offset points", annotation_clip=False
-        )
-        style.plain(note, color=style.RED)
-        marks.append(Line2D([], [], linestyle="none", marker="D", markersize=5, color=style.RED))
-    told = [f"{place}  {names[n] or 'the only setting'}" for place, n in enumerate(ends, 1)]
+    for place, n in enumerate(_named(order), 1):
+        style.note(ax, str(place), (across[n], up[n]), (7, 7), color=style.RED)
+
+
+def _steps(frame: pd.DataFrame, x: str) -> str:
+    # No better setting lies between two of them: the line follows the measured settings in steps.
+    better = frame.attrs.get("better", {})
+    return "steps-post" if better.get(x, "lower") == "lower" else "steps-pre"
+
+
+def _named(order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return those of the unbeaten that are named: all, or the ends and some between."""
+    if len(order) <= MOST_NAMED:
+        return order
+    some: NDArray[np.int64] = order[np.linspace(0, len(order) - 1, MOST_NAMED).round().astype(int)]
+    return some
+
+
+def _name(ax: Axes, frame: pd.DataFrame, order: NDArray[np.int64], **place: Any) -> None:
+    """Write what the numbers beside the points stand for."""
+    names, ends = _labels(frame), _named(order)
+    marks: list[object] = [
+        Line2D([], [], linestyle="none", marker="D", markersize=5, color=style.RED) for _ in ends
+    ]
+    captions = [f"{number}  {names[n] or 'the only setting'}" for number, n in enumerate(ends, 1)]
     if len(order) > len(ends):
         marks.append(Line2D([], [], linestyle="none", marker=""))
-        told.append(f"and {len(order) - len(ends)} more between them")
-    style.legend(ax, marks, told, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+        captions.append(f"and {len(order) - len(ends)} more between them")
+    style.legend(ax, marks, captions, most=len(captions), **place)
+
+
+def _headline(ax: Axes, frame: pd.DataFrame, metrics: Sequence[str]) -> None:
     arrow = {"lower": "less", "higher": "more"}
-    goal = ", ".join(f"{arrow[better[name]]} {style.words(name)}" for name in (x, y) if name in better)
-    style.plain(ax.set_title(f"red: beaten by none{f' ({goal} is better)' if goal else ''}", loc="left"))
-    return ax
+    better = frame.attrs.get("better", {})
+    goal = ", ".join(f"{arrow[better[name]]} {style.words(name)}" for name in metrics if name in better)
+    style.title(ax, f"red: beaten by none{f' ({goal} is better)' if goal else ''}")
 
 
-def _marked(trials: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+def _marked(trials: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
     """Mark the complete trials that none beats."""
-    done = trials[(trials["state"] == "complete").to_numpy(dtype=bool)] if "state" in trials else trials
-    better: dict[str, Better] = {name: "lower" if lower_is_better(name) else "higher" for name in (x, y)}
-    marks = unbeaten(finite(done[x]).tolist(), finite(done[y]).tolist(), better[x], better[y])
-    made = done.assign(unbeaten=marks)
-    made.attrs = {**trials.attrs, "better": better}
-    return made
+    done = complete(trials)
+    better: dict[str, Better] = {name: "lower" if lower_is_better(name) else "higher" for name in metrics}
+    marked = done.assign(
+        unbeaten=unbeaten([finite(done[name]).tolist() for name in metrics], [*better.values()])
+    )
+    marked.attrs = {**trials.attrs, "better": better}
+    return marked
 
 
 def _labels(frame: pd.DataFrame) -> list[str]:
@@ -101,12 +161,12 @@ def _labels(frame: pd.DataFrame) -> list[str]:
         for name in frame.columns
         if str(name).startswith(PREFIX) and len({repr(value) for value in frame[name].tolist()}) > 1
     ]
-    said: list[list[str]] = [[] for _ in range(len(frame))]
+    parts: list[list[str]] = [[] for _ in range(len(frame))]
     for name in varied:
         cells = frame[name].tolist()
         for n, (value, gone) in enumerate(zip(cells, frame[name].isna(), strict=True)):
             if not gone:
                 number = isinstance(value, int | float) and not isinstance(value, bool)
                 spelled = Scale("", [], np.empty(0), words=not number).spell(value)
-                said[n].append(f"{str(name).removeprefix(PREFIX)}={style.shorten(spelled, 16)}")
-    return [style.shorten(", ".join(words), 48) for words in said]
+                parts[n].append(f"{str(name).removeprefix(PREFIX)}={style.shorten(spelled, 16)}")
+    return [style.shorten(", ".join(words), 48) for words in parts]

@@ -1,4 +1,4 @@
-"""The stages of a run side by side: who takes the time, the memory, the energy."""
+"""The stages of a run side by side: their time, memory and energy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ADDS = ("_time_s", "energy_j", "read_mib", "write_mib")
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """What the chart shows: a value per stage and metric, NaN where nothing was measured."""
+    """The data of the chart: a value per stage and metric, NaN where nothing was measured."""
 
     names: list[str] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Stages:
 
 
 def stages(results: pd.DataFrame, metrics: Sequence[str] | None = None, most: int = MOST) -> Stages:
-    """Take the stages of the last run: the median of each one's complete trials, in order of start.
+    """Return the stages of the last run: the median of each one's complete trials, in order of start.
 
     Parameters
     ----------
@@ -119,12 +119,13 @@ def _rest(
     return [*(names[i] for i in kept), f"{len(rest)} others"], short
 
 
+@style.without_tex()
 def pipeline(
     results: pd.DataFrame,
     *,
     figure: Figure | None = None,
     metrics: Sequence[str] | None = None,
-    width_px: float = 700,
+    width_px: float | None = None,
 ) -> list[Axes]:
     """Draw the stages of a run as horizontal bars, a panel per metric.
 
@@ -139,8 +140,9 @@ def pipeline(
         Where to draw; a new one, unknown to pyplot, when left out.
     metrics : sequence of str, optional
         Columns to show; by default wall time, CPU time, peak RSS, and energy where there is any.
-    width_px : float
-        Width of a new figure in CSS px; its height follows from the number of stages.
+    width_px : float, optional
+        Width of a new figure in CSS px; as many panels need when left out. Its height follows from the number
+        of stages.
 
     Returns
     -------
@@ -148,34 +150,35 @@ def pipeline(
         One per metric that has a number; one that says what is missing where none has.
     """
     table = stages(results, metrics)
-    shown = [name for name, column in table.values.items() if np.isfinite(column).any()]
-    rows = len(table.names) if shown else 3
+    measured = [name for name, column in table.values.items() if np.isfinite(column).any()]
+    rows = len(table.names) if measured else 3
+    width_px = width_px or max(700, 180 * len(measured))
     figure = figure or style.figure(width_px, rows * _ROW_PX + _HEAD_PX + _FOOT_PX, fitted=False)
-    if not shown:
+    if not measured:
         why = "no numbers: " + ", ".join(style.words(name) for name in table.values) + " not measured"
         return [style.say(figure.add_subplot(), why if table.values else EMPTY)]
     if table.bottleneck is not None:
         _title(figure, table)
     units = style.units(results)
-    most = 24 if len(shown) < 4 else 18
+    most = 24 if len(measured) < 4 else 18
     wide, high = style.size_px(figure)
     left = 7.2 * max(min(len(name), most) for name in table.names) + 14
-    weights = [1.35 if name in table.shares else 1.0 for name in shown]
-    unit = max(wide - left - _GAP_PX * len(shown), 40) / sum(weights)
-    made: list[Axes] = []
-    for name, weight in zip(shown, weights, strict=True):
+    weights = [1.35 if name in table.shares else 1.0 for name in measured]
+    unit = max(wide - left - _GAP_PX * len(measured), 40) / sum(weights)
+    panels: list[Axes] = []
+    for name, weight in zip(measured, weights, strict=True):
         box = (left / wide, _FOOT_PX / high, weight * unit / wide, (high - _HEAD_PX - _FOOT_PX) / high)
-        ax = figure.add_axes(box, sharey=made[0] if made else None)
+        ax = figure.add_axes(box, sharey=panels[0] if panels else None)
         _bars(ax, table, name, style.label(name, style.unit_of(name, units)), weight * unit)
-        ax.tick_params(axis="y", labelleft=not made)
+        ax.tick_params(axis="y", labelleft=not panels)
         left += weight * unit + _GAP_PX
-        made.append(ax)
-    made[0].set_ylim(rows - 0.4, -0.6)  # the first stage on top
-    style.name_ticks(made[0].yaxis, range(rows), table.names, most=most)
+        panels.append(ax)
+    panels[0].set_ylim(rows - 0.4, -0.6)  # the first stage on top
+    style.name_ticks(panels[0].yaxis, range(rows), table.names, most=most)
     if table.bottleneck is not None:
-        text = made[0].get_yticklabels()[table.bottleneck]
+        text = panels[0].get_yticklabels()[table.bottleneck]
         text.set(color=style.RED, fontweight="bold")
-    return made
+    return panels
 
 
 def _title(figure: Figure, table: Stages) -> None:
@@ -206,14 +209,14 @@ def _bars(ax: Axes, table: Stages, name: str, label: str, width_px: float) -> No
     style.dress(ax, x=label, grid="x")
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
-    texts = [style.number(value) for value in values]
+    texts = [style.digits(value) if np.isfinite(value) else "missing" for value in values]
     if shares:
-        known = zip(texts, shares, strict=True)
-        texts = [f"{t} · {style.percent(s)}" if np.isfinite(s) else t for t, s in known]
-    # Room for the number behind the longest bar, whatever the panel's width.
-    room = min((7 * max(map(len, texts)) + 6) / width_px, 0.75)
-    widest = max((v for v in values if np.isfinite(v)), default=0.0)
-    ax.set_xlim(min(0.0, np.nanmin(values)), (widest if widest > 0 else 1.0) / (1 - room))
+        pairs = zip(texts, shares, strict=True)
+        texts = [f"{t} · {style.percent(s)}" if np.isfinite(s) else t for t, s in pairs]
+    # Room for the number behind each bar, whatever the panel's width: the longest bar has most of the axis.
+    rooms = [min((7 * len(text) + 6) / width_px, 0.75) for text in texts]
+    ends = [v / (1 - room) for v, room in zip(values, rooms, strict=True) if np.isfinite(v) and v > 0]
+    ax.set_xlim(min(0.0, np.nanmin(values)), max(ends, default=1.0))
     fit = max(1, min(4, int(width_px / 50)))
     for most in (fit, fit + 1, fit + 2):  # a 0 alone says nothing of the scale
         style.plain_ticks(ax.xaxis, most)
@@ -221,7 +224,7 @@ def _bars(ax: Axes, table: Stages, name: str, label: str, width_px: float) -> No
         if len(at) > 1:
             break
     ax.set_xticks(at)
-    nudge = ScaledTranslation(4 / style.CSS_DPI, 0, ax.get_figure(root=True).dpi_scale_trans)  # type: ignore[union-attr]
+    nudge = ScaledTranslation(4 / style.CSS_DPI, 0, ax.figure.figure.dpi_scale_trans)
     for n, (value, text) in enumerate(zip(values, texts, strict=True)):
         end = max(value, 0.0) if np.isfinite(value) else 0.0
         style.write(ax, end, n, text, va="center", transform=ax.transData + nudge)

@@ -1,4 +1,4 @@
-"""Two parameters: a heat map of the medians, points where they were drawn at random, a surface."""
+"""Two parameters: a heat map of the medians, points where values were drawn at random, a surface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from e2e_magic.derived.declarations import lower_is_better
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.scales import Scale, name_places
+from e2e_magic.views.charts.scales import Scale, name_places, name_some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,13 +22,13 @@ def table(
     scales: list[Scale], places: list[NDArray[np.float64]], values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the median of each pair of values, rows for the second parameter; NaN where none was tried."""
-    made = np.full((len(scales[1].values), len(scales[0].values)), np.nan)
+    medians = np.full((len(scales[1].values), len(scales[0].values)), np.nan)
     for row, up in enumerate(scales[1].places):
         for column, across in enumerate(scales[0].places):
             some = values[(places[0] == across) & (places[1] == up)]
             if len(some):
-                made[row, column] = np.median(some)
-    return made
+                medians[row, column] = np.median(some)
+    return medians
 
 
 def draw_heat(
@@ -50,16 +50,14 @@ def draw_heat(
     image = ax.imshow(cells, cmap=MAP, aspect="auto", origin="lower", interpolation="nearest")
     style.dress(ax, x=style.label(scales[0].name), y=style.label(scales[1].name), grid="")
     for axis, one in ((ax.xaxis, scales[0]), (ax.yaxis, scales[1])):
-        step = -(-len(one.values) // 12)
-        shown = list(range(0, len(one.values), step))
-        style.name_ticks(axis, shown, [one.spell(one.values[n]) for n in shown], most=16)
+        name_some(axis, one, range(len(one.values)), most=12)
     style.slant_names(ax)
     best = np.nanargmin(cells) if lower_is_better(metric) else np.nanargmax(cells)
     row, column = divmod(int(best), cells.shape[1])
     if cells.size <= _MOST_TOLD:
         middle = (np.nanmin(cells) + np.nanmax(cells)) / 2
         for (up, across), value in np.ndenumerate(cells):
-            text, colour = style.number(value) if np.isfinite(value) else "-", style.INK
+            text, colour = style.digits(value) if np.isfinite(value) else "-", style.INK
             if np.isfinite(value):
                 colour = "#000000" if value > middle else "#FFFFFF"
             style.write(ax, across, up, text, ha="center", va="center", color=colour)
@@ -70,8 +68,8 @@ def draw_heat(
     )  # fmt: skip
     ax.set_xlim(-0.5, cells.shape[1] - 0.5)
     ax.set_ylim(-0.5, cells.shape[0] - 0.5)
-    style.plain(ax.set_title("medians; framed: the best", loc="left"))
-    _bar(ax, image, label)
+    style.title(ax, "medians; framed: the best")
+    style.colour_bar(ax, image, label)
     return ax
 
 
@@ -84,17 +82,8 @@ def _points(
     style.dress(ax, x=style.label(scales[0].name), y=style.label(scales[1].name), grid="both")
     name_places(ax, "x", scales[0])
     name_places(ax, "y", scales[1])
-    _bar(ax, image, label)
+    style.colour_bar(ax, image, label)
     return ax
-
-
-def _bar(ax: Axes, image: Any, label: str) -> None:
-    bar = ax.figure.colorbar(image, ax=ax, pad=0.02)
-    bar.outline.set_visible(False)
-    bar.set_label(label)
-    style.plain(bar.ax.yaxis.label, px=style.LABEL_PX)
-    bar.ax.tick_params(length=3, color=style.INK, labelcolor=style.INK, labelsize=style.TICK_PX * 0.72)
-    style.plain_ticks(bar.ax.yaxis, 5)
 
 
 def draw_surface(
@@ -123,8 +112,8 @@ def draw_surface(
     if np.isfinite(cells).all():
         axes.plot_surface(across, up, cells, cmap=MAP, alpha=0.85, linewidth=0.4, edgecolor=style.INK,
                           rstride=1, cstride=1)  # fmt: skip
-    told = np.isfinite(cells)
-    axes.scatter(across[told], up[told], cells[told], color=style.RED, s=14, depthshade=False)
+    tried = np.isfinite(cells)
+    axes.scatter(across[tried], up[tried], cells[tried], color=style.RED, s=14, depthshade=False)
     axes.set_facecolor("none")
     for axis, text in ((axes.xaxis, style.label(scales[0].name)), (axes.yaxis, style.label(scales[1].name)),
                        (axes.zaxis, label)):  # fmt: skip
@@ -136,14 +125,10 @@ def draw_surface(
         axis._axinfo["grid"].update(color=(0.5, 0.5, 0.5, 0.3), linewidth=0.6)
     axes.tick_params(colors=style.INK, labelsize=style.TICK_PX * 0.72)
     for axis, one in ((axes.xaxis, scales[0]), (axes.yaxis, scales[1])):
-        step = -(-len(one.values) // 6)
-        shown = list(range(0, len(one.values), step))
-        style.name_ticks(
-            axis, [one.places[n] for n in shown], [one.spell(one.values[n]) for n in shown], most=12
-        )
+        name_some(axis, one, one.places, most=6)
     style.plain_ticks(axes.zaxis, 5)
     if ax is None:
         axes.set_position((0.0, 0.04, 0.92, 0.96))
         axes.set_box_aspect((4, 4, 3), zoom=0.92)
-    made: Axes = axes
-    return made
+    surface: Axes = axes
+    return surface

@@ -12,12 +12,15 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from e2e_magic.views.charts import style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from numpy.typing import NDArray
 
 
 # Of a column that holds a swept parameter.
 PREFIX = "param_"
+_MOST_OTHERS = 2  # parameters named in a title, of those that a chart doesn't draw
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Scale:
     ----------
     name : str
     values : list
-        The distinct values, numbers in order, others by first appearance.
+        The distinct values, numbers in order, others (None too) behind them by first appearance.
     places : array of float
         Where each of them lies: its logarithm or itself, or for words 0, 1, 2 ..
     log, words : bool
@@ -46,8 +49,13 @@ class Scale:
         return np.array([where.get(_key(cell), np.nan) for cell in cells], dtype=float)
 
     def spell(self, value: Any) -> str:
-        """Return a value as its tick says it."""
-        return style.literal(value) if self.words else style.number(float(value))
+        """Return a value as its tick writes it."""
+        if _is_number(value):
+            return style.digits(float(value))
+        text = style.literal(value)
+        if not hasattr(value, "isoformat") or len(text) != len("2026-01-01 00:00:00"):
+            return text
+        return text.removesuffix(":00").removesuffix(" 00:00")  # whole, where there is room for so much
 
 
 def _key(value: Any) -> Any:
@@ -59,19 +67,21 @@ def _is_number(value: object) -> bool:
 
 
 def scale(name: str, cells: Sequence[Any]) -> Scale:
-    """Sort out the values of a parameter; the axis is logarithmic where they are spaced so.
+    """Return where the values of a parameter lie; the axis is logarithmic where they are spaced so.
 
-    Numbers that span a factor of 8 and lie more evenly by their ratios than by their differences, as
-    ``geomspace`` and ``16, 32, 64, 128`` do, are.
+    They are if they span a factor of 8 and lie more evenly by their ratios than by their differences, as
+    ``geomspace`` and ``16, 32, 64, 128`` do. NaN and pandas' NA stand for a trial without the parameter, and
+    have no place.
     """
-    found: dict[Any, Any] = {}
+    distinct: dict[Any, Any] = {}
     for cell in cells:
         if not _missing(cell):
-            found.setdefault(_key(cell), cell)
-    values = list(found.values())
-    if not values or not all(_is_number(value) and np.isfinite(float(value)) for value in values):
+            distinct.setdefault(_key(cell), cell)
+    counted = {key: cell for key, cell in distinct.items() if _is_number(cell) and np.isfinite(float(cell))}
+    values = sorted(counted.values(), key=float)
+    if not values or len(values) < len(distinct):
+        values += [cell for key, cell in distinct.items() if key not in counted]
         return Scale(name, values, np.arange(len(values), dtype=float), words=True)
-    values.sort(key=float)
     numbers = np.array([float(value) for value in values])
     log = False
     if len(numbers) > 2 and numbers[0] > 0 and numbers[-1] >= 8 * numbers[0]:
@@ -81,23 +91,46 @@ def scale(name: str, cells: Sequence[Any]) -> Scale:
 
 
 def _missing(cell: object) -> bool:
-    return cell is None or type(cell).__name__ == "NAType" or (isinstance(cell, float) and cell != cell)
+    return type(cell).__name__ in ("NAType", "NaTType") or (isinstance(cell, float) and cell != cell)
+
+
+def range_of_what(frame: pd.DataFrame, drawn: Sequence[str]) -> str:
+    """Return what makes the values at one place of a chart differ: the repeats, or parameters not drawn.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The trials that are drawn.
+    drawn : sequence of str
+        The parameters that the chart tells apart, without `PREFIX`.
+    """
+    params = [str(name) for name in frame.columns if str(name).startswith(PREFIX)]
+    cells = frame[params].astype(object).apply(lambda column: column.map(_key))
+    of = [PREFIX + name for name in drawn]
+    by = cells.groupby(of, dropna=False, sort=False) if of else cells.groupby(lambda _: 0)
+    others = [name for name in params if name not in of and (by[name].nunique(dropna=False) > 1).any()]
+    if not others:
+        return "range of the repeats"
+    named = [style.label(name.removeprefix(PREFIX)) for name in others[:_MOST_OTHERS]]
+    named += [f"{len(others) - _MOST_OTHERS} more"] if len(others) > _MOST_OTHERS else []
+    named += ["the repeats"] if cells.duplicated().any() else []
+    return f"range over {' and '.join(filter(None, [', '.join(named[:-1]), named[-1]]))}"
 
 
 def name_places(ax: Axes, side: Literal["x", "y"], of: Scale, most: int = 9) -> None:
-    """Put the values of a parameter on an axis that shows their places: all, or as many as there is room."""
+    """Name the values of a parameter on an axis that shows their places: all, or as many as there is room."""
     axis = ax.xaxis if side == "x" else ax.yaxis
     axis.set_minor_locator(NullLocator())
     if of.words or len(of.values) <= most:
-        shown = [
+        indices = [
             n
             for n in range(len(of.values))
             if len(of.values) <= 2 * most or n % (len(of.values) // most) == 0
         ]
         if not of.words:
-            shown = _apart(of.places, shown)
+            indices = _apart(of.places, indices)
         style.name_ticks(
-            axis, [of.places[n] for n in shown], [of.spell(of.values[n]) for n in shown], most=16
+            axis, [of.places[n] for n in indices], [of.spell(of.values[n]) for n in indices], most=16
         )
         if side == "x":
             style.slant_names(ax)
@@ -105,16 +138,22 @@ def name_places(ax: Axes, side: Literal["x", "y"], of: Scale, most: int = 9) -> 
         low, high = int(np.floor(of.places[0])), int(np.ceil(of.places[-1]))
         step = max(1, (high - low) // most)
         axis.set_major_locator(FixedLocator(list(range(low, high + 1, step))))
-        axis.set_major_formatter(FuncFormatter(lambda place, _: style.number(10.0**place)))
+        axis.set_major_formatter(FuncFormatter(lambda place, _: style.digits(10.0**place)))
     else:
         style.plain_ticks(axis, most - 2)
 
 
-def _apart(places: NDArray[np.float64], shown: list[int]) -> list[int]:
+def name_some(axis: Axis, of: Scale, places: Sequence[float] | NDArray[np.float64], *, most: int) -> None:
+    """Name evenly chosen values of a parameter on an axis, `most` at most, each at its place."""
+    indices = range(0, len(of.values), max(1, -(-len(of.values) // most)))
+    style.name_ticks(axis, [places[n] for n in indices], [of.spell(of.values[n]) for n in indices], most=16)
+
+
+def _apart(places: NDArray[np.float64], indices: list[int]) -> list[int]:
     """Leave out ticks whose numbers would touch: 16 and 32 before 1024 on a linear axis."""
     room = (places[-1] - places[0]) * 0.05
     kept: list[int] = []
-    for n in reversed(shown):
+    for n in reversed(indices):
         if not kept or places[kept[-1]] - places[n] >= room:
             kept.append(n)
     return kept[::-1]

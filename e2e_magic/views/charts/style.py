@@ -1,4 +1,4 @@
-"""The one home of how charts look: sizes, colours, words, numbers, and their way into bytes.
+"""The common style of charts: sizes, colours, words, numbers, and rendering to bytes.
 
 Every chart has to be right on a white page and on a dark one, unseen beforehand: the background is
 transparent, text and axes are a grey with at least 4:1 contrast on both, data colours have 3:1.
@@ -8,45 +8,70 @@ live card draws in a thread beside the user's own plots.
 
 from __future__ import annotations
 
-import base64
-import io
 import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
 
 from e2e_magic.derived.declarations import unit_of
-from e2e_magic.text import number, percent, shorten, units, words
+from e2e_magic.text import digits, distinct, percent, shorten, units, words
+from e2e_magic.views.charts.fonts import family, literal
+from e2e_magic.views.charts.rendering import CSS_DPI, image, png, size_px, svg, without_tex
+from e2e_magic.views.pictures.svg import BLUE, INK, PALETTE, RED
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axis import Axis
     from matplotlib.text import Text
 
 # One import serves a chart: the words and numbers are at hand here too.
 __all__ = [
-    "BLUE", "DASHED", "DASHES", "INK", "LABEL_PX", "PALETTE", "RAMP", "RED", "TICK_PX",
-    "Panels", "axes", "dress", "figure", "image", "label",
-    "legend", "literal", "name_ticks", "number", "percent", "plain", "plain_ticks", "png", "say", "shorten",
-    "size_px", "svg", "unit_of", "units", "words", "write",
+    "BLUE",
+    "CSS_DPI",
+    "DASHED",
+    "DASHES",
+    "INK",
+    "LABEL_PX",
+    "MOST_NAMED",
+    "PALETTE",
+    "RAMP",
+    "RED",
+    "TICK_PX",
+    "Panels",
+    "axes",
+    "colour_bar",
+    "digits",
+    "distinct",
+    "dress",
+    "figure",
+    "image",
+    "label",
+    "label_in",
+    "legend",
+    "literal",
+    "name_ticks", "note",
+    "percent",
+    "plain",
+    "plain_ticks",
+    "png",
+    "say",
+    "shorten",
+    "size_px",
+    "svg",
+    "title",
+    "unit_of",
+    "units",
+    "without_tex",
+    "words",
+    "write",
 ]  # fmt: skip
 
-# Of Okabe and Ito's colour-blind safe set (2008) the four that have 3:1 on both white and #111,
-# then two of their neighbours in hue, darkened or lightened until they have it too.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A97B00", "#8C6BB1")
-BLUE, RED = PALETTE[:2]
-INK = "#767676"
 # For lines and points, whose ground may be white or black: its ends have 3:1 on both.
 RAMP = LinearSegmentedColormap.from_list("e2e", [BLUE, "#8A8A8A", PALETTE[4]])
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 2, 1, 2)))
@@ -57,18 +82,10 @@ _WHERE: Mapping[str, dict[str, Any]] = {
     "y": {"left": True, "right": False, "labelleft": True, "labelright": False},
 }
 
-CSS_DPI = 100  # a figure inch is 100 CSS px
-SCALE = 2  # device px per CSS px in a PNG
 LABEL_PX = 12
 _CHARACTER_PX = 6.5  # of a tick's text, about
 TICK_PX = 11
-
-# DejaVu Sans comes with matplotlib; the others fill in scripts that it lacks, where installed.
-_FALLBACKS = (
-    "Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "Hiragino Sans", "PingFang SC",
-    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
-    "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Emoji", "Segoe UI Symbol",
-)  # fmt: skip
+MOST_NAMED = 8  # lines that a legend names
 
 
 def label(metric: str, unit: str | None = None) -> str:
@@ -77,31 +94,9 @@ def label(metric: str, unit: str | None = None) -> str:
     return literal(f"{words(metric)} ({unit})" if unit else words(metric))
 
 
-@lru_cache(maxsize=1)
-def _family() -> tuple[str, ...]:
-    known = {entry.name for entry in font_manager.fontManager.ttflist}
-    return ("DejaVu Sans", *(name for name in _FALLBACKS if name in known))
-
-
-@lru_cache(maxsize=1)
-def _drawable() -> frozenset[int]:
-    codes: set[int] = set()
-    for name in _family():
-        codes.update(font_manager.get_font(font_manager.findfont(name)).get_charmap())
-    return frozenset(codes)
-
-
-def literal(text: object) -> str:
-    """Return a text as one line that can be drawn: what no font here has becomes a box.
-
-    Line breaks and other control characters become spaces. matplotlib would warn at every drawing
-    about a missing glyph, and break the layout at a line break.
-    """
-    plain = str(text)
-    if plain.isascii() and plain.isprintable():
-        return plain
-    spaced = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in plain)
-    return "".join(c if ord(c) in _drawable() else "□" for c in spaced)
+def label_in(frame: pd.DataFrame, metric: str) -> str:
+    """Return the text of an axis; the unit is that which a frame declares, else that of `label`."""
+    return label(metric, unit_of(metric, units(frame)))
 
 
 def figure(width_px: float, height_px: float, *, fitted: bool = True) -> Figure:
@@ -115,16 +110,16 @@ def figure(width_px: float, height_px: float, *, fitted: bool = True) -> Figure:
         Make room for labels when drawn (constrained layout). A chart that must be quick places
         its axes itself.
     """
-    made = Figure(
+    new_figure = Figure(
         figsize=(width_px / CSS_DPI, height_px / CSS_DPI),
         dpi=CSS_DPI,
         facecolor="none",
         edgecolor="none",
     )
-    # Said in any case: the user's figure.autolayout must not have its way here.
-    made.set_layout_engine("constrained" if fitted else "none")
-    FigureCanvasAgg(made)
-    return made
+    # Set explicitly: the user's figure.autolayout must not apply here.
+    new_figure.set_layout_engine("constrained" if fitted else "none")
+    FigureCanvasAgg(new_figure)
+    return new_figure
 
 
 class _Shown:
@@ -165,85 +160,18 @@ class Panels(list[Any]):
         return image(self[0]) if self else ""
 
 
-def image(
-    drawn: Any, alt: str = "chart", *, shrinks: bool = True, reduce: Callable[[bytes], bytes] = bytes
-) -> str:
-    """Return the figure of some axes as an HTML image with a PNG inside.
-
-    Parameters
-    ----------
-    drawn : Figure, Axes or sequence of Axes
-        A sequence stands for the figure of its first.
-    alt : str
-        What it shows, for who can't see it.
-    shrinks : bool
-        Whether it becomes smaller in a narrow place. Where its words could not be read then, it keeps its
-        size and what surrounds it scrolls.
-    reduce : callable
-        Takes the PNG and returns a smaller one.
-    """
-    first = drawn if hasattr(drawn, "savefig") or hasattr(drawn, "figure") else next(iter(drawn))
-    whole: Figure = first if hasattr(first, "savefig") else first.get_figure(root=True)
-    data = base64.b64encode(reduce(png(whole))).decode()
-    width, height = size_px(whole)
-    room = "max-width:100%;height:auto" if shrinks else f"max-width:none;height:{height}px"
-    return (
-        f'<img class="e2e-chart" alt="{escape(alt)}" src="data:image/png;base64,{data}" width="{width}" '
-        f'style="width:{width}px;{room};background:transparent">'
-    )
-
-
-def size_px(drawn: Figure) -> tuple[int, int]:
-    """Return width and height of a figure in CSS px, for the HTML that shows its PNG."""
-    width, height = drawn.get_size_inches()
-    return round(width * CSS_DPI), round(height * CSS_DPI)
-
-
-@contextmanager
-def _unchanged(drawn: Figure) -> Iterator[None]:
-    canvas, dpi = drawn.canvas, drawn.dpi
-    try:
-        yield
-    finally:
-        drawn.dpi = dpi
-        drawn.set_canvas(canvas)
-
-
-def png(drawn: Figure) -> bytes:
-    """Render a figure as a PNG at two device px per CSS px; its background stays transparent."""
-    from PIL import Image  # comes with matplotlib
-
-    out = io.BytesIO()
-    with _unchanged(drawn):
-        # Not savefig: it obeys the user's savefig.* settings, and compresses six times as long.
-        canvas = FigureCanvasAgg(drawn)
-        drawn.dpi = CSS_DPI * SCALE
-        canvas.draw()  # type: ignore[no-untyped-call]
-        image = Image.fromarray(np.asarray(canvas.buffer_rgba()))  # type: ignore[no-untyped-call]
-    image.save(out, format="png", compress_level=1, dpi=(96 * SCALE, 96 * SCALE))
-    return out.getvalue()
-
-
-def svg(drawn: Figure) -> str:
-    """Render a figure as SVG text; letters are outlines, so that it looks alike everywhere."""
-    out = io.StringIO()
-    with _unchanged(drawn):
-        FigureCanvasSVG(drawn).print_svg(out, metadata={"Date": None})  # type: ignore[no-untyped-call]
-    return out.getvalue()
-
-
 def plain(text: Text, *, px: float = TICK_PX, color: str = INK) -> Text:
     """Make a text small, grey and literal: no TeX, no ``$`` formulas, whatever rcParams say."""
     text.set_usetex(False)
     text.set_parse_math(False)
-    text.set_fontfamily(list(_family()))
+    text.set_fontfamily(list(family()))
     text.set_fontsize(px * 72 / CSS_DPI)
     text.set_color(color)
     return text
 
 
 def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> None:
-    """Give axes their labels and the look of all charts.
+    """Label axes and make them look as in all charts.
 
     Parameters
     ----------
@@ -269,14 +197,14 @@ def dress(ax: Axes, *, x: str = "", y: str = "", grid: str = "y") -> None:
             axis.grid(visible=False)
         axis.set_tick_params(
             direction="out", length=3, width=0.8, pad=3, color=INK, labelcolor=INK,
-            labelsize=TICK_PX * 72 / CSS_DPI, labelfontfamily=list(_family()), **_WHERE[axis.axis_name],
+            labelsize=TICK_PX * 72 / CSS_DPI, labelfontfamily=list(family()), **_WHERE[axis.axis_name],
         )  # fmt: skip
         for tick in axis.get_major_ticks(1):  # later ticks copy this one's texts
             tick.label1.set_usetex(False)
 
 
 class Plain(ScalarFormatter):
-    """Writes ticks out: no offset, no powers of ten, thousands apart."""
+    """Formatter of plain numbers: no offset, no powers of ten, thousands separated."""
 
     def __init__(self) -> None:
         super().__init__(useOffset=False, useMathText=False, useLocale=False)
@@ -288,15 +216,15 @@ class Plain(ScalarFormatter):
 
 
 def plain_ticks(axis: Axis, most: int = 5, *, integer: bool = False) -> None:
-    """Put at most `most` round numbers on an axis, written out: no offset, no powers of ten."""
+    """Show at most `most` round numbers on an axis, written out: no offset, no powers of ten."""
     axis.set_minor_locator(NullLocator())
     axis.set_major_locator(MaxNLocator(most, integer=integer, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(Plain())
 
 
 def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[object], *, most: int = 24) -> None:
-    """Put names on an axis as they are, cut to `most` characters."""
-    axis.set_ticks(places, [shorten(literal(name), most) for name in names])
+    """Show names on an axis as they are, cut to `most` characters; different ones stay different."""
+    axis.set_ticks(places, distinct([literal(name) for name in names], most))
     for text in axis.get_ticklabels():
         plain(text)
 
@@ -304,22 +232,46 @@ def name_ticks(axis: Axis, places: Sequence[float], names: Sequence[object], *, 
 def slant_names(ax: Axes) -> None:
     """Slant the names below axes where they would touch side by side."""
     names = ax.get_xticklabels()
-    whole: Any = ax.get_figure(root=True)
+    whole: Any = ax.figure.figure
     room = size_px(whole)[0] * ax.get_position().width
     if sum(len(name.get_text()) + 1 for name in names) * _CHARACTER_PX > room:
         for name in names:
             name.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
 
 
-def legend(ax: Axes, handles: Sequence[Any], names: Sequence[str], **place: Any) -> None:
-    """Name the lines, without a box; names that begin with ``_`` or hold ``$`` stay as they are."""
+def legend(
+    ax: Axes, handles: Sequence[Any], names: Sequence[str], *, most: int = MOST_NAMED, **place: Any
+) -> None:
+    """Name the lines, without a box: `most` of them, and how many more there are.
+
+    Names that begin with ``_`` or hold ``$`` stay as they are.
+    """
+    if len(names) > most:
+        handles = [*handles[:most], Line2D([], [], linestyle="none", marker="")]
+        names = [*names[:most], f"and {len(names) - most} more"]
     # matplotlib leaves out names that begin with "_": they are set once the legend stands.
-    made = ax.legend(
+    legend_box = ax.legend(
         handles, ["name"] * len(names), frameon=False, borderaxespad=0.2, handlelength=1.4,
         handletextpad=0.4, columnspacing=0.7, labelspacing=0.3, **place,
     )  # fmt: skip
-    for text, name in zip(made.get_texts(), names, strict=True):
+    for text, name in zip(legend_box.get_texts(), names, strict=True):
         plain(text).set_text(shorten(literal(name), 72))
+
+
+def title(ax: Axes, text: str, *, px: float = TICK_PX) -> None:
+    """Write a line above axes, from their left edge."""
+    plain(ax.set_title(text, loc="left"), px=px)
+
+
+def colour_bar(ax: Axes, image: Any, name: str, **options: Any) -> Any:
+    """Return the bar beside axes by which colours are read."""
+    bar: Any = ax.figure.colorbar(image, ax=ax, pad=0.02, **options)
+    bar.outline.set_visible(False)
+    bar.set_label(name)
+    plain(bar.ax.yaxis.label, px=LABEL_PX)
+    bar.ax.tick_params(length=3, color=INK, labelcolor=INK, labelsize=TICK_PX * 72 / CSS_DPI)
+    plain_ticks(bar.ax.yaxis, 5)
+    return bar
 
 
 def write(ax: Axes, x: float, y: float, text: str, **options: Any) -> Text:
@@ -328,15 +280,25 @@ def write(ax: Axes, x: float, y: float, text: str, **options: Any) -> Text:
     return plain(ax.text(x, y, literal(text), **options), px=px, color=color)
 
 
-def say(ax: Axes, message: str) -> Axes:
-    """Fill axes that have nothing to show with the words that say what is missing."""
+def note(ax: Axes, text: str, at: tuple[float, float], offset: tuple[float, float], **options: Any) -> None:
+    """Write a text beside a point, off it by `offset` pt, though it may stand beyond the axes."""
+    color = options.pop("color", INK)
+    beside = ax.annotate(
+        literal(text), at, xytext=offset, textcoords="offset points", annotation_clip=False, **options
+    )
+    plain(beside, color=color)
+
+
+def say(ax: Axes | None, message: str) -> Axes:
+    """Return axes that have nothing to show, with a text on what is missing."""
+    ax = axes(560, 300) if ax is None else ax
     ax.set_facecolor("none")
     ax.set(xlim=(0, 1), ylim=(0, 1), xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
     head, _, tail = message.partition(": ")
     # Two short lines rather than one that a narrow card cuts; `literal` would join them.
-    shown = f"{literal(head)}:\n{literal(tail)}" if tail else literal(head)
-    text = ax.text(0.5, 0.5, shown, ha="center", va="center")
+    sentence = f"{literal(head)}:\n{literal(tail)}" if tail else literal(head)
+    text = ax.text(0.5, 0.5, sentence, ha="center", va="center")
     plain(text, px=LABEL_PX).set_linespacing(1.5)
     return ax

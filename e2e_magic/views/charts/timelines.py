@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from e2e_magic.views.charts import style
-from e2e_magic.views.charts.lines import finite, thin
+from e2e_magic.views.charts.lines import finite, thin, trials
+from e2e_magic.views.panels import ONE_GPU, PANELS, alone
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,25 +22,6 @@ if TYPE_CHECKING:
 EMPTY = "no samples: the cell was shorter than the interval"
 MISSING = "no samples: every reading is missing"
 
-# What shares a panel, by its title; the words say which is which. Other metrics stand alone.
-_PANELS = {
-    "CPU": {"cpu_percent_now": "CPU"},
-    "memory": {"rss_mib": "RSS", "tree_rss_mib": "with children"},
-    "power": {
-        "package_power_w": "package",
-        "psys_power_w": "platform",
-        "dram_power_w": "DRAM",
-        "gpu_power_w": "GPU",
-        "estimated_power_w": "estimate",
-    },
-    "IO": {"read_mib_now": "read", "write_mib_now": "written"},
-    "GPU use": {"gpu_percent_now": "GPU use"},
-    "GPU memory": {"gpu_memory_mib": "all programs", "gpu_process_memory_mib": "this process"},
-    "GPU temperature": {"gpu_temperature_c": "GPU temperature"},
-}
-_ONE_GPU = re.compile(r"gpu_(?P<number>\d+)_(?P<what>\w+)$")
-# Memory and temperature never come near zero: their curves are shown where they are.
-_FLOATING = {"memory", "GPU temperature"}
 _ROW_PX = 156
 _FOOT_PX = 24
 
@@ -52,23 +32,24 @@ class Line:
 
     metric: str
     owner: str
-    trial: tuple[object, ...]
+    trial: int
     t_s: NDArray[np.float64]
     value: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What one small axes shows."""
+    """The content of one small axes."""
 
     title: str
     unit: str
+    floating: bool
     names: dict[str, str]
     lines: list[Line]
 
 
 def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
-    """Sort samples into panels of thinned lines; metrics without a single number are left out.
+    """Return the panels of samples, with thinned lines; metrics without a single number are left out.
 
     Parameters
     ----------
@@ -77,33 +58,32 @@ def panels(samples: pd.DataFrame, bins: int = 320) -> list[Panel]:
     bins : int
         Columns of pixels that a line may fill.
     """
+    import pandas as pd
+
     if samples.empty:
         return []
     units = style.units(samples)
-    keys = [key for key in ("run", "stage", "trial") if key in samples.columns]
-    owners = [key for key in ("run", "stage") if key in keys and samples[key].nunique() > 1]
-    found: dict[str, list[Line]] = {}
-    for key, part in samples.groupby(["metric", *keys], sort=False, observed=True, dropna=False):
-        t, value = finite(part["t_s"]), finite(part["value"])
-        order = np.argsort(t[~np.isnan(t)], kind="stable")
-        t, value = t[~np.isnan(t)][order], value[~np.isnan(t)][order]
-        if np.isnan(value).all():
-            continue
-        metric, who = str(key[0]), dict(zip(keys, key[1:], strict=True))
-        line = Line(metric, " · ".join(str(who[o]) for o in owners), tuple(key[1:]), *thin(t, value, bins))
-        found.setdefault(metric, []).append(line)
-    _leave_one_memory(found)
-    made = []
-    for title, known in _PANELS.items():
-        names = known | _of_each(known, found)
-        here = [metric for metric in names if metric in found]
+    t_s, values = finite(samples["t_s"]), finite(samples["value"])
+    codes, metrics = pd.factorize(samples["metric"].astype(object).to_numpy())
+    by_metric: dict[str, list[Line]] = {}
+    for n, trial in enumerate(trials(samples)):
+        rows = trial.rows[~np.isnan(t_s[trial.rows])]
+        rows = rows[np.argsort(t_s[rows], kind="stable")]
+        for code in pd.unique(codes[rows]):
+            here = rows[codes[rows] == code]
+            if not np.isnan(values[here]).all():
+                name, line = str(metrics[code]), thin(t_s[here], values[here], bins)
+                by_metric.setdefault(name, []).append(Line(name, trial.owner, n, *line))
+    _leave_one_memory(by_metric)
+    filled = []
+    for shared in (*PANELS, *alone(sorted(by_metric))):
+        names = shared.with_each_gpu(by_metric)
+        here = [metric for metric in names if metric in by_metric]
         if here:
-            lines = _seen([line for metric in here for line in found.pop(metric)])
-            made.append(Panel(title, style.unit_of(here[0], units), names, lines))
-    for metric in sorted(found):
-        word = style.words(metric)
-        made.append(Panel(word, style.unit_of(metric, units), {metric: word}, found[metric]))
-    return made
+            lines = _seen([line for metric in here for line in by_metric[metric]])
+            unit = style.unit_of(here[0], units)
+            filled.append(Panel(shared.title, unit, shared.floating, names, lines))
+    return filled
 
 
 def _seen(lines: list[Line]) -> list[Line]:
@@ -122,26 +102,15 @@ def _same(line: Line, other: Line) -> bool:
     )
 
 
-def _of_each(known: dict[str, str], found: Iterable[str]) -> dict[str, str]:
-    """Name the curves of single GPUs (``gpu_0_power_w``), which share the panel of all of them."""
-    names = {}
-    for metric in sorted(found):
-        one = _ONE_GPU.match(metric)
-        if one and (whole := f"gpu_{one['what']}") in known:
-            names[metric] = f"GPU {one['number']}"
-            if known[whole].startswith("GPU"):
-                names[whole] = "hottest" if whole == "gpu_temperature_c" else "all GPUs"
-    return names
+def _leave_one_memory(by_metric: dict[str, list[Line]]) -> None:
+    """Keep only this process's memory of each GPU, where the driver reports it: both would be clutter."""
+    for metric in list(by_metric):
+        one = ONE_GPU.match(metric)
+        if one and f"gpu_{one['number']}_process_{one['what']}" in by_metric:
+            del by_metric[metric]
 
 
-def _leave_one_memory(found: dict[str, list[Line]]) -> None:
-    """Of each GPU's memory leave this process's, where the driver tells it: both would be a thicket."""
-    for metric in list(found):
-        one = _ONE_GPU.match(metric)
-        if one and f"gpu_{one['number']}_process_{one['what']}" in found:
-            del found[metric]
-
-
+@style.without_tex()
 def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: float = 640) -> list[Axes]:
     """Draw samples over time as small multiples on one time axis.
 
@@ -159,55 +128,44 @@ def timeline(samples: pd.DataFrame, *, figure: Figure | None = None, width_px: f
     -------
     list of Axes
         One per panel; metrics without numbers have none. Never empty: with nothing to show, its
-        one axes says why. Estimated series are dashed.
+        one axes states the reason. Estimated series are dashed.
     """
-    shown = panels(samples)
+    filled = panels(samples)
     wide = width_px if figure is None else style.size_px(figure)[0]
-    columns = max(1, min(len(shown), round(wide / 310)))
-    rows = max(1, math.ceil(len(shown) / columns))
-    figure = figure or style.figure(width_px, rows * _ROW_PX + _FOOT_PX, fitted=False)
-    if not shown:
+    columns = max(1, min(len(filled), round(wide / 310)))
+    rows = max(1, math.ceil(len(filled) / columns))
+    figure = figure or style.figure(width_px, rows * _ROW_PX + _FOOT_PX)
+    engine: Any = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(h_pad=0.09)  # inches: for layout only the middle of a label counts
+    if not filled:
         return [style.say(figure.add_subplot(), EMPTY if samples.empty else MISSING)]
-    wide, high = style.size_px(figure)
-    ends = [line.t_s[-1] for panel in shown for line in panel.lines]
-    starts = [line.t_s[0] for panel in shown for line in panel.lines]
-    # A single reading gives no span of time: it stands in the middle of a made-up one.
+    ends = [line.t_s[-1] for panel in filled for line in panel.lines]
+    starts = [line.t_s[0] for panel in filled for line in panel.lines]
+    # A single reading gives no span of time: it is placed in the middle of an artificial one.
     low, top = min(0.0, *starts), max(ends)
     if top <= max(starts):
         top = 2 * top if top > 0 else low + 1.0
-    made: list[Axes] = []
-    cell, tall = wide / columns, (high - _FOOT_PX) / rows
-    for n, panel in enumerate(shown):
-        ax = figure.add_axes((0, 0, 1, 1), sharex=made[0] if made else None)
-        _draw(ax, panel, cell - 50)
-        lowest = n + columns >= len(shown)  # nothing stands below it
+    drawn: list[Axes] = list(figure.subplots(rows, columns, sharex=True, squeeze=False).flat)
+    for ax in drawn[len(filled) :]:
+        ax.remove()
+    drawn = drawn[: len(filled)]
+    for n, (ax, panel) in enumerate(zip(drawn, filled, strict=True)):
+        _draw(ax, panel, wide / columns - 50)
+        lowest = n + columns >= len(filled)  # nothing stands below it
         style.dress(ax, x="time (s)" if lowest else "", y=_label(panel))
+        ax.tick_params(axis="x", labelbottom=lowest)
         style.plain_ticks(ax.yaxis, 3)
-        made.append(ax)
-    # Panels that stand below each other begin at the same place, so that their times do too.
-    lefts = [max(map(_ticks_px, made[column::columns])) for column in range(min(columns, len(made)))]
-    for n, ax in enumerate(made):
-        row, column = divmod(n, columns)
-        left = lefts[column]
-        ax.set_position(
-            (
-                (column * cell + left) / wide,
-                (_FOOT_PX + (rows - 1 - row) * tall + 20) / high,
-                (cell - left - 14) / wide,
-                (tall - 46) / high,
-            )
-        )
         # Read from left to right above the panel, the label takes no width from the curve.
         ax.yaxis.label.set(rotation=0, ha="left", va="bottom")
-        ax.yaxis.set_label_coords(0, 1 + 6 / (tall - 46))
-        ax.tick_params(axis="x", labelbottom=n + columns >= len(shown))
-    made[0].set_xlim(low, top)
-    style.plain_ticks(made[0].xaxis, 5)
-    return made
+        ax.yaxis.set_label_coords(0, 1.05)
+    drawn[0].set_xlim(low, top)
+    style.plain_ticks(drawn[0].xaxis, 5)
+    return drawn
 
 
 def _label(panel: Panel) -> str:
-    # Alone, an estimate has no legend that would say what it is.
+    # Alone, an estimate has no legend that would identify it.
     guessed = all(line.metric.startswith("estimated_") for line in panel.lines)
     return f"{'estimated ' if guessed else ''}{panel.title} ({panel.unit})".removesuffix(" ()")
 
@@ -240,7 +198,7 @@ def _draw(ax: Axes, panel: Panel, width_px: float) -> None:
         style.legend(ax, [handles[name] for name in names], names, **_place(ax, panel, names, width_px))
 
 
-def _place(ax: Axes, panel: Panel, names: list[str], width_px: float) -> dict[str, object]:
+def _place(ax: Axes, panel: Panel, names: list[str], width_px: float) -> dict[str, Any]:
     """Find room for the names: beside the panel's label, else in a strip above the curves."""
     sizes = [7 * len(name) + 32 for name in names]
     if sum(sizes) + 7 * (len(panel.title) + len(panel.unit) + 3) <= width_px:
@@ -257,22 +215,14 @@ def _place(ax: Axes, panel: Panel, names: list[str], width_px: float) -> dict[st
 def _span(ax: Axes, panel: Panel) -> None:
     values = np.concatenate([line.value for line in panel.lines])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
-    if panel.title not in _FLOATING:
+    if not panel.floating:
         low = min(low, 0.0)
     # At least a tenth of the value is in view, lest noise looks like a leap.
     span = max(high - low, 0.1 * max(abs(high), abs(low)), 1e-9)
     pad = 0.08 * span
-    if panel.title in _FLOATING:
+    if panel.floating:
         middle = (high + low) / 2
         low, high = middle - span / 2, middle + span / 2
         ax.set_ylim(low - pad, high + pad)
     else:
         ax.set_ylim(low - pad if low < 0 else 0, (high if high > low else low + 1) + pad)
-
-
-def _ticks_px(ax: Axes) -> float:
-    # Measuring drawn text would cost more than drawing the chart; digits are of one width.
-    low, high = ax.get_ylim()
-    at = [t for t in ax.yaxis.get_majorticklocs() if low <= t <= high]
-    longest = max((len(text) for text in ax.yaxis.get_major_formatter().format_ticks(at)), default=1)
-    return 16 + 7 * longest

@@ -24,27 +24,27 @@ _INT64 = range(-(2**63), 2**63)
 
 def text(values: Sequence[object]) -> Any:
     """Make a column of text; None is missing, other things are spelled by ``str``."""
-    known = _places(values)
-    if known is None:
+    places = _places(values)
+    if places is None:
         return pd.array([None if value is None else printable(str(value)) for value in values], dtype=TEXT)
-    # Columns of text mostly repeat a few: each is made once.
-    each = pd.array([None if value is None else printable(value) for value in known], dtype=TEXT)
-    return each.take(np.fromiter(map(known.__getitem__, values), dtype=np.intp, count=len(values)))
+    # Columns of text mostly repeat a few values: each is created once.
+    each = pd.array([None if value is None else printable(value) for value in places], dtype=TEXT)
+    return each.take(np.fromiter(map(places.__getitem__, values), dtype=np.intp, count=len(values)))
 
 
 def _places(values: Sequence[object]) -> dict[Any, int] | None:
-    """Return each text (and None) with a number of its own; None where something in it isn't text."""
+    """Return each text (and None) with its own number; None where an item isn't text."""
     try:
-        known = dict.fromkeys(values)
+        places = dict.fromkeys(values)
     except TypeError:  # a list, say
         return None
-    if not all(value is None or type(value) is str for value in known):
+    if not all(value is None or type(value) is str for value in places):
         return None
-    return {value: n for n, value in enumerate(known)}
+    return {value: n for n, value in enumerate(places)}
 
 
 def is_text(column: Any) -> bool:
-    """Tell pandas' text from mere objects: both are of kind O."""
+    """Return whether a column is pandas' text rather than plain objects; both are of kind O."""
     return isinstance(column.dtype, pd.StringDtype)
 
 
@@ -54,7 +54,7 @@ def printable(value: str) -> str:
 
 
 def floats(values: Sequence[object] | NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """Make a column of float64, None as NaN; None where something in it is no number."""
+    """Make a column of float64, None as NaN; return None where an item is no number."""
     try:
         return np.array(values, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -62,15 +62,15 @@ def floats(values: Sequence[object] | NDArray[np.float64]) -> NDArray[np.float64
 
 
 def integers(values: Sequence[object] | NDArray[np.float64]) -> Any:
-    """Make a column of Int64, None and NaN as NA; None where something in it is no whole number."""
-    found = floats(values)
-    if found is None:
+    """Make a column of Int64, None and NaN as NA; return None where an item is no whole number."""
+    numbers = floats(values)
+    if numbers is None:
         return None
-    absent = np.isnan(found)
-    known = np.where(absent, 0.0, found)
-    if np.all((np.abs(known) < EXACT) & (known == np.rint(known))):
-        return pd.arrays.IntegerArray(known.astype(np.int64), absent)
-    if isinstance(values, np.ndarray) or not np.isfinite(known).all():
+    absent = np.isnan(numbers)
+    filled = np.where(absent, 0.0, numbers)
+    if np.all((np.abs(filled) < EXACT) & (filled == np.rint(filled))):
+        return pd.arrays.IntegerArray(filled.astype(np.int64), absent)
+    if isinstance(values, np.ndarray) or not np.isfinite(filled).all():
         return None
     try:  # whole numbers that a float would round
         whole = [0 if gone else int(cast("Any", v)) for v, gone in zip(values, absent, strict=True)]
@@ -81,13 +81,14 @@ def integers(values: Sequence[object] | NDArray[np.float64]) -> Any:
         return None
 
 
-def times(values: Sequence[datetime]) -> pd.DatetimeIndex:
-    """Make a column of UTC times in microseconds."""
-    return pd.DatetimeIndex(pd.to_datetime(list(values), utc=True)).as_unit("us")
+def times(values: Sequence[datetime | None]) -> pd.DatetimeIndex:
+    """Make a column of UTC times in microseconds; None is missing."""
+    known: Any = list(values)
+    return pd.DatetimeIndex(pd.to_datetime(known, utc=True)).as_unit("us")
 
 
 def labels(values: Sequence[str], lengths: Sequence[int] | NDArray[np.int64]) -> pd.Categorical:
-    """Make a categorical that repeats each value so many times; categories by first appearance."""
+    """Make a categorical that repeats each value a given number of times; categories by first appearance."""
     values = [printable(value) for value in values]
     order = {value: n for n, value in enumerate(dict.fromkeys(values))}
     codes = np.repeat(np.array([order[value] for value in values], dtype=np.int32), lengths)
@@ -125,13 +126,19 @@ def inferred(values: Any) -> Any:
 
 
 def frame(columns: Mapping[str, Any], units: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Put columns together, with the units of those that have one."""
-    made = pd.DataFrame(dict(columns), copy=False)
-    made.attrs["units"] = {name: unit for name, unit in (units or {}).items() if unit}
-    return made
+    """Combine columns into a frame, with the units of those that have one."""
+    table = pd.DataFrame(dict(columns), copy=False)
+    table.attrs["units"] = {name: unit for name, unit in (units or {}).items() if unit}
+    return table
+
+
+def of_runs(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Note in a frame which runs there are, in the order of their start: each has its colour by that."""
+    table.attrs["runs"] = list(dict.fromkeys(names.values()))
+    return table
 
 
 def joined(parts: Iterable[Any]) -> NDArray[np.float64]:
-    """Put arrays of floats one behind the other, without a loop over their values."""
+    """Concatenate arrays of floats, without a loop over their values."""
     arrays = [np.asarray(part, dtype=np.float64) for part in parts]
     return np.concatenate(arrays) if arrays else np.empty(0, dtype=np.float64)

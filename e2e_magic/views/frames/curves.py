@@ -26,22 +26,22 @@ def samples(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> 
     Where an estimate was asked for, ``estimated_power_w`` follows from the curve of CPU use.
     ``attrs["units"]`` holds the unit of each metric in ``value``, and of ``t_s``.
     """
-    found = [
+    curves = [
         (record, metric, series)
         for record in records
         for metric, series in {**record.series, "estimated_power_w": estimated_power(record)}.items()
         if series
     ]
-    lengths = np.array([len(series) for _, _, series in found], dtype=np.int64)
-    metrics = dict.fromkeys(metric for _, metric, _ in found)
+    lengths = np.array([len(series) for _, _, series in curves], dtype=np.int64)
+    metrics = dict.fromkeys(metric for _, metric, _ in curves)
     return columns.frame(
         {
-            "run": columns.labels([names.get(record.run, record.run) for record, _, _ in found], lengths),
-            "stage": columns.labels([record.stage for record, _, _ in found], lengths),
-            "trial": np.repeat(np.array([record.trial for record, _, _ in found], dtype=np.int64), lengths),
-            "metric": columns.labels([metric for _, metric, _ in found], lengths),
-            "t_s": columns.joined(series.t_s for _, _, series in found),
-            "value": columns.joined(series.value for _, _, series in found),
+            "run": columns.labels([names.get(record.run, record.run) for record, _, _ in curves], lengths),
+            "stage": columns.labels([record.stage for record, _, _ in curves], lengths),
+            "trial": np.repeat(np.array([record.trial for record, _, _ in curves], dtype=np.int64), lengths),
+            "metric": columns.labels([metric for _, metric, _ in curves], lengths),
+            "t_s": columns.joined(series.t_s for _, _, series in curves),
+            "value": columns.joined(series.value for _, _, series in curves),
         },
         {"t_s": "s", **schema.units(metrics)},
     )
@@ -60,15 +60,15 @@ class _Block:
 def epochs(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> pd.DataFrame:
     """Return a row per call of ``log``: ``run stage trial epoch t_s`` and a column per logged key.
 
-    Curves that a trial handed back as lists join it: beside the logged rows where there are as many,
-    else as rows of their own, numbered from 1, whose time is missing. A logged key that has one of
+    Curves that a trial returned as lists are included: beside the logged rows where there are as many,
+    else as separate rows, numbered from 1, whose time is missing. A logged key that has one of
     the frame's own names appears as ``logged_NAME``.
     """
     blocks = [block for record in records for block in _blocks(record)]
     lengths = np.array([len(block.epoch) for block in blocks], dtype=np.int64)
     epoch = columns.joined(block.epoch for block in blocks)
     whole = columns.integers(epoch)  # None where someone logs 0.5 of one
-    made: dict[str, Any] = {
+    table: dict[str, Any] = {
         "run": columns.labels([names.get(block.record.run, block.record.run) for block in blocks], lengths),
         "stage": columns.labels([block.record.stage for block in blocks], lengths),
         "trial": np.repeat(np.array([block.record.trial for block in blocks], dtype=np.int64), lengths),
@@ -78,12 +78,12 @@ def epochs(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -> p
     units = {"t_s": "s"}
     for key in dict.fromkeys(key for block in blocks for key in block.values):
         column = f"logged_{key}" if key in _TAKEN else columns.printable(key)
-        made[column] = columns.joined(
+        table[column] = columns.joined(
             block.values[key] if key in block.values else np.full(size, np.nan)
             for block, size in zip(blocks, lengths.tolist(), strict=True)
         )
         units[column] = unit_in_name(key)
-    return columns.frame(made, units)
+    return columns.of_runs(columns.frame(table, units), names)
 
 
 def _blocks(record: Record) -> list[_Block]:
@@ -95,11 +95,11 @@ def _blocks(record: Record) -> list[_Block]:
     }
     beside = {key: values for key, values in lists.items() if len(values) == len(logged) > 0}
     alone = {key: values for key, values in lists.items() if key not in beside}
-    found = []
+    blocks = []
     if len(logged):
-        found.append(_Block(record, logged.epoch, logged.t_s, {**logged.values, **beside}))
+        blocks.append(_Block(record, logged.epoch, logged.t_s, {**logged.values, **beside}))
     if size := max(map(len, alone.values()), default=0):
-        found.append(
+        blocks.append(
             _Block(
                 record,
                 range(1, size + 1),
@@ -107,4 +107,4 @@ def _blocks(record: Record) -> list[_Block]:
                 {key: [*values, *[np.nan] * (size - len(values))] for key, values in alone.items()},
             )
         )
-    return found
+    return blocks

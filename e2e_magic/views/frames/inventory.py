@@ -44,11 +44,14 @@ class CatalogEntry:
 
 
 def metrics(catalog: Sequence[CatalogEntry]) -> pd.DataFrame:
-    """Return a row per metric: what this machine can measure, from what source, and what it can't and why.
+    """Return a row per metric: whether this machine can measure it, from what source, or why not.
 
-    What can't be measured, and what to do, is said in ``attrs["summary"]``: a line for each reason.
+    What can be measured stands first.
+
+    ``attrs["summary"]`` lists what can't be measured, and what to do: a line for each reason.
     """
-    made: dict[str, Any] = {
+    catalog = sorted(catalog, key=lambda entry: not entry.available)
+    table: dict[str, Any] = {
         "metric": columns.text([entry.metric.name for entry in catalog]),
         "unit": columns.text([entry.metric.unit for entry in catalog]),
         "collector": columns.text([entry.collector for entry in catalog]),
@@ -59,23 +62,23 @@ def metrics(catalog: Sequence[CatalogEntry]) -> pd.DataFrame:
         "what_to_do": columns.text([entry.what_to_do or None for entry in catalog]),
         "description": columns.text([entry.metric.description or None for entry in catalog]),
     }
-    frame = columns.frame(made)
+    frame = columns.frame(table)
     frame.attrs["summary"] = "\n".join(_reasons(catalog)) or "everything can be measured here"
     return frame
 
 
 def _reasons(catalog: Sequence[CatalogEntry]) -> list[str]:
-    """Say each collector's reasons once, with the metrics where it is not all of them.
+    """Return each collector's reasons once, with the metrics where it is not all of them.
 
-    What is derived from them, and what would have to be asked for, stands in the table.
+    Metrics derived from them, and those that must be asked for, are in the table.
     """
-    told: dict[tuple[str, str, str], list[str]] = {}
+    reasons: dict[tuple[str, str, str], list[str]] = {}
     for entry in catalog:
         if not entry.available and entry.collector != "derived":
-            told.setdefault((entry.collector, entry.why, entry.what_to_do), []).append(entry.metric.name)
+            reasons.setdefault((entry.collector, entry.why, entry.what_to_do), []).append(entry.metric.name)
     sizes = Counter(entry.collector for entry in catalog)
     lines = []
-    for (name, why, what), metrics in told.items():
+    for (name, why, what), metrics in reasons.items():
         lines.append(f"{name if len(metrics) == sizes[name] else ', '.join(metrics)}: {why}")
         lines += [f"    {what}"] if what else []
     return lines
@@ -89,37 +92,64 @@ def runs(
 ) -> pd.DataFrame:
     """Return a row per run with its environment, and how many trials it has.
 
-    Those are counted in `records`, or are given as `counts` by run id and state.
+    Trials are counted in `records`, or are given as `counts` by run id and state.
 
-    ``run`` is the name, ``id`` the short id; ``packages`` reads ``numpy 2.4.6, pandas 3.0.1``;
-    ``idle_power_w`` is what `%e2e baseline` measured, all parts added, and ``carbon_g_per_kwh`` what
-    `%e2e run --carbon` was given.
+    ``run`` is the name, ``id`` the short id; ``packages`` reads ``numpy 2.4.6, pandas 3.0.1``, ``threads``
+    what numerical libraries were told (``OMP_NUM_THREADS 1``) and torch's own number; ``cores_usable`` and
+    ``memory_limit_mib`` are what the process may use (`usable`), the latter only where it is less than all;
+    ``idle_power_w`` is what `%e2e baseline` measured, all parts added, ``carbon_g_per_kwh`` what `%e2e run`
+    was given, by ``--carbon`` or by the table that ``carbon_source`` names, ``price_per_kwh`` what it was
+    given, ``power_source`` where the power for estimates comes from.
     """
     places = [run.environment for run in runs]
-    made: dict[str, Any] = {
+    table: dict[str, Any] = {
         "run": columns.text([run.name for run in runs]),
         "id": columns.text([run.id for run in runs]),
         "description": columns.text([run.description or None for run in runs]),
         "started_at": columns.times([run.started_at for run in runs]),
     }
     if records is not None or counts is not None:
-        made |= _counts(runs, records or (), counts or {})
-    made |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[:4]}
-    made["cores"] = columns.integers([place.cores for place in places])
-    made["cores_usable"] = columns.integers([place.cores_usable for place in places])
-    made["ram_mib"] = columns.floats([place.ram_mib for place in places])
-    made |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[4:]}
-    made["git_dirty"] = pd.array([place.git_dirty for place in places], dtype="boolean")
-    made["notebook"] = columns.text([place.notebook or None for place in places])
-    made["packages"] = columns.text([_listed(place.packages) for place in places])
-    made["idle_power_w"] = columns.floats([_idle_power(run.settings.get("baseline_power")) for run in runs])
-    made["carbon_g_per_kwh"] = columns.floats([run.settings.get("carbon_g_per_kwh") for run in runs])
-    return columns.frame(made, {"ram_mib": "MiB", "idle_power_w": "W", "carbon_g_per_kwh": "g/kWh"})
+        table |= _counts(runs, records or (), counts or {})
+    table |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[:4]}
+    table["cores"] = columns.integers([place.cores for place in places])
+    table["cores_usable"] = columns.integers([place.cores_usable for place in places])
+    table["ram_mib"] = columns.floats([place.ram_mib for place in places])
+    table["memory_limit_mib"] = columns.floats([place.memory_limit_mib for place in places])
+    table |= {name: columns.text([getattr(place, name) or None for place in places]) for name in _TEXTS[4:]}
+    table["git_dirty"] = pd.array([place.git_dirty for place in places], dtype="boolean")
+    table["notebook"] = columns.text([place.notebook or None for place in places])
+    table["packages"] = columns.text([_listed(place.packages) for place in places])
+    table["threads"] = columns.text([_listed(place.threads or {}) for place in places])
+    table["idle_power_w"] = columns.floats([_idle_power(run.settings.get("baseline_power")) for run in runs])
+    table["carbon_g_per_kwh"] = columns.floats([run.settings.get("carbon_g_per_kwh") for run in runs])
+    table["carbon_source"] = columns.text([run.settings.get("carbon_source") for run in runs])
+    table["price_per_kwh"] = columns.text([_price(run.settings.get("price")) for run in runs])
+    table["power_source"] = columns.text([_power(run.settings.get("estimate_power")) for run in runs])
+    return columns.frame(
+        table,
+        {
+            "ram_mib": "MiB",
+            "memory_limit_mib": "MiB",
+            "idle_power_w": "W",
+            "carbon_g_per_kwh": "g/kWh",
+        },
+    )
 
 
 def _idle_power(baseline: Mapping[str, Any] | None) -> float | None:
     """Add the idle power of all parts that were measured; their keys end with ``_w``."""
     return None if not baseline else sum(value for key, value in baseline.items() if key.endswith("_w"))
+
+
+def _price(price: Mapping[str, Any] | None) -> str | None:
+    return f"{price['per_kwh']:g} {price['currency']}" if price else None
+
+
+def _power(watts: Sequence[Any] | None) -> str | None:
+    """Spell the power for estimates: idle and full, and where they come from."""
+    if not watts:
+        return None
+    return f"{watts[0]:g} W idle, {watts[1]:g} W full, {watts[2] if len(watts) > 2 else 'as given'}"
 
 
 def _counts(
@@ -133,7 +163,7 @@ def _counts(
     }
     trials = [sum(row) for row in zip(*counts.values(), strict=True)]
     return {"trials": np.array(trials, dtype=np.int64)} | {
-        state: np.array(cells, dtype=np.int64) for state, cells in counts.items()
+        state.replace(" ", "_"): np.array(cells, dtype=np.int64) for state, cells in counts.items()
     }
 
 

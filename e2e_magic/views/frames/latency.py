@@ -20,8 +20,9 @@ def latencies(records: Sequence[Record], names: Mapping[str, str] = _NO_NAMES) -
     """Return a row per trial whose single calls were timed.
 
     Columns: ``run stage trial repeat calls p50_s p90_s p95_s p99_s mean_s throughput_per_s
-    energy_per_call_j``; the throughput counts calls. The results frame has the same numbers as
-    ``latency_p50_s`` and so on.
+    energy_per_call_j``, and between ``p50_low_s`` and ``p50_high_s`` .. the true percentile, with 95 %
+    probability; the throughput counts calls. The results frame has the same numbers as ``latency_p50_s``
+    and so on.
     """
     timed = [record for record in records if record.reported.get("latency")]
     rows = [latency(record)[0] for record in timed]

@@ -1,7 +1,7 @@
 """Small pictures for cards, drawn without a plotting library.
 
-In come records, or plain numbers of them; out go `Picture` objects: SVG for an ``<img>`` with a data URI and
-an ``alt`` text that says what is to be seen. Only the standard library is imported, so that a card leaves
+Input: records, or plain numbers of them. Output: `Picture` objects: SVG for an ``<img>`` with a data URI and
+an ``alt`` text that describes the picture. Only the standard library is imported, so that a card leaves
 nothing in the process that was measured.
 """
 

@@ -1,11 +1,11 @@
-"""A confusion matrix as a picture: rows are what is true, columns what was predicted."""
+"""A confusion matrix as a picture: rows are true classes, columns predicted ones."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from e2e_magic.text import number, percent, shorten
+from e2e_magic.text import digits, distinct, percent
 from e2e_magic.views.pictures import svg
 from e2e_magic.views.pictures.svg import Picture
 
@@ -17,8 +17,11 @@ _CELL_PX = 44
 _SIDE_PX = 300
 _ROOMY_PX = 38
 _LONGEST_NAME = 14
-# Shares of the largest count: faint cells take grey text on a white and a black page, solid ones white text.
-_SOLID = 0.3
+_TITLE = "confusion matrix: rows true, columns predicted"
+# The ground is the matrix's own, as a page's may be white or black: numbers stand on a tint that is known.
+_GROUND, _DARK, _LIGHT = "#FFFFFF", "#000000", "#FFFFFF"
+# Of the largest count: from here on white on the tint has more contrast than black, 4.5 : 1 and more.
+_DEEP = 0.9
 
 
 def confusion(counts: Sequence[Sequence[float]], classes: Sequence[object] = ()) -> Picture | None:
@@ -39,14 +42,14 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[object] = ())
     cell = _CELL_PX if n <= ANNOTATED and n * _CELL_PX <= 2 * _SIDE_PX else _SIDE_PX / n
     cell = min(cell, 400 / n) if n <= ANNOTATED else cell
     named = n <= ANNOTATED
-    longest = max(map(len, names)) * svg.CHARACTER_PX if named else 0
+    longest = max(map(svg.text_px, names)) if named else 0
     left = 18 + longest + 4
     top = 20.0
     slanted = named and longest > cell - 4
     foot = (longest * 0.75 + 14 if slanted else 16 if named else 4) + 18
     side = n * cell
     largest = max((c for row in counts for c in row if math.isfinite(c)), default=0) or 1
-    body = [svg.text(0, 12, "confusion matrix: rows true, columns predicted")]
+    body = [svg.text(0, 12, _TITLE), svg.rectangle(left, top, side, side, fill=_GROUND)]
     for i, row in enumerate(counts):
         body += _row(row, left, top + i * cell, cell, largest, named=named)
         if named:
@@ -65,7 +68,7 @@ def confusion(counts: Sequence[Sequence[float]], classes: Sequence[object] = ())
     body.append(
         f'<g transform="rotate(-90 10 {middle:.1f})">{svg.text(10, middle, "true", anchor="middle")}</g>'
     )
-    width = max(left + side + 12, 18 + svg.CHARACTER_PX * 46)
+    width = max(left + side + 12, 18 + svg.text_px(_TITLE))
     return Picture(math.ceil(width), math.ceil(top + side + foot), "".join(body), described(counts, labels))
 
 
@@ -77,23 +80,22 @@ def _row(
     for j, count in enumerate(row):
         x = left + j * cell
         share = count / largest if math.isfinite(count) else 0.0
-        solid = named and share > _SOLID
         if share > 0:
-            # From near white: 1 of 100 must look like next to nothing.
-            opacity = 0.75 + 0.25 * share if solid else min(0.03 + share, 1.0)
-            drawn.append(svg.rectangle(x, top, cell, cell, fill=svg.BLUE, opacity=opacity))
+            # From near the ground's own colour: 1 of 100 must look like next to nothing.
+            drawn.append(svg.rectangle(x, top, cell, cell, fill=svg.BLUE, opacity=min(0.02 + share, 1.0)))
         if named:
-            drawn += _numbers(count, total, x + cell / 2, top + cell / 2, cell, "#FFFFFF" if solid else "")
+            ink = _LIGHT if share > _DEEP else _DARK
+            drawn += _numbers(count, total, x + cell / 2, top + cell / 2, cell, ink)
     return drawn
 
 
-def _numbers(count: float, total: float, x: float, y: float, cell: float, colour: str) -> list[str]:
+def _numbers(count: float, total: float, x: float, y: float, cell: float, ink: str) -> list[str]:
     """Write a count and, where there is room, its share of the row."""
-    written = number(count) if math.isfinite(count) else "?"
+    written = digits(count) if math.isfinite(count) else "?"
     if not (cell >= _ROOMY_PX and total > 0 and count > 0):
-        return [svg.text(x, y + 4, written, anchor="middle", fill=colour)]
-    share = svg.text(x, y + 12, percent(count / total), anchor="middle", size=9.5, fill=colour)
-    return [svg.text(x, y - 1, written, anchor="middle", fill=colour), share]
+        return [svg.text(x, y + 4, written, anchor="middle", fill=ink)]
+    share = svg.text(x, y + 12, percent(count / total), anchor="middle", size=9.5, fill=ink)
+    return [svg.text(x, y - 1, written, anchor="middle", fill=ink), share]
 
 
 def _below(name: str, x: float, y: float, *, slanted: bool) -> str:
@@ -102,31 +104,16 @@ def _below(name: str, x: float, y: float, *, slanted: bool) -> str:
     return f'<g transform="rotate(-40 {x:.1f} {y:.1f})">{svg.text(x + 4, y, name, anchor="end")}</g>'
 
 
-def distinct(names: Sequence[str], longest: int) -> list[str]:
-    """Shorten names to `longest` characters so that different ones stay different.
-
-    Where ends were cut equal, the middle is left out instead, then the first characters.
-    """
-    cut = [shorten(name, longest) for name in names]
-    if len(set(cut)) == len(set(names)):
-        return cut
-    head = longest // 2
-    middle = [n if len(n) <= longest else f"{n[:head]}…{n[head + 1 - longest :]}" for n in names]
-    if len(set(middle)) == len(set(names)):
-        return middle
-    return [n if len(n) <= longest else f"…{n[1 - longest :]}" for n in names]
-
-
 def described(counts: Sequence[Sequence[float]], classes: Sequence[str]) -> str:
-    """Return in a sentence how many were right, and which class was taken for which most often."""
+    """Return a sentence: how many were right, and which class was most often taken for which."""
     cells = [
         (count, i, j) for i, row in enumerate(counts) for j, count in enumerate(row) if math.isfinite(count)
     ]
     total = sum(count for count, _, _ in cells)
     right = sum(count for count, i, j in cells if i == j)
-    words = f"confusion matrix of {len(counts)} classes: {number(right)} of {number(total)} are right"
+    words = f"confusion matrix of {len(counts)} classes: {digits(right)} of {digits(total)} are right"
     wrong = [cell for cell in cells if cell[1] != cell[2] and cell[0] > 0]
     if wrong:
         count, i, j = max(wrong, key=lambda cell: cell[0])
-        words += f"; most often wrong: {classes[i]} taken for {classes[j]}, {number(count)} times"
+        words += f"; most often wrong: {classes[i]} taken for {classes[j]}, {digits(count)} times"
     return words

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from e2e_magic.text import quantity
 from e2e_magic.views.pictures import svg
 from e2e_magic.views.pictures.svg import Picture, Scale
 
-WIDTH_PX = 330
+WIDTH_PX = svg.WIDTH_PX
 HEIGHT_PX = 138
 _TOP_PX = 24
 _FOOT_PX = 22
 _RIGHT_PX = 12
-# Columns of pixels that a curve may fill: more points can't be told apart.
+# Columns of pixels that a curve may fill: more points can't be distinguished.
 COLUMNS = 240
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
+class Curve(NamedTuple):
     """One line: parallel sequences of places and values; NaN leaves a gap."""
 
     name: str
@@ -29,16 +28,15 @@ class Curve:
     colour: str = svg.BLUE
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(NamedTuple):
     """What one picture shows.
 
     Attributes
     ----------
     title, unit : str
-        Of what goes up.
+        Of the vertical axis.
     x_label, x_unit : str
-        Of what goes to the right.
+        Of the horizontal axis.
     curves : sequence of Curve
     target : float, optional
         A dashed line across.
@@ -70,7 +68,7 @@ def thin(x: Sequence[float], y: Sequence[float], columns: int = COLUMNS) -> list
     points: list[tuple[float, float]] = []
     for start in range(0, len(x), size):
         across, up = x[start : start + size], y[start : start + size]
-        # One sum tells of a million numbers whether each is finite: far quicker than to ask each.
+        # One sum shows whether a million numbers are all finite: far quicker than testing each.
         if not math.isfinite(sum(across) + sum(up)):
             good = [(a, b) for a, b in zip(across, up, strict=True) if math.isfinite(a) and math.isfinite(b)]
             across, up = [a for a, _ in good], [b for _, b in good]
@@ -94,11 +92,11 @@ def draw(panel: Panel, *, width: int = WIDTH_PX, height: int = HEIGHT_PX) -> Pic
     low, high = low_high
     levels = svg.ticks(low, high, 3)
     names = svg.tick_texts(levels)
-    left = 8 + svg.CHARACTER_PX * max(map(len, names), default=1)
+    left = 8 + max(map(svg.text_px, names), default=7)
     across = Scale(*left_right, left, width - _RIGHT_PX)
     up = Scale(low, high, height - _FOOT_PX, _TOP_PX)
     body = [svg.text(0, 12, f"{panel.title} ({panel.unit})" if panel.unit else panel.title, fill=svg.INK)]
-    body += [svg.line(left, up(level), width - _RIGHT_PX, up(level), opacity=0.25) for level in levels]
+    body += [svg.line(left, up(level), width - _RIGHT_PX, up(level), opacity=0.15) for level in levels]
     body += [
         svg.text(left - 5, up(level) + 4, name, anchor="end")
         for level, name in zip(levels, names, strict=True)
@@ -150,9 +148,9 @@ def _foot(panel: Panel, across: Scale, height: int) -> list[str]:
     names = svg.tick_texts(places)
     drawn = [svg.line(across.start, base, across.stop, base, opacity=0.7)]
     label = f"{panel.x_label} ({panel.x_unit})" if panel.x_unit else panel.x_label
-    room = across.stop - svg.CHARACTER_PX * len(label) - 8
+    room = across.stop - svg.text_px(label) - 8
     for place, name in zip(places, names, strict=True):
-        if across(place) + svg.CHARACTER_PX * len(name) / 2 <= room or place == places[0]:
+        if across(place) + svg.text_px(name) / 2 <= room or place == places[0]:
             drawn.append(svg.text(across(place), base + 14, name, anchor="middle"))
     return [*drawn, svg.text(across.stop, base + 14, label, anchor="end")]
 
@@ -163,10 +161,11 @@ def _legend(curves: Sequence[Curve], width: int) -> list[str]:
     drawn: list[str] = []
     right = float(width - _RIGHT_PX)
     for curve in reversed(curves):
-        drawn.append(svg.text(right, 12, curve.name, anchor="end"))
-        right -= svg.CHARACTER_PX * len(curve.name) + 5
-        drawn.append(svg.line(right - 12, 8, right, 8, stroke=curve.colour, width=2))
-        right -= 24
+        right -= svg.text_px(curve.name)
+        # From where its line ends: the width is a guess, and the gap between the two must not show it.
+        drawn.append(svg.text(right, 12, curve.name))
+        drawn.append(svg.line(right - 17, 8, right - 5, 8, stroke=curve.colour, width=2))
+        right -= 29
     return drawn
 
 

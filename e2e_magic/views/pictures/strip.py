@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from e2e_magic.text import quantity
+from e2e_magic.text import quantity, scaled
 from e2e_magic.views.pictures import svg
 from e2e_magic.views.pictures.svg import Picture, Scale
 
-WIDTH_PX = 330
-_HEIGHT_PX = 74
-# Above so many, dots would be one blot: then the strip is drawn as shares of the values.
+WIDTH_PX = svg.WIDTH_PX
+_HEIGHT_PX = 86
+# Above this many, dots would be one blot: then the strip is drawn as shares of the values.
 MOST_DOTS = 60
 _BINS = 60
 
@@ -31,10 +31,9 @@ def strip(
     numbers = sorted(value for value in values if math.isfinite(value))
     if len(numbers) < 3:
         return None
-    scale = _unit_of(numbers[-1], unit)
-    size, word = scale
-    shown = [value / size for value in numbers]
-    low, high = shown[0], shown[-1]
+    size, word = scaled(numbers[-1], unit)
+    scaled_values = [value / size for value in numbers]
+    low, high = scaled_values[0], scaled_values[-1]
     span = max(high - low, 0.02 * abs(high), 1e-12)
     across = Scale((low + high - span) / 2, (low + high + span) / 2, 14, WIDTH_PX - 14)
     base = _HEIGHT_PX - 22
@@ -46,30 +45,22 @@ def strip(
         for place, name in zip(places, svg.tick_texts(places), strict=True)
         if 14 <= across(place) <= WIDTH_PX - 14
     ]
-    body += _dots(shown, across, base) if len(shown) <= MOST_DOTS else _bars(shown, across, base)
+    body += (
+        _dots(scaled_values, across, base)
+        if len(scaled_values) <= MOST_DOTS
+        else _bars(scaled_values, across, base)
+    )
     taken: list[tuple[float, float]] = []
     for name, value in (marks or {}).items():
         x = across(value / size)
         if not math.isfinite(value) or not 0 <= x <= WIDTH_PX:
             continue
-        half = svg.CHARACTER_PX * len(name) / 2 + 2
-        body.append(svg.line(x, 20, x, base, stroke=svg.RED, width=1.5))
-        if (
-            all(x + half < a or x - half > b for a, b in taken)
-            and x - half > svg.CHARACTER_PX * len(title) + 40
-        ):
+        half = svg.text_px(name) / 2 + 2
+        body.append(svg.line(x, 31, x, base, stroke=svg.RED, width=1.5))
+        if all(x + half < a or x - half > b for a, b in taken):
             taken.append((x - half, x + half))
-            body.append(svg.text(x, 15, name, anchor="middle", fill=svg.RED))
+            body.append(svg.text(min(max(x, half), WIDTH_PX - half), 27, name, anchor="middle"))
     return Picture(WIDTH_PX, _HEIGHT_PX, "".join(body), described(title, unit, numbers, marks or {}))
-
-
-def _unit_of(value: float, unit: str) -> tuple[float, str]:
-    if unit != "s":
-        return 1.0, unit
-    return next(
-        ((size, word) for size, word in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")) if value >= size),
-        (1e-9, "ns"),
-    )
 
 
 def _dots(values: Sequence[float], across: Scale, base: float) -> list[str]:
@@ -81,7 +72,7 @@ def _dots(values: Sequence[float], across: Scale, base: float) -> list[str]:
         column = round(x / 6)
         level = columns.get(column, 0)
         columns[column] = level + 1
-        drawn.append(svg.dot(x, base - 5 - 5 * min(level, 4), fill=svg.BLUE, opacity=0.75))
+        drawn.append(svg.dot(x, base - 7 - 6 * min(level, 3), fill=svg.BLUE, opacity=0.75))
     return drawn
 
 
@@ -91,7 +82,7 @@ def _bars(values: Sequence[float], across: Scale, base: float) -> list[str]:
         share = (value - across.low) / (across.high - across.low)
         counts[min(int(share * _BINS), _BINS - 1)] += 1
     width = (across.stop - across.start) / _BINS
-    tall = base - 22
+    tall = base - 34
     return [
         # At least a pixel: the slow tail is what matters, and it is thin.
         svg.rectangle(
@@ -103,7 +94,7 @@ def _bars(values: Sequence[float], across: Scale, base: float) -> list[str]:
 
 
 def described(title: str, unit: str, ascending: Sequence[float], marks: Mapping[str, float]) -> str:
-    """Return in a sentence what a strip shows: how many, the smallest, the largest, the marks."""
+    """Return a sentence on what a strip shows: how many values, the smallest, the largest, the marks."""
     words = (
         f"{title} of {len(ascending):,}: smallest {quantity(ascending[0], unit)}, "
         f"largest {quantity(ascending[-1], unit)}"

@@ -1,4 +1,4 @@
-"""What every picture is drawn of: SVG elements, round ticks, and the way into an ``<img>``.
+"""Building blocks of every picture: SVG elements, round ticks, and embedding in an ``<img>``.
 
 A front end's sanitizer takes ``<svg>`` out of an untrusted notebook and leaves ``<img>`` with a data URI in.
 An image does not inherit the page's text colour: greys and data colours hold on white and on near black.
@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
+from typing import NamedTuple
 
 from e2e_magic.text import legible
 
@@ -19,14 +19,26 @@ from e2e_magic.text import legible
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A97B00", "#8C6BB1")
 BLUE, RED = PALETTE[:2]
 INK = "#767676"
+# No grey has 4.5:1 on white and on near black. A shadow of the page's text colour, right behind the drawing,
+# shines through the words, which are a little transparent: so they are darker on white and lighter on black.
+AS_TEXT = "filter:drop-shadow(0 0 0 currentColor)"
+TEXT_OPACITY = 0.8
+# A picture that fits into a column of a card.
+WIDTH_PX = 342
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif"
 TEXT_PX = 11
-# The mean width of a character of that font at `TEXT_PX`, in px: texts can't be measured here.
-CHARACTER_PX = 6.1
+# Characters of DejaVu Sans, the widest of those fonts, by their width at `TEXT_PX`; what is missing is 7 px.
+_WIDTHS = {
+    character: width
+    for width, characters in (
+        (3.5, " ',.IJijl"), (4.2, "!()-/:;[]ft|·"), (5, '"r'), (6, "*?FL_cksz"), (8, "ABCDHNRUVXZ"),
+        (9, "#&+<=>GMOQ^w~"), (10.5, "%@Wm…"),
+    )
+    for character in characters
+}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """An SVG picture.
 
     Attributes
@@ -36,7 +48,7 @@ class Picture:
     body : str
         SVG elements, in px from the upper left corner.
     alt : str
-        What the picture shows, for who can't see it: one sentence with the numbers that matter.
+        What the picture shows, for those who can't see it: one sentence with the numbers that matter.
     """
 
     width: int
@@ -53,17 +65,23 @@ class Picture:
         )
 
     def html(self) -> str:
-        """Return an HTML image, never wider than its place."""
+        """Return an HTML image that fills its column; what is wider than one takes a row of its own.
+
+        It has its height before it is decoded: a card that is shown anew twice a second stays as it is.
+        """
         data = base64.b64encode(self.svg().encode()).decode()
+        most = f"{1.3 * self.width if self.width == WIDTH_PX else self.width:.0f}px"
+        if self.width > WIDTH_PX:
+            most += ";grid-column:1/-1"
         return (
-            f'<img alt="{escape(self.alt)}" src="data:image/svg+xml;base64,{data}" '
-            f'style="width:{self.width}px;max-width:100%;height:auto;background:transparent">'
+            f'<img alt="{escape(self.alt)}" width="{self.width}" height="{self.height}" '
+            f'src="data:image/svg+xml;base64,{data}" '
+            f'style="width:100%;max-width:{most};height:auto;background:transparent;{AS_TEXT}">'
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Maps values linearly to px: `low` to `start`, `high` to `stop`."""
+class Scale(NamedTuple):
+    """A linear map from values to px: `low` to `start`, `high` to `stop`."""
 
     low: float
     high: float
@@ -97,7 +115,7 @@ def ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 
 def tick_texts(values: Sequence[float]) -> list[str]:
-    """Write ticks with as many decimals as tell them apart, thousands set off by commas."""
+    """Write ticks with as many decimals as distinguish them, thousands set off by commas."""
     step = min((b - a for a, b in pairwise(values)), default=abs(values[0]) if values else 1)
     places = max(0, -math.floor(math.log10(step) + 1e-9)) if 0 < step < 1 else 0
     if step and round(step * 10**places, 9) != round(step * 10**places):  # 2.5 needs a decimal more than 2
@@ -105,13 +123,25 @@ def tick_texts(values: Sequence[float]) -> list[str]:
     return [f"{value + 0.0:,.{min(places, 12)}f}" for value in values]
 
 
+def text_px(content: str) -> float:
+    """Estimate the width of a text in px; it can't be measured here."""
+    # What isn't Latin may be twice as wide.
+    return sum(_WIDTHS.get(char, 7 if ord(char) < 0x1100 else 2 * 7) for char in content)
+
+
 def _marked_up(content: str) -> str:
-    """Return a text for XML, which takes no control characters: one of them, and no picture is shown."""
+    """Return a text escaped for XML, without control characters: a single one would hide the picture."""
     return escape(legible(content, len(content)))
 
 
 def text(
-    x: float, y: float, content: str, *, anchor: str = "start", size: float = TEXT_PX, fill: str = ""
+    x: float,
+    y: float,
+    content: str,
+    *,
+    anchor: str = "start",
+    size: float = TEXT_PX,
+    fill: str = "",
 ) -> str:
     """Return one line of text; `y` is its base line."""
     look = "".join(
@@ -119,7 +149,8 @@ def text(
         for name, value in (
             ("text-anchor", anchor if anchor != "start" else ""),
             ("font-size", f"{size:g}" if size != TEXT_PX else ""),
-            ("fill", fill),
+            ("fill", fill if fill != INK else ""),
+            ("fill-opacity", f"{TEXT_OPACITY:g}" if fill in ("", INK) else ""),
         )
         if value
     )

@@ -1,14 +1,14 @@
 """A report of runs: one self-contained page, read on screen (light and dark) and on paper.
 
-In come runs and records; out goes one page of HTML.
+Input: runs and records. Output: one page of HTML.
 
-Nothing is loaded from anywhere and no script is in it. It stays below 5 MB: beyond a number of charts,
-stages and rows it says what it left out.
+What was found comes first, then the stages with their source, machines and packages last. Nothing is loaded
+from anywhere; the one script in it sorts tables and is all that its policy lets run. It stays below 5 MB:
+beyond a number of charts, stages and rows it lists what it left out.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,11 @@ from pathlib import Path
 
 from e2e_magic.measuring.plan import PlanError, nearest
 from e2e_magic.record import Record, Run
+from e2e_magic.text import counted
 from e2e_magic.views.report import page, sections
-from e2e_magic.views.report.page import Pictures, said
+from e2e_magic.views.report.page import Pictures, escaped
 from e2e_magic.views.report.sections import MOST_RUNS, MOST_STAGES
-from e2e_magic.views.writers.atomic import WriteError, replaced, why
+from e2e_magic.views.writers.atomic import write_whole
 
 __all__ = ["render", "write"]
 
@@ -48,16 +49,8 @@ def write(path: str | os.PathLike[str], runs: Sequence[Run], records: Sequence[R
     if target.suffix.lower() not in _SUFFIXES:
         got = f"{target.suffix!r}{nearest(target.suffix, _SUFFIXES[:1])}" if target.suffix else "no suffix"
         raise PlanError(f"path: a report is a page of HTML: expected a name such as report.html, got {got}")
-    text = render(runs, records)
-    real = Path(os.path.realpath(target))
-    try:
-        if real.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
-        with replaced(real) as handle:
-            handle.write(text.encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise WriteError(f"could not write {target}: {why(error, real)}", error.errno) from error
-    return target
+    text = render(runs, records).encode("utf-8", "backslashreplace")
+    return write_whole(target, lambda handle: handle.write(text))
 
 
 def render(runs: Sequence[Run], records: Sequence[Record]) -> str:
@@ -80,14 +73,14 @@ def render(runs: Sequence[Run], records: Sequence[Record]) -> str:
     by_run: dict[str, list[Record]] = {}
     for record in records:
         by_run.setdefault(record.run, []).append(record)
-    known = {run.id: run for run in runs}
-    shown = [known.get(key) or Run(key, key, members[0].started_at) for key, members in by_run.items()]
-    shown.sort(key=lambda run: run.started_at)
-    return _Page(shown, by_run).text()
+    by_id = {run.id: run for run in runs}
+    reported = [by_id.get(key) or Run(key, key, members[0].started_at) for key, members in by_run.items()]
+    reported.sort(key=lambda run: run.started_at)
+    return _Page(reported, by_run).text()
 
 
 class _Page:
-    """Puts the parts in order, with a list of contents before them."""
+    """The parts of a page in order, after a list of contents."""
 
     def __init__(self, runs: Sequence[Run], by_run: Mapping[str, list[Record]]) -> None:
         self.runs = runs
@@ -100,6 +93,7 @@ class _Page:
         self._contents: list[str] = []
         self._stages = self._latest_stages()
         self._without = 0
+        self._found: list[str] = []
 
     def text(self) -> str:
         trials = sum(map(len, self.by_run.values()))
@@ -107,11 +101,15 @@ class _Page:
         title = f"What each stage cost and gained: {names}"
         body = [self._compared()] if len(self.runs) > 1 else []
         body += [self._run(n, run) for n, run in enumerate(self.runs, 1)]
+        body.append(self._environments())
         now = datetime.now(UTC)
-        many = f"{_count(len(self.runs), 'run')}, {_count(trials, 'trial')}"
+        many = f"{counted(len(self.runs), 'run')}, {counted(trials, 'trial')}"
+        # What the page has found: of several runs how they differ, of one its bottleneck.
+        found = "".join(f'<p class="finding">{escaped(line, 1000)}</p>' for line in self._found[:MOST_RUNS])
         head = (
-            f"<header><h1>{said(title, 300)}</h1>"
-            f'<p class="faint">{many}. Made by e2e_magic on {now:%Y-%m-%d at %H:%M} UTC.</p></header>'
+            f"<header><h1>{escaped(title, 300)}</h1>"
+            f'<p class="faint">{many}. Made by e2e_magic on {now:%Y-%m-%d at %H:%M} UTC.</p>'
+            f"{found}</header>"
         )
         listed = "".join(self._contents)
         contents = f'<nav aria-label="contents"><ul>{listed}</ul></nav>'
@@ -119,33 +117,37 @@ class _Page:
 
     def _latest_stages(self) -> set[tuple[str, str]]:
         """Choose the stages that are shown in full: those of the newest runs, as many as fit."""
-        found = [
+        stages = [
             (run.id, stage)
             for run in reversed(self.runs)
             for stage in dict.fromkeys(record.stage for record in self.by_run[run.id])
         ]
-        return set(found[:MOST_STAGES])
+        return set(stages[:MOST_STAGES])
 
     def _heading(self, level: int, anchor: str, text: str, depth: int = 0) -> str:
-        """Return a heading and put it on the list of contents."""
-        inner = f'<a href="#{anchor}">{said(text)}</a>'
+        """Return a heading and add it to the list of contents."""
+        inner = f'<a href="#{anchor}">{escaped(text)}</a>'
         self._contents.append(f'<li class="inner">{inner}</li>' if depth else f"<li>{inner}</li>")
-        return f'<h{level} id="{anchor}">{said(text)}</h{level}>'
+        return f'<h{level} id="{anchor}">{escaped(text)}</h{level}>'
 
     def _compared(self) -> str:
         """Return the runs side by side; nothing where they have no stage in common."""
         records = [record for run in self.runs[-MOST_RUNS:] for record in self.by_run[run.id]]
-        shown = sections.comparison(records, self.names, self.pictures)
-        if not shown:
+        self._found, part = sections.comparison(records, self.names, self.pictures)
+        if not part:
             return ""
-        return f"<section>{self._heading(2, 'comparison', 'Runs side by side')}{shown}</section>"
+        return f"<section>{self._heading(2, 'comparison', 'Runs side by side')}{part}</section>"
 
     def _run(self, n: int, run: Run) -> str:
         members = self.by_run[run.id]
+        sentence, overview = sections.overview(members, self.names, self.pictures)
+        if len(self.runs) == 1:
+            self._found = [sentence]
         parts = [
             self._heading(2, f"run-{n}", f"Run {self.names[run.id]}"),
-            sections.environment(run),
-            sections.overview(members, self.names, self.pictures),
+            sections.beginning(run),
+            f"<p>{escaped(sentence, 1000)}</p>" if len(self.runs) > 1 else "",
+            overview,
         ]
         by_stage: dict[str, list[Record]] = {}
         for record in members:
@@ -159,23 +161,30 @@ class _Page:
             parts.append(sections.stage(trials, self.names, self.pictures))
         return f"<section>{''.join(parts)}</section>"
 
+    def _environments(self) -> str:
+        """Return where the runs took place, once for all that share it."""
+        alike: dict[str, list[str]] = {}
+        for run in self.runs:
+            alike.setdefault(sections.environment(run), []).append(self.names[run.id])
+        parts = [
+            (f"<h3>{escaped(', '.join(names), 300)}</h3>" if len(alike) > 1 else "") + place
+            for place, names in alike.items()
+        ]
+        return f"<section>{self._heading(2, 'machine', 'Machine and packages')}{''.join(parts)}</section>"
+
     def _left_out(self) -> str:
-        """Say what the page left out to stay readable and below its size."""
-        said_of = list(dict.fromkeys(self.pictures.failed))
+        """Return a note on what the page left out to stay readable and within its size limit."""
+        notes = list(dict.fromkeys(self.pictures.failed))
         if self._without:
-            said_of.append(
-                f"{_count(self._without, 'stage')} of earlier runs stand in the tables only: a report shows "
+            notes.append(
+                f"{counted(self._without, 'stage')} of earlier runs stand in the tables only: a report shows "
                 f"{MOST_STAGES} in full; report one run, or fewer, to see them"
             )
         if self.pictures.left_out:
-            said_of.append(
-                f"charts of {_count(self.pictures.left_out, 'card')} were left out, to keep the page small "
+            notes.append(
+                f"charts of {counted(self.pictures.left_out, 'card')} were left out, to keep the page small "
                 "and quickly made; report one run, or fewer, to see them"
             )
-        if not said_of:
+        if not notes:
             return ""
-        return f"<footer>{''.join(page.note(text) for text in said_of)}</footer>"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
+        return f"<footer>{''.join(page.note(text) for text in notes)}</footer>"

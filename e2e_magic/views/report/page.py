@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import time
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any
+
+from e2e_magic.record import Reason
+from e2e_magic.text import legible, legible_lines
 
 # The page stays below 5 MB: texts and tables take what the pictures leave.
 MOST_PICTURE_BYTES = 3_000_000
@@ -14,6 +19,8 @@ MOST_PICTURES = 48
 # Charts are most of the work: beyond this they are left out, so that a report takes seconds.
 MOST_SECONDS = 12.0
 LONGEST_CELL = 120
+# Of a stage's source.
+MOST_LINES, MOST_SOURCE = 60, 6000
 # Of the page's colours only greys, which hold on white and on black; the rest is the browser's own.
 STYLE = """
 :root { color-scheme: light dark; }
@@ -35,25 +42,67 @@ th { font-weight: 600; } td.number, th.number { text-align: right; } td.number {
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .1em 1.2em; margin: .4em 0;
   font-size: .92em; }
 dt { opacity: .72; } dd { margin: 0; }
-img { break-inside: avoid; }
+pre { margin: .3em 0 .6em; padding: .5em .7em; border: 1px solid rgba(128,128,128,.35); border-radius: 6px;
+  overflow-x: auto; font: .85em/1.45 ui-monospace, monospace; }
+figure { margin: .6em 0; overflow-x: auto; } img { break-inside: avoid; }
+figure img { max-width: max(100%, 560px) !important; height: auto !important; }
+th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid LinkText; }
+th[aria-sort=ascending] button::after { content: " ▲"; }
+th[aria-sort=descending] button::after { content: " ▼"; }
+.finding { font-size: 1.1em; }
+@media (max-width: 560px) { body { padding: 1em .8em; } dl { display: block; } dd { margin: 0 0 .4em; }
+  h1 { font-size: 1.35em; } }
 @page { margin: 14mm; }
 @media print {
   :root { color-scheme: light; }
   body { font-size: 10pt; max-width: none; padding: 0; }
-  .wide { overflow: visible; } table { font-size: 7.5pt; }
+  .wide, figure { overflow: visible; } figure img { max-width: 100% !important; height: auto !important; }
+  pre { white-space: pre-wrap; border: 0; padding: 0; } th button::after { content: "" !important; }
+  table { font-size: 7.5pt; }
   th, td { padding-right: .5em; } td { overflow-wrap: anywhere; }
   h2, h3 { break-after: avoid; } .e2e-card, tr, figure { break-inside: avoid; }
   a { color: inherit; text-decoration: none; }
 }
 """
-# Nothing is loaded and nothing is run, whatever a page's text may say.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+# A click on a column's name sorts its table; what is no number stands behind the numbers.
+SCRIPT = """
+for (const table of document.querySelectorAll(".wide > table")) {
+  const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0];
+  const key = (row, n) => row.cells[n].textContent.replaceAll(",", "");
+  heads.forEach((head, n) => {
+    const button = document.createElement("button");
+    button.title = "sort";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+      heads.forEach(other => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+      body.append(...[...body.rows].sort((one, other) => {
+        const [a, b] = [key(one, n), key(other, n)], [x, y] = [parseFloat(a), parseFloat(b)];
+        if (isNaN(x) || isNaN(y)) return isNaN(x) - isNaN(y) || sign * a.localeCompare(b);
+        return sign * (x - y);
+      }));
+    });
+  });
+}
+"""
+# Nothing is loaded, and nothing but this script is run, whatever a page's text may say.
+_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'"
 
 
 class Pictures:
-    """Draws charts as long as the page has room for them, and counts those that it left out."""
+    """The charts of a page: drawn as long as there is room, else counted as left out.
+
+    Attributes
+    ----------
+    said : set of Reason
+        Why there is no energy, as a card of the page says already.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.said: set[Reason] = set()
         self._clock = clock
         self.seconds = 0.0
         self.drawn = 0
@@ -97,17 +146,16 @@ def smaller(png: bytes) -> bytes:
 
 
 def figure(axes: Any, words: str) -> str:
-    """Return the figure of some axes with what it shows in words, for those who don't see it."""
+    """Return the figure of some axes as an image, with a text description for those who don't see it."""
     from e2e_magic.views.charts.style import image
 
-    return f"<figure style='margin:.6em 0'>{image(axes, words, reduce=smaller)}</figure>"
+    # In a narrow window it scrolls: shrunk to fit, its words could not be read.
+    return f"<figure tabindex='0'>{image(axes, words, shrinks=False, reduce=smaller)}</figure>"
 
 
-def said(value: object, longest: int = LONGEST_CELL) -> str:
+def escaped(value: object, longest: int = LONGEST_CELL) -> str:
     """Return any text for the page: escaped, without control characters, cut where it is long."""
-    text = str(value)
-    cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
-    return escape("".join(char if char.isprintable() else "�" for char in cut))
+    return escape(legible(str(value), longest))
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[bool]) -> str:
@@ -115,25 +163,35 @@ def table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence
     marks = [' class="number"' if number else "" for number in numbers]
     # The name of a column may be longer than its numbers: it goes on below, after an underscore.
     head = "".join(
-        f"<th{mark}>{said(name).replace('_', '_<wbr>')}</th>" for name, mark in zip(names, marks, strict=True)
+        f"<th{mark}>{escaped(name).replace('_', '_<wbr>')}</th>"
+        for name, mark in zip(names, marks, strict=True)
     )
     body = "".join(
         "<tr>"
-        + "".join(f"<td{mark}>{said(cell)}</td>" for cell, mark in zip(row, marks, strict=True))
+        + "".join(f"<td{mark}>{escaped(cell)}</td>" for cell, mark in zip(row, marks, strict=True))
         + "</tr>"
         for row in rows
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="wide" tabindex="0"><table>{inner}</table></div>'
+
+
+def source(text: str) -> str:
+    """Return the source of a cell or function, the end of a long one cut off."""
+    lines = text.strip("\n").splitlines()
+    more = f"\n[.. {len(lines) - MOST_LINES} more lines]" if len(lines) > MOST_LINES else ""
+    shown = legible_lines("\n".join(lines[:MOST_LINES]), MOST_SOURCE)
+    return f'<pre tabindex="0"><code>{escape(shown + more)}</code></pre>'
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> str:
     """Return names with their values."""
-    return "<dl>" + "".join(f"<dt>{said(n)}</dt><dd>{said(v, 2000)}</dd>" for n, v in items) + "</dl>"
+    return "<dl>" + "".join(f"<dt>{escaped(n)}</dt><dd>{escaped(v, 2000)}</dd>" for n, v in items) + "</dl>"
 
 
 def note(text: str) -> str:
     """Return a sentence in small print."""
-    return f'<p class="faint">{said(text, 1000)}</p>'
+    return f'<p class="faint">{escaped(text, 1000)}</p>'
 
 
 def whole(title: str, body: str) -> str:
@@ -142,6 +200,6 @@ def whole(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{said(title)}</title><style>{STYLE}</style></head>"
-        f"<body>{body}</body></html>\n"
+        f"<title>{escaped(title)}</title><style>{STYLE}</style></head>"
+        f"<body>{body}<script>{SCRIPT}</script></body></html>\n"
     )

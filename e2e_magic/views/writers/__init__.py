@@ -1,14 +1,13 @@
-"""Write a frame or a figure to a file, in the form that its suffix names.
+"""Write a frame or a figure to a file, in the format of the file's suffix.
 
-In come a frame or a figure and a path; out goes a file.
+Input: a frame or a figure, and a path. Output: a file.
 
 The file is whole or it is not there: the content goes to a hidden file beside it, is flushed to the
-disk and takes the name in one step. When that fails, what had the name before stays as it was.
+disk and takes the name in one step. When that fails, a previous file of that name stays unchanged.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from e2e_magic.measuring.plan import nearest
 from e2e_magic.views.writers import data, documents, excel
-from e2e_magic.views.writers.atomic import WriteError, replaced, why
+from e2e_magic.views.writers.atomic import WriteError, write_whole
 from e2e_magic.views.writers.cells import utf8
 
 if TYPE_CHECKING:
@@ -72,20 +71,11 @@ def write(content: object, path: str | os.PathLike[str]) -> Path:
         def render(handle: BinaryIO) -> object:
             return FRAMES[suffix](frame, handle)
 
-    # A link stays a link: the file that it points to is replaced.
-    real = Path(os.path.realpath(target))
-    try:
-        if real.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
-        with replaced(real) as handle:
-            render(handle)
-    except OSError as error:
-        raise WriteError(f"could not write {target}: {why(error, real)}", error.errno) from error
-    return target
+    return write_whole(target, render)
 
 
 def _savefig(content: object) -> Callable[..., object] | None:
-    """Return what draws a figure, or the figure of Axes; None for what is neither."""
+    """Return the method that saves a figure, or the figure of Axes; None for anything else."""
     if not hasattr(content, "savefig"):
         content = getattr(content, "figure", None)
     return getattr(content, "savefig", None)

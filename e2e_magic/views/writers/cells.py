@@ -27,11 +27,11 @@ def text_of(handle: BinaryIO) -> Iterator[TextIO]:
 
 
 def _let_go(text: TextIOWrapper) -> None:
-    """Give the binary file back to its owner, also when what is still buffered can't be written."""
+    """Detach the binary file for its owner, even when buffered text can't be written."""
     try:
         text.detach()
     except (OSError, ValueError):
-        # The error that brought us here is on its way already, or flush() has raised this very one.
+        # The original error is already propagating, or flush() has raised this same one.
         return
 
 
@@ -42,7 +42,7 @@ def utf8(value: str) -> str:
 
 def uncontrolled(value: str) -> str:
     r"""Spell control characters, which no document takes, as ``\x07``."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", lambda found: f"\\x{ord(found[0]):02x}", value)
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]", lambda match: f"\\x{ord(match[0]):02x}", value)
 
 
 def columns(frame: pd.DataFrame) -> list[pd.Series[Any]]:

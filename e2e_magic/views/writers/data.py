@@ -1,10 +1,11 @@
-"""The forms that programs read: csv, json and parquet, every number in full."""
+"""The formats that programs read: csv, json and parquet, every number in full."""
 
 from __future__ import annotations
 
 import csv as dialect
 import json as notation
 import math
+from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
@@ -33,22 +34,24 @@ def _has_return(frame: pd.DataFrame) -> bool:
 
 
 def json(frame: pd.DataFrame, handle: BinaryIO) -> None:
-    """Write a list of rows, one a line: null where missing, times in ISO 8601, ``"Infinity"`` as text.
-
-    Not pandas' writer, which cuts numbers after 15 places and turns infinity into null.
-    """
-    names = [notation.dumps(name) for name in frame.columns]
-    values = [plain(column) for column in columns(frame)]
+    """Write a list of rows, one a line; see `objects`."""
     with text_of(handle) as text:
         text.write("[")
-        for number, row in enumerate(zip(*values, strict=True)):
-            cells = (
-                f"{name}: {notation.dumps(_jsonable(cell), default=str)}"
-                for name, cell in zip(names, row, strict=True)
-            )
+        for number, row in enumerate(objects(frame)):
             text.write(",\n " if number else "\n ")
-            text.write("{" + ", ".join(cells) + "}")
+            text.write(notation.dumps(row))
         text.write("\n]\n")
+
+
+def objects(frame: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield each row as JSON has it: None where missing, times in ISO 8601, ``"Infinity"`` as text.
+
+    Not pandas' way, which cuts numbers after 15 places and turns infinity into null.
+    """
+    names = [str(name) for name in frame.columns]
+    values = [plain(column) for column in columns(frame)]
+    for row in zip(*values, strict=True):
+        yield {name: _jsonable(cell) for name, cell in zip(names, row, strict=True)}
 
 
 def _jsonable(value: Any) -> Any:
@@ -60,7 +63,7 @@ def _jsonable(value: Any) -> Any:
         return {str(key): _jsonable(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_jsonable(inner) for inner in value]
-    return value
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def parquet(frame: pd.DataFrame, handle: BinaryIO) -> None:

@@ -1,4 +1,4 @@
-"""The forms that people read: Markdown and LaTeX, three significant digits, no empty columns."""
+"""The formats that people read: Markdown and LaTeX, three significant digits, no empty columns."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def _md_escape(cell: str) -> str:
     return " ".join(re.sub(r"\r\n?|\n", "<br>", cell).split())
 
 
-def _md_mark(found: re.Match[str]) -> str:
+def _md_mark(match: re.Match[str]) -> str:
     entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-    return entities.get(found[0], f"\\{found[0]}")
+    return entities.get(match[0], f"\\{match[0]}")
 
 
 _TEX = {

@@ -1,25 +1,27 @@
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2e_magic.jupyter.panel.controls import Control
+from e2e_magic.jupyter.panel.controls import Control, Parameters
 from e2e_magic.sweeping.space import HELPERS, Space, SpaceError
 
 
 def evaluate(expression: str, helpers: Any) -> Any:
     """Evaluate with a user's name beside the helpers."""
-    return eval(expression, {"mine": [object(), object()], **helpers})
+    return eval(expression, {"mine": [object(), object()], "np": np, **helpers})
 
 
 def made(word: str) -> tuple[Control, list[str]]:
     """Make a control, and the list of its words after each change."""
     seen: list[str] = []
-    control = Control(word, evaluate, lambda: seen.append(control.word))
+    control = Control(word, evaluate, lambda: seen.append(control.word), lambda _: None)
     return control, seen
 
 
@@ -83,6 +85,94 @@ def test_moving_a_log_slider_changes_the_word() -> None:
     assert control.read().count == 3
 
 
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("lr=geomspace(0.001, 0.1, 4)", widgets.FloatLogSlider),
+        ("lr=np.geomspace(0.001, 0.1, 4)", widgets.FloatLogSlider),
+        ("lr=logspace(-3, -1, 4)", widgets.FloatLogSlider),
+        ("dropout=linspace(0, 0.5, 6)", widgets.FloatRangeSlider),
+        ("epochs=range(0, 100, 25)", widgets.IntRangeSlider),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_control_keeps_its_function_with_few_values(word: str, kind: type, count: int) -> None:
+    """Two values fit any kind, one none: what is written with a function stays what it was."""
+    control, _ = made(word)
+    function = word.partition("=")[2].partition("(")[0].removeprefix("np.")
+    kept = "geomspace" if function == "logspace" else function
+    if kind is widgets.IntRangeSlider:
+        [slider] = inner(control, kind)
+        slider.value = (0, 25 * (count - 1))
+    else:
+        [number] = inner(control, widgets.BoundedIntText)
+        number.value = count
+
+    assert control.read().count == count
+
+    again, seen = made(control.word)  # the line is copied, or typed into
+    for slider in inner(again, kind):
+        low, high = slider.min, slider.max
+        slider.value = (low, high) if isinstance(slider.value, tuple) else 10.0**high
+
+    assert len(inner(again, kind)) == len(inner(control, kind))
+    assert seen
+    assert all(word.partition("=")[2].startswith(f"{kept}(") for word in seen)
+
+
+def test_ends_that_meet_can_be_drawn_apart() -> None:
+    """Values that are all the same are still a space between two ends."""
+    control, _ = made("lr=geomspace(1.0, 1.0, 4)")
+
+    assert len(inner(control, widgets.FloatLogSlider)) == 2
+
+
+def test_switching_to_text_and_back_keeps_the_slider() -> None:
+    """Its ends stay where they were: only what is typed makes it anew."""
+    control, _ = made("lr=geomspace(1e-4,1e-1,4)")
+    sliders = inner(control, widgets.FloatLogSlider)
+    control._as_text.value = True
+
+    assert inner(control, widgets.Text) == [control._text]
+
+    control._as_text.value = False
+
+    assert inner(control, widgets.FloatLogSlider) == sliders
+
+
+def test_few_values_are_marked() -> None:
+    """Up to eight values stand below their slider and follow it; chips show their own."""
+    control, _ = made("lr=geomspace(1e-4,1e-1,4)")
+
+    assert "0.0001 · 0.001 · 0.01 · 0.1" in control._values.value
+    assert control._values.layout.display is None
+
+    [count] = inner(control, widgets.BoundedIntText)
+    count.value = 3
+
+    assert "0.0001 · 0.00316228 · 0.1" in control._values.value
+
+    count.value = 9
+
+    assert control._values.layout.display == "none"
+    assert made("lr=0.1,0.2")[0]._values.layout.display == "none"
+    assert made("lr=uniform(0, 1)")[0]._values.layout.display == "none"
+
+
+def test_a_control_can_be_removed() -> None:
+    """Its button hands the control to who shows it; while a sweep runs it can't be pressed."""
+    removed: list[Control] = []
+    control = Control("lr=0.1,0.2", evaluate, lambda: None, removed.append)
+    control._remove.click()
+
+    assert removed == [control]
+    assert control._remove.tooltip == "don't sweep lr"
+
+    control.lock(True)
+
+    assert control._remove.disabled
+
+
 def test_moving_a_range_changes_the_word() -> None:
     """A range of integers is a range of Python, its last value included."""
     control, seen = made("epochs=range(0, 100, 25)")
@@ -106,8 +196,8 @@ def test_chips_are_taken_and_left() -> None:
     with pytest.raises(SpaceError, match=r"^layers: choose at least one value$"):
         control.read()
 
-    assert "layers: choose at least one value" in control._said.value
-    assert control._said.layout.display is None
+    assert "layers: choose at least one value" in control._error.value
+    assert control._error.layout.display is None
 
 
 def test_a_choice_of_objects_keeps_its_text() -> None:
@@ -144,7 +234,7 @@ def test_what_is_typed_wrong_is_said_beside_it(text: str, sentence: str) -> None
     control._text.value = "linspace(0, 1, 5)"
     control._as_text.value = False
 
-    assert control._said.layout.display == "none"
+    assert control._error.layout.display == "none"
     assert len(inner(control, widgets.FloatRangeSlider)) == 1
 
 
@@ -196,3 +286,81 @@ def test_every_word_of_a_moved_control_is_a_space(
     assert axis.high is not None
     assert axis.low <= axis.high
     assert Space.parse([control.word]).axes == (axis,)
+
+
+class TestParameters:
+    def parameters(self, *words: str) -> tuple[Parameters, list[list[str]]]:
+        """Make parameters of some words, and the list of all words after each change."""
+        seen: list[list[str]] = []
+        values = {"lr": "0.5", "layers": "[[8, 8]]", "n": "3"}
+        made = Parameters(words, evaluate, lambda: seen.append(made.words), lambda: values)
+        return made, seen
+
+    def test_an_added_one_begins_with_the_value_of_its_variable(self) -> None:
+        """It is right at once: no error stands beside it; the name is offered no more."""
+        made, seen = self.parameters("n=1,2")
+
+        assert made._name.options == ("lr", "layers")
+
+        made._name.value = "layers"
+        made._add.click()
+
+        assert seen == [["n=1,2", "layers=[[8, 8]]"]]
+        made.check()
+        assert made._controls[1]._error.layout.display == "none"
+        assert (made._name.value, made._name.options) == ("", ("lr",))
+
+    def test_one_whose_value_is_no_plain_data_begins_with_its_variable(self) -> None:
+        """The variable itself is its value."""
+        made, _ = self.parameters()
+        made.add("mine")
+
+        assert made.words == ["mine=mine"]
+        made.check()
+
+    def test_a_removed_one_is_swept_no_more(self) -> None:
+        """Its row and its word are gone, and its name is offered again; the last one may go too."""
+        made, seen = self.parameters("n=1,2", "lr=0.1,0.2")
+        made._controls[0]._remove.click()
+
+        assert seen == [["lr=0.1,0.2"]]
+        assert list(made._rows.children) == [made._controls[0].row]
+        assert made._name.options == ("layers", "n")
+
+        made._controls[0]._remove.click()
+
+        assert made.words == []
+
+    @pytest.mark.parametrize("name", ["n", "2n", ""])
+    def test_what_can_not_be_added_is_told(self, name: str) -> None:
+        """A name that is there already, that is none, or no name at all."""
+        made, seen = self.parameters("n=1,2")
+        made.add(name)
+
+        assert seen == []
+        assert (
+            f"add: expected the name of another variable that the cell reads, got {name!r}"
+            in html.unescape(made._error.value)
+        )
+
+        made.add("lr")
+
+        assert made._error.layout.display == "none"
+
+    def test_each_that_is_wrong_shows_it(self) -> None:
+        """The first one's sentence is raised, all of them are shown."""
+        made, _ = self.parameters("n=", "lr=nothing")
+
+        with pytest.raises(SpaceError, match=r"^parameters: expected NAME=VALUES"):
+            made.check()
+
+        assert all(control._error.layout.display is None for control in made._controls)
+
+    def test_locked_nothing_can_be_added_or_removed(self) -> None:
+        """While a sweep runs."""
+        made, _ = self.parameters("n=1,2")
+        made.lock(True)
+
+        assert made._add.disabled
+        assert made._name.disabled
+        assert made._controls[0]._remove.disabled

@@ -13,7 +13,7 @@ import matplotlib as mpl
 import pytest
 
 from e2e_magic.jupyter.panel.isolated_shell import PREPARE, dress, style_of_kernel
-from e2e_magic.sweeping.engines.isolated import Isolated
+from e2e_magic.sweeping.engines.isolated.calls import Isolated
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="an isolated process needs a POSIX system")
 

@@ -1,19 +1,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.jupyter.panel import charts
-from e2e_magic.jupyter.panel.ledger import Ledger, within
+from e2e_magic.jupyter.panel.ledger import Combinations, Ledger
 from e2e_magic.jupyter.panel.page import BEST, page, summary, table
 from e2e_magic.record import Record
 from e2e_magic.sweeping.schedule import Goal
 from e2e_magic.sweeping.space import Space
+from e2e_magic.sweeping.values import CONTENTS, Digests
 
 
 def record(
@@ -109,7 +112,24 @@ def test_what_lies_within_a_space(params: dict[str, Any], expected: bool) -> Non
     """Each value is one of its axis, or between the bounds; all names are there."""
     space = Space.parse(["lr=0.1,0.2", "n=[1]", "u=uniform(0, 1)"])
 
-    assert within(space, params) is expected
+    assert Combinations(space).of(record(1, **params)) == (params if expected else None)
+
+
+def test_a_combination_is_known_by_the_content_of_its_values() -> None:
+    """Arrays are not told apart by ``==``; a store has a text for one, and the space's own comes back."""
+    arrays = [np.zeros(3), np.ones(3)]
+    space = Space.of({"weights": arrays, "layers": [(8,), (8, 8)]})
+    params = {"weights": arrays[1], "layers": (8, 8)}
+    kept = replace(
+        record(1, weights="ndarray 3 #abcdef", layers=(8, 8)), reported={CONTENTS: Digests().of(params)}
+    )
+    other = replace(kept, reported={CONTENTS: Digests().of({"weights": np.full(3, 2.0)})})
+    combination = Combinations(space).of(kept)
+
+    assert combination is not None
+    assert combination["weights"] is arrays[1]
+    assert combination["layers"] == (8, 8)
+    assert Combinations(space).of(other) is None
 
 
 class TestCharts:
@@ -135,6 +155,39 @@ class TestCharts:
             (xs, [pytest.approx(lr * n + 1) for lr in (0.001, 0.01, 0.1)]) for n in (1, 2)
         ]
         assert [text.get_text() for text in ax.get_legend().get_texts()] == ["n = 1", "2"]
+
+    @pytest.mark.parametrize(
+        ("word", "places", "names"),
+        [
+            ("x=[16, 32, 64, 128]", [16, 32, 64, 128], ["16", "32", "64", "128"]),
+            ("x=[1, 2, 3, 100]", [1, 2, 3, 100], ["1", "", "", "100"]),
+            ("x=geomspace(0.001, 0.1, 3)", [0.001, 0.01, 0.1], ["0.001", "0.01", "0.1"]),
+            ("x=[5]", [5], ["5"]),
+        ],
+    )
+    def test_few_values_have_a_tick_each(self, word: str, places: list[float], names: list[str]) -> None:
+        """Also those to come; a name that would touch the one before it is left out."""
+        space = Space.parse([word])
+        first = space.axes[0].values[0]
+        figure = charts.by_parameter(ledger_of(record(1, loss=1.0, x=first)), space.axes)
+        assert figure is not None
+        [ax] = figure.axes
+
+        assert list(ax.get_xticks()) == pytest.approx(places)
+        assert list(ax.xaxis.get_minorticklocs()) == []
+        assert ax.get_xlim()[0] < places[0]
+        assert ax.get_xlim()[1] > places[-1]
+        assert [label.get_text() for label in ax.get_xticklabels()] == names
+
+    def test_many_values_have_round_ticks(self) -> None:
+        """More than eight would stand too close."""
+        space = Space.parse(["x=range(1, 30)"])
+        figure = charts.by_parameter(
+            ledger_of(record(1, loss=1.0, x=1), record(2, loss=2.0, x=29)), space.axes
+        )
+        assert figure is not None
+
+        assert len(figure.axes[0].get_xticks()) < 9
 
     def test_long_lists_of_names_can_be_read(self) -> None:
         """Twenty names stand slanted, as many as there is room for, told apart by their ends."""
@@ -201,7 +254,7 @@ class TestPage:
         assert page("train", ledger_of(), (), 5) == {"text/html": "", "text/plain": ""}
 
     def test_the_summary(self) -> None:
-        """Counts, states and the best, in words."""
+        """Counts, states and the best, in words; as beside the bar an interrupted trial is not done."""
         made = ledger_of(
             record(1, loss=0.5, lr=0.1),
             record(2, loss=0.25, lr=0.01),
@@ -210,7 +263,7 @@ class TestPage:
         )
 
         assert summary("train", made, 9) == (
-            "train: 4 of 9 trials, 1 failed, 1 interrupted; best loss 0.25 at lr=0.01"
+            "train: 3 of 9 trials, 1 failed, 1 interrupted; best loss 0.25 at lr=0.01"
         )
 
     def test_the_page_is_static_and_has_both_charts(self) -> None:

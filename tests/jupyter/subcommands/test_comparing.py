@@ -13,6 +13,7 @@ from IPython.utils.capture import capture_output
 
 import e2e_magic as e2e
 from e2e_magic.record import Record
+from e2e_magic.storage import Store
 from e2e_magic.views.comparison import RegressionError
 
 START = datetime(2026, 8, 1, 12, tzinfo=UTC)
@@ -58,7 +59,27 @@ def test_compare_is_the_value_of_its_line(two_runs: Any, shell: Any) -> None:  #
     """Its text says it in words."""
     made = shell.run_line_magic("e2e", "compare a b --stage infer --metric wall_time_s")
 
-    assert repr(made) == ("compared with a:\n  infer: b is 2x slower in wall_time_s (1.94 to 2.06)")
+    assert repr(made) == (
+        "compared with a:\n  b: infer 2x slower\n  wall_time_s: infer 2x slower (1.94 to 2.06)\n"
+        "  measured one after the other: a drift of this machine would look the same; ab() tells them apart"
+    )
+
+
+def test_a_sweep_is_compared_by_the_values_of_a_parameter(shell: Any, session: Any) -> None:  # noqa: ARG001
+    """A few values are measured in balanced blocks, and compared by the block; the first is the baseline."""
+    swept = shell.run_cell(
+        "%%e2esweep infer model=8,2 --repeat 8 -m cpu\nsum(n * n for n in range(model * 20_000))"
+    ).result
+    made = shell.run_line_magic("e2e", "compare --by model --metric cpu_time_s")
+
+    assert made.frame.loc[0, ["stage", "baseline", "run", "n", "verdict"]].tolist() == [
+        "infer", "8", "2", 8, "faster",
+    ]  # fmt: skip
+    assert "%e2e compare --by model compares them block by block" in repr(swept)
+    assert made.order == [
+        "measured in blocks and compared block by block: a drift of this machine is on every side"
+    ]
+    assert shell.run_line_magic("e2e", "compare --by model --baseline 2 --metric cpu_time_s").baseline == "2"
 
 
 def test_the_guard_fails_the_cell(two_runs: Any, shell: Any) -> None:  # noqa: ARG001
@@ -110,17 +131,23 @@ def test_influence_shows_a_chart_and_gives_the_table(two_runs: Any, shell: Any) 
 
     assert found["param"].tolist() == ["lr"]
     [chart] = shown.outputs
-    assert chart.data["text/plain"] == "train, spread of accuracy: lr explains 100 % (100 to 100 %)"
+    assert chart.data["text/plain"] == (
+        "train, spread of accuracy: lr explains 100 % (100 to 100 %, p = 0.002)"
+    )
     assert "image/png" in chart.data["text/html"]
 
 
 def test_pareto_shows_a_chart_and_gives_the_table(two_runs: Any, shell: Any) -> None:  # noqa: ARG001
     """Those that nothing beats stand first."""
     with capture_output() as shown:
-        found = shell.run_line_magic("e2e", "pareto wall_time_s accuracy")
+        found = shell.run_line_magic("e2e", "pareto wall_time_s accuracy best_accuracy")
 
     assert found["unbeaten"].tolist() == [True, True] or found["unbeaten"].tolist() == [True, False]
-    assert shown.outputs[0].data["text/plain"].endswith("beaten by none (less wall_time_s, more accuracy)")
+    assert (
+        shown.outputs[0]
+        .data["text/plain"]
+        .endswith("beaten by none (less wall_time_s, more accuracy, more best_accuracy)")
+    )
 
 
 @pytest.mark.parametrize("line", ["influence", "pareto loss accuracy"])
@@ -189,3 +216,26 @@ def test_the_store_is_read_once(shell: Any, tmp_path: Path, line: str) -> None:
 
     assert sum("e2e_trials.params" in statement for statement in statements) == 1
     assert "image/png" in shown.outputs[-1].data["text/html"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["curves --all", "influence --all", "pareto wall_time_s accuracy --all", "compare a b --all"],
+)
+def test_the_stores_trials_are_read_once(
+    line: str, two_runs: Any, shell: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frame, chart and table come of one scan, whatever they show and whichever runs are named."""
+    with Store(str(tmp_path / "e2ebench.db")) as store:
+        store.append(list(two_runs.records), two_runs.runs_of())
+    two_runs.set_store(tmp_path / "e2ebench.db")
+    counted = []
+    for name in ("iterate", "blocks"):
+        scan = getattr(Store, name)
+        monkeypatch.setattr(
+            Store, name, lambda self, *a, _scan=scan, **k: counted.append((a, k)) or _scan(self, *a, **k)
+        )
+    with capture_output():
+        shell.run_line_magic("e2e", line)
+
+    assert len(counted) == 1

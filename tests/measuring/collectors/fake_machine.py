@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from e2e_magic.measuring.collectors import powercap
 from e2e_magic.measuring.collectors.base import registered
 from e2e_magic.measuring.collectors.energy import Energy
 from e2e_magic.measuring.collectors.gpu import Gpu
-from tests.measuring.collectors.fake_nvml import Card, FakeNvml, Library, compiler
+from tests.measuring.collectors.fake_nvml import Card, FakeNvml, Library, compiler, install
 from tests.measuring.collectors.fake_powercap import FakePowercap, layout
 
 
@@ -50,7 +49,7 @@ def powered(folder: Path, kind: str = "one socket", *, gpu: bool = False) -> Ite
         patch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if gpu:
             card = Card("GPU-a")
-            patch.setitem(sys.modules, "pynvml", FakeNvml(card))  # type: ignore[arg-type]
+            install(patch, FakeNvml(card))
             # Without a compiler the sampler finds no library: the curves are lost, the counters are kept.
             library = str(folder / "none.so")
             if compiler():

@@ -1,4 +1,4 @@
-"""NVIDIA's library in two forms, fed by the test: as the Python module pynvml, and as a shared library."""
+"""NVIDIA's library in two forms, fed by the test: as an object, and as a shared library."""
 
 from __future__ import annotations
 
@@ -7,22 +7,11 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-MIB = 2**20
+import pytest
 
-
-class NVMLError(Exception):
-    """What every error of NVML is."""
-
-
-class NVMLError_LibraryNotFound(NVMLError):  # noqa: N801, N818 - pynvml's own name
-    """There is no libnvidia-ml."""
-
-
-class NVMLError_DriverNotLoaded(NVMLError):  # noqa: N801, N818 - pynvml's own name
-    """There is a library and no driver."""
+from e2e_magic.measuring.collectors import nvml
 
 
 @dataclass(eq=False)
@@ -39,74 +28,65 @@ class Card:
 
 
 class FakeNvml:
-    """The functions of pynvml that are asked for, over a list of cards."""
+    """The library as `sampler.nvml.Library` gives it, over a list of cards."""
 
-    NVMLError = NVMLError
-    NVMLError_LibraryNotFound = NVMLError_LibraryNotFound
-    NVMLError_DriverNotLoaded = NVMLError_DriverNotLoaded
-
-    def __init__(self, *cards: Card, start: NVMLError | None = None, names: type = str) -> None:
+    def __init__(self, *cards: Card, start: OSError | None = None) -> None:
         self.cards = list(cards)
         self.open = 0
         self._start = start
-        self._names = names
 
-    def nvmlInit(self) -> None:  # noqa: N802
+    def opened(self, _path: str) -> FakeNvml:
+        """Stand for the class: open it."""
         if self._start is not None:
             raise self._start
         self.open += 1
+        return self
 
-    def nvmlShutdown(self) -> None:  # noqa: N802
+    def close(self) -> None:
         self.open -= 1
 
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+    def count(self) -> int:
         self._check()
         return len(self.cards)
 
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Card:  # noqa: N802
+    def at(self, index: int) -> Card:
         self._check()
         return self.cards[index]
 
-    def nvmlDeviceGetUUID(self, card: Card) -> str | bytes:  # noqa: N802
-        return card.uuid if self._names is str else card.uuid.encode()
+    def uuid(self, card: Card) -> str:
+        return card.uuid
 
-    def nvmlDeviceGetName(self, card: Card) -> str | bytes:  # noqa: N802
-        return card.name if self._names is str else card.name.encode()
+    def name(self, card: Card) -> str:
+        return card.name
 
-    def nvmlDeviceGetMigMode(self, card: Card) -> list[int]:  # noqa: N802
-        if not (card.slices or card.mig):
-            raise NVMLError("Not Supported")
-        return [1, 1]
+    def slices(self, card: Card) -> list[Card] | None:
+        return card.slices if card.slices or card.mig else None
 
-    def nvmlDeviceGetMaxMigDeviceCount(self, card: Card) -> int:  # noqa: N802
-        return 7 if card.slices else 0
+    def energy_mj(self, card: Card) -> int:
+        return int(self._told(card.energy_mj))
 
-    def nvmlDeviceGetMigDeviceHandleByIndex(self, card: Card, index: int) -> Card:  # noqa: N802
-        if index >= len(card.slices):
-            raise NVMLError("Not Found")
-        return card.slices[index]
+    def memory(self, card: Card, _pids: frozenset[int]) -> float:
+        return float(self._told(card.used_mib))
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, card: Card) -> int:  # noqa: N802
-        return self._told(card.energy_mj)
-
-    def nvmlDeviceGetMemoryInfo(self, card: Card) -> SimpleNamespace:  # noqa: N802
-        return SimpleNamespace(used=self._told(card.used_mib) * MIB)
-
-    def nvmlDeviceGetComputeRunningProcesses(self, card: Card) -> list[SimpleNamespace]:  # noqa: N802
-        return [
-            SimpleNamespace(pid=pid, usedGpuMemory=None if mib is None else mib * MIB)
-            for pid, mib in self._told(card.processes)
-        ]
+    def process_memory(self, card: Card, pids: frozenset[int]) -> float | None:
+        own = [mib for pid, mib in self._told(card.processes) if pid in pids]
+        return sum(own) if own and None not in own else None
 
     def _told(self, value: Any) -> Any:
         self._check()
         if value is None:
-            raise NVMLError("Not Supported")
+            raise OSError("Not Supported")
         return value
 
     def _check(self) -> None:
         if self.open < 1:
-            raise NVMLError("Uninitialized")
+            raise OSError("Uninitialized")
+
+
+def install(patch: pytest.MonkeyPatch, fake: FakeNvml) -> None:
+    """Let collectors find the fake, and the marks of a driver."""
+    patch.setattr(nvml, "Library", fake.opened)
+    patch.setattr(nvml, "DRIVER_MARKS", ("/",))
 
 
 # Every call reads its numbers anew: percent, used MiB, process MiB (-1: unknown), its pid, mW, °C.
@@ -123,7 +103,31 @@ static long long state(int n) {
     return got == 6 ? v[n] : -1;
 }
 static int started;
-int nvmlInit_v2(void) { started = 1; return state(0) < 0 ? 9 : 0; }
+int nvmlInit_v2(void) { started++; return state(0) < 0 ? 9 : 0; }
+int nvmlShutdown(void) { started--; return 0; }
+int nvmlDeviceGetCount_v2(unsigned *count) { if (!started) return 1; *count = 2; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned n, void **device) {
+    if (!started) return 1;
+    if (n > 1) return 2;
+    *device = (void *)(long)(n + 1); return 0;
+}
+int nvmlDeviceGetUUID(void *d, char *text, unsigned length) {
+    return snprintf(text, length, "GPU-%c", d == (void *)1 ? 'a' : d == (void *)2 ? 'b' : 'm') < 0;
+}
+int nvmlDeviceGetName(void *d, char *text, unsigned length) {
+    return snprintf(text, length, "NVIDIA H%d00", (int)(long)d) < 0;
+}
+int nvmlDeviceGetMigMode(void *d, unsigned *now, unsigned *pending) {
+    *now = *pending = d == (void *)2; return 0;
+}
+int nvmlDeviceGetMaxMigDeviceCount(void *d, unsigned *count) { *count = 7; return d != (void *)2; }
+int nvmlDeviceGetMigDeviceHandleByIndex(void *d, unsigned n, void **device) {
+    *device = (void *)3; return n ? 6 : 0;
+}
+int nvmlDeviceGetTotalEnergyConsumption(void *d, unsigned long long *mj) {
+    if (d == (void *)3) return 3;
+    *mj = 5000000000ull * (long)d; return 0;
+}
 int nvmlDeviceGetHandleByUUID(const char *uuid, void **device) {
     if (!started) return 1;
     if (!strcmp(uuid, "GPU-a")) { *device = (void *)1; return 0; }

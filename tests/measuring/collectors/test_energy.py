@@ -16,11 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from e2e_magic.measuring.collectors import powercap
+from e2e_magic.measuring.collectors import powercap, pyrapl
 from e2e_magic.measuring.collectors.base import Unavailable
 from e2e_magic.measuring.collectors.energy import Counters, Energy
 from e2e_magic.measuring.sampler import Sampler
 from e2e_magic.measuring.sampler.files import Spec, counter
+from e2e_magic.text import quantity
 from tests.contracts import CollectorContract
 from tests.measuring.collectors import fake_rapl_namespace
 from tests.measuring.collectors.fake_powercap import DRAWN, RANGE, FakePowercap, layout
@@ -68,6 +69,20 @@ def test_every_layout_gives_its_joules_once(kind: str, tmp_path: Path) -> None:
     assert readings == pytest.approx(DRAWN[kind])
     for name in {"package_energy_j", "dram_energy_j", "psys_energy_j"} - set(readings):
         assert missing[name]
+
+
+def test_a_trial_runs_nothing_of_pyrapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked by `%e2e metrics` alone: the measured process reads plain files."""
+    monkeypatch.setattr(pyrapl, "refusal", lambda *_: pytest.fail("a trial asked pyRAPL"))
+    tree = layout("one socket", tmp_path)
+    collector = Energy(str(tree.root))
+    with collector:
+        tree.draw()
+
+    assert collector.probes()
+    assert collector.readings()["package_energy_j"]
+    monkeypatch.setattr(pyrapl, "refusal", lambda *_: "")
+    assert collector.source.endswith("(package: pyRAPL; dram: pyRAPL)")
 
 
 def test_a_mirror_for_each_die_counts_once(tmp_path: Path) -> None:
@@ -269,6 +284,36 @@ def test_a_counter_that_is_gone_is_looked_for_again(tmp_path: Path) -> None:
     assert collector.readings()["package_energy_j"] == pytest.approx(1.5)
 
 
+def test_a_counter_that_restarts_is_missing_for_collector_and_sampler(tmp_path: Path) -> None:
+    """Set back to 0 within 0.2 s it would have gone round by 262 kJ; a jump forward is none either."""
+    tree = layout("amd", tmp_path)
+    now = iter([0.0, 0.2] * 3)
+    collector = Energy(str(tree.root), clock=lambda: next(now))
+    [probe] = collector.probes()
+    reader = counter(Spec(probe.metric, probe.kind, probe.path, probe.scale, probe.wrap, probe.args))
+    reader.read(0)
+    held = int(tree.file("intel-rapl:0").read_text())
+    with collector:
+        tree.file("intel-rapl:0").write_text("700")
+
+    assert collector.sampled({}, {"package_power_w": 5e5}) == {}
+    gone_round = quantity((RANGE + 700 - held) * 1e-6, "J")
+    assert str(collector.missing()["package_energy_j"]) == (
+        f"{tree.file('intel-rapl:0')} started anew at 0 meanwhile: {gone_round} in 200 ms would be more than "
+        "any processor takes"
+    )
+    with pytest.raises(ValueError, match="started anew at 0: its range would be too much at once"):
+        reader.read(200_000_000)
+    reader.close()
+    with collector:
+        tree.add("intel-rapl:0", 2_000_000_000)
+    assert collector.readings() == {}
+    assert "jumped: 2 kJ in 200 ms would be" in str(collector.missing()["package_energy_j"])
+    with collector:
+        tree.add("intel-rapl:0", 2_000_000)
+    assert collector.readings()["package_energy_j"] == pytest.approx(2.0)
+
+
 def test_a_machine_that_slept_has_no_energy(tmp_path: Path) -> None:
     """Counters start anew when a laptop wakes: that is no wrap of hundreds of kilojoules."""
     tree = layout("amd", tmp_path)
@@ -363,7 +408,8 @@ def test_any_history_of_a_counter_gives_the_true_energy(
         for n, (start, _) in enumerate(sockets):
             tree.zone(f"intel-rapl:{n}", f"package-{n}", uj=int(start * wrap), wrap=wrap)
         zones = powercap.counted(powercap.zones(folder), "package")
-        counters = Counters("package", zones, clock=lambda: 0.0)
+        edges = iter([0.0, 1e12])  # any step is a possible one in so long a time
+        counters = Counters("package", zones, clock=lambda: next(edges))
         counters.start()
         true_uj = 0
         for n, (_, steps) in enumerate(sockets):
@@ -402,14 +448,15 @@ def test_any_history_between_the_edges_is_what_collector_and_sampler_say_togethe
         files = {"package": "intel-rapl:0", "dram": "intel-rapl:0:0"}
         tree.zone(files["package"], "package-0", uj=int(start * wrap["package"]), wrap=wrap["package"])
         tree.zone(files["dram"], "dram", uj=int(start * wrap["dram"]), wrap=wrap["dram"])
-        collector = Energy(folder, clock=lambda: 0.0)
+        seconds = itertools.count(0.0, 1e9)
+        collector = Energy(folder, clock=lambda: next(seconds))
         readers = {
             probe.metric: counter(
                 Spec(probe.metric, probe.kind, probe.path, probe.scale, probe.wrap, probe.args)
             )
             for probe in collector.probes()
         }
-        instants = itertools.count(0, 1_000_000_000)
+        instants = itertools.count(0, 10**18)
 
         def look() -> None:
             now = next(instants)

@@ -18,15 +18,14 @@ from e2e_magic.measuring.collectors import cuda_work, nvml
 from e2e_magic.measuring.collectors.base import Probe, Unavailable
 from e2e_magic.measuring.collectors.gpu import Gpu
 from e2e_magic.measuring.sampler import Sampler, Samples
+from e2e_magic.measuring.sampler.nvml import NoDriverError
 from e2e_magic.record import Series, sentences
 from tests.contracts import UNITS, CollectorContract
+from tests.measuring.collectors import fake_nvml
 from tests.measuring.collectors.fake_nvml import (
     Card,
     FakeNvml,
     Library,
-    NVMLError,
-    NVMLError_DriverNotLoaded,
-    NVMLError_LibraryNotFound,
     compiler,
 )
 
@@ -42,9 +41,9 @@ def _no_frameworks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, *cards: Card, **more: Any) -> FakeNvml:
-    """Let `import pynvml` give the fake."""
+    """Let the driver's library be the fake."""
     fake = FakeNvml(*cards, **more)
-    monkeypatch.setitem(sys.modules, "pynvml", fake)  # type: ignore[arg-type]
+    fake_nvml.install(monkeypatch, fake)
     return fake
 
 
@@ -71,38 +70,72 @@ class TestGpu(CollectorContract):
 # Is there a GPU?
 
 
-def test_no_driver_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a library or without a driver there is none, whether or not the package is installed."""
-    for start in (NVMLError_LibraryNotFound("not found"), NVMLError_DriverNotLoaded("not loaded")):
-        install(monkeypatch, start=start)
+def test_no_driver_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without marks of a driver nothing is opened; a library without a driver is none either."""
+    install(monkeypatch, start=NoDriverError("not loaded"))
+    monkeypatch.setattr(nvml, "DRIVER_MARKS", ("/nowhere",))
+    library = tmp_path / "libnvidia-ml.so.1"
+    library.touch()
+
+    for path in ("libnvidia-ml.so.1", str(library)):
         with pytest.raises(Unavailable) as caught:
-            Gpu()
+            nvml.load(path)
         assert str(caught.value) == "no NVIDIA driver on this machine"
 
-    monkeypatch.setitem(sys.modules, "pynvml", None)  # type: ignore[arg-type]
-    with pytest.raises(Unavailable) as caught:
-        nvml.load(marks=("/nowhere",))
-    assert str(caught.value) == "no NVIDIA driver on this machine"
 
-
-def test_a_driver_without_the_package_names_the_extra(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Only where there is a driver, the package that asks it is worth installing."""
-    monkeypatch.setitem(sys.modules, "pynvml", None)  # type: ignore[arg-type]
+def test_a_driver_without_its_library_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container may show the device without the library."""
+    install(monkeypatch, start=NoDriverError("libnvidia-ml.so.1: cannot open shared object file"))
 
     with pytest.raises(Unavailable) as caught:
-        nvml.load(marks=("/nowhere", str(tmp_path)))
+        Gpu()
 
     assert str(caught.value) == (
-        "there is an NVIDIA driver, but the package that asks it is not installed; "
-        'install it: pip install "e2e-magic[gpu]"'
+        "there is an NVIDIA driver, but its library can't be opened (libnvidia-ml.so.1: cannot open shared "
+        "object file); install the driver's libnvidia-ml; a container gets it by "
+        "NVIDIA_DRIVER_CAPABILITIES=utility,compute"
     )
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
+def test_the_library_is_asked_without_any_package(tmp_path: Path) -> None:
+    """Counts, names, slices, energy and memory as the C functions tell; what they can't say is an error."""
+    library = nvml.load(Library(tmp_path).path)
+    board, other = (library.at(n) for n in range(library.count()))
+    (inner,) = library.slices(other) or ()
+
+    assert (library.uuid(board), library.name(other)) == ("GPU-a", "NVIDIA H200")
+    assert library.slices(board) is None
+    assert library.uuid(inner) == "GPU-m"
+    assert library.energy_mj(other) == 10_000_000_000
+    assert library.memory(board, frozenset()) == 600
+    assert library.process_memory(board, frozenset({os.getpid()})) == 200
+    assert [one.uuid for one in nvml.visible(library, {})] == ["GPU-m"]
+    assert nvml.energy_mj(library, nvml.Device("MIG-m", "", inner)) is None
+    with pytest.raises(OSError, match="says error 2 to nvmlDeviceGetHandleByIndex_v2"):
+        library.at(2)
+    library.close()
+    with pytest.raises(OSError, match="says error 1 to nvmlDeviceGetCount_v2"):
+        library.count()
+
+
+@pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
+def test_a_driver_that_is_not_loaded_is_none(tmp_path: Path) -> None:
+    """The library says so by its code 9; a file that is no library is none either."""
+    made = Library(tmp_path)
+    made.state.unlink()
+    broken = tmp_path / "broken.so"
+    broken.write_text("no library")
+
+    for path in (made.path, str(broken)):
+        with pytest.raises(Unavailable) as caught:
+            nvml.load(path)
+        assert str(caught.value) == "no NVIDIA driver on this machine"
 
 
 def test_a_driver_that_fails_is_quoted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any other error of the driver is said in its own words."""
-    install(monkeypatch, start=NVMLError("GPU is lost"))
+    install(monkeypatch, start=OSError("GPU is lost"))
 
     with pytest.raises(Unavailable) as caught:
         Gpu()
@@ -162,7 +195,7 @@ SLICES = [Card("MIG-1111"), Card("MIG-2222")]
 def test_visible_gpus_are_those_that_cuda_gives(wanted: str | None, found: list[str]) -> None:
     """Indices, UUIDs and unique beginnings are taken in order, until one is not there; twice is none."""
     fake = FakeNvml(Card(A), Card(B))
-    fake.nvmlInit()
+    fake.opened("")
     environ = {} if wanted is None else {"CUDA_VISIBLE_DEVICES": wanted}
 
     assert [device.uuid for device in nvml.visible(fake, environ)] == found
@@ -175,7 +208,7 @@ def test_visible_gpus_are_those_that_cuda_gives(wanted: str | None, found: list[
 def test_slices_are_found_by_their_own_names(wanted: str | None, found: list[str]) -> None:
     """CUDA gives a process one slice; another is asked for by its UUID."""
     fake = FakeNvml(Card(A), Card(B, slices=SLICES))
-    fake.nvmlInit()
+    fake.opened("")
     environ = {} if wanted is None else {"CUDA_VISIBLE_DEVICES": wanted}
 
     devices = nvml.visible(fake, environ)
@@ -188,18 +221,10 @@ def test_slices_are_found_by_their_own_names(wanted: str | None, found: list[str
 def test_a_gpu_that_is_to_be_sliced_and_is_not_yet_is_none(wanted: str | None, found: list[str]) -> None:
     """In MIG mode CUDA gives slices only: without one there is nothing to compute on."""
     fake = FakeNvml(Card(A, mig=True), Card(B))
-    fake.nvmlInit()
+    fake.opened("")
     environ = {} if wanted is None else {"CUDA_VISIBLE_DEVICES": wanted}
 
     assert [device.uuid for device in nvml.visible(fake, environ)] == found
-
-
-def test_older_bindings_give_bytes() -> None:
-    """Names that come as bytes are text here."""
-    fake = FakeNvml(Card(A), names=bytes)
-    fake.nvmlInit()
-
-    assert nvml.visible(fake, {}) == (nvml.Device(A, "NVIDIA H100", fake.cards[0]),)
 
 
 def test_what_torch_uses_decides_over_the_order_by_bus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,8 +242,8 @@ def test_what_torch_uses_decides_over_the_order_by_bus(monkeypatch: pytest.Monke
 def test_an_index_is_doubtful_where_gpus_differ() -> None:
     """Only GPUs of one kind, the order by bus, or UUIDs make sure which GPU is meant."""
     mixed, alike = FakeNvml(Card(A, "slow"), Card(B, "fast")), FakeNvml(Card(A), Card(B))
-    mixed.nvmlInit()
-    alike.nvmlInit()
+    mixed.opened("")
+    alike.opened("")
 
     assert nvml.order_is_sure(mixed, {})
     assert not nvml.order_is_sure(mixed, {"CUDA_VISIBLE_DEVICES": "0"})
@@ -308,6 +333,22 @@ def test_a_counter_that_runs_back_is_no_energy(monkeypatch: pytest.MonkeyPatch) 
     assert "gpu_energy_j" not in collector.readings()
     assert str(collector.missing()["gpu_energy_j"]) == (
         "the counter ran backwards or was lost: the driver was loaded anew meanwhile"
+    )
+
+
+def test_more_than_any_gpu_takes_is_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A counter that jumps by 400 kJ in 2 s, and power samples of a megawatt."""
+    card = Card(A)
+    install(monkeypatch, card)
+    now = iter([0.0, 2.0])
+    collector = Gpu({}, clock=lambda: next(now))
+
+    with collector:
+        card.energy_mj += 400_000_000
+
+    assert "gpu_energy_j" not in collector.readings()
+    assert str(collector.missing()["gpu_energy_j"]) == (
+        "the counter jumped: it shows more energy than any GPU takes in this time"
     )
 
 

@@ -20,10 +20,18 @@ def test_options_win_over_the_value_and_over_what_is_known() -> None:
 
 def test_an_option_that_fails_costs_only_itself() -> None:
     """The others are evaluated, and the sentence names it."""
-    found = evaluate(None, {"loss": lambda _: 1 / 0, "entries": lambda _: 3}, {})
+
+    def talkative(_value: object) -> None:
+        raise ValueError("no\n\nhint: another line")
+
+    options: dict[str, Any] = {"loss": lambda _: 1 / 0, "entries": lambda _: 3, "accuracy": talkative}
+    found = evaluate(None, options, {})
 
     assert found.values == {"entries": 3}
-    assert found.problems == {"loss": "loss: could not be evaluated (ZeroDivisionError: division by zero)"}
+    assert found.problems == {
+        "loss": "loss: could not be evaluated (ZeroDivisionError: division by zero)",
+        "accuracy": "accuracy: could not be evaluated (ValueError: no hint: another line)",
+    }
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
+from e2e_magic.measuring.events import EventLog
 from e2e_magic.measuring.reported.values import collect
 from tests import strategies
 
@@ -134,6 +135,10 @@ _CLASSES_NOTE = "; the matrix is kept with the labels 0 to 1"
 _ENTRIES = "num_entries: expected how many entries were handled, a whole number above 0, got "
 _TARGET = "target_accuracy: expected a number above 0 and up to 1 (up to 100 for percent), got "
 _SQUARE = "confusion_matrix: expected a square matrix (rows true, columns predicted)"
+_MARGINS = np.array([[5, 1, 0, 6], [2, 4, 1, 7], [0, 3, 4, 7], [7, 8, 5, 20.0]])
+_TOTALS = (
+    "whose last row or column is the sum of the others: hand over matrix[:3, :3], or leave out margins=True"
+)
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"loss": "low"}, "loss: expected a number, or one number per epoch, got 'low'"),
     ({"loss": []}, "loss: expected a number, or one number per epoch, got a list of 0 items"),
@@ -163,6 +168,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"target_accuracy": "high"}, f"{_TARGET}'high'"),
     ({"confusion_matrix": [[1, 2, 3], [4, 5, 6]]}, f"{_SQUARE}, got shape (2, 3)"),
     ({"confusion_matrix": [1, 2]}, f"{_SQUARE}, got shape (2,)"),
+    *(
+        ({"confusion_matrix": matrix}, f"{_SQUARE} without totals, got 4 x 4 {_TOTALS}")
+        for matrix in (
+            _MARGINS,
+            _MARGINS / 20,
+            _MARGINS / _MARGINS[:, -1:],
+            (_MARGINS / _MARGINS[:, -1:]).round(2),
+        )
+    ),
+    ({"confusion_matrix": _MARGINS / _MARGINS.sum(axis=0)}, f"{_SQUARE} without totals, got 4 x 4 {_TOTALS}"),
     ({"confusion_matrix": [["a", "b"], ["c", "d"]]}, f"{_SQUARE} of counts, got a list of 2 x 2 with text"),
     (
         {"confusion_matrix": [[1, -2], [3, 4]]},
@@ -398,3 +413,28 @@ def test_scores_without_an_area_still_give_the_matrix(true: Any, scores: Any, se
     assert found.problems == {"roc_auc": sentence}
     assert np.sum(found.values["confusion"]) == len(true)
     assert "scores" not in found.values
+
+
+@pytest.mark.parametrize(
+    "matrix", [[[5, 5], [5, 5]], np.eye(3) * 4, [[0.5, 0.3, 0.2], [0.1, 0.8, 0.1], [0, 0.5, 0.5]]]
+)
+def test_a_matrix_without_totals_is_taken(matrix: Any) -> None:
+    """Two classes that are evenly confused, one right answer each, and shares of each true class."""
+    assert collect({"confusion_matrix": matrix}, {}).problems == {}
+
+
+@pytest.mark.parametrize("kind", ["float16", "float32", "bfloat16"])
+def test_an_accuracy_is_read_in_its_own_precision(kind: str) -> None:
+    """A half-precision 9/10 is 0.9, as a number, an array, a list and in a log; what is less stays less."""
+    torch = pytest.importorskip("torch")
+    share = torch.tensor([0.9, 0.75], dtype=getattr(torch, kind))
+    log = EventLog()
+    log.add({"accuracy": share[0], "loss": share[0]})
+    logged = log.close().values
+
+    assert collect({"accuracy": share}, {}).values["accuracy"] == [0.9, 0.75]
+    assert collect({"accuracy": list(share)}, {}).values["accuracy"] == [0.9, 0.75]
+    assert collect({"accuracy": share[0]}, {}).values["accuracy"] == 0.9
+    assert logged["accuracy"].tolist() == [0.9]
+    assert logged["loss"].tolist() == [float(share[0])]
+    assert collect({"accuracy": 3686 / 4096}, {}).values["accuracy"] == 3686 / 4096

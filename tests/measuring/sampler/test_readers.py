@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from e2e_magic.measuring.sampler.descendants import Descendants, children, started_at
-from e2e_magic.measuring.sampler.files import Spec
+from e2e_magic.measuring.sampler.files import KeptFile, Spec
 from e2e_magic.measuring.sampler.readers import Cpu, TreeRss
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc")
@@ -66,7 +66,7 @@ def test_a_child_in_its_parents_memory_counts_once(monkeypatch: pytest.MonkeyPat
     reader = TreeRss(Spec("tree", "tree_rss", pid=os.getpid()))
     own = b"900 500 10 1 0 700 0\n"
     others = {"/proc/7/statm": own, "/proc/8/statm": b"300 100 10 1 0 200 0\n", "/proc/9/statm": b""}
-    monkeypatch.setattr(reader._file.__class__, "data", lambda _: own)
+    monkeypatch.setattr(reader._file.__class__, "at", lambda *_: own)
     monkeypatch.setattr(reader._tree.__class__, "parents", lambda _: {7: os.getpid(), 8: 7, 9: os.getpid()})
     monkeypatch.setattr("e2e_magic.measuring.sampler.readers.read_once", others.__getitem__)
 
@@ -189,3 +189,22 @@ def test_a_list_that_comes_in_pieces_is_read_whole(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "listdir", lambda _: [str(os.getpid())])
 
     assert children("self") == pids
+
+
+def test_readers_of_one_sample_share_a_file_and_its_content() -> None:
+    """It is read once at an instant, and open until the last of them has closed it."""
+    path = f"/proc/{os.getpid()}/statm"
+    first, second = KeptFile.shared(path), KeptFile.shared(path)
+    one = first.at(1)
+
+    assert first is second
+    assert second.at(1) is one
+    assert second.at(2) is not one
+    first.close()
+    assert second.at(3)
+    second.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        second.at(4)
+    third = KeptFile.shared(path)
+    assert third is not second
+    third.close()

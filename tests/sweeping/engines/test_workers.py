@@ -18,9 +18,10 @@ from e2e_magic.api.sweeps import open_sweep
 from e2e_magic.measuring.cell import Cell
 from e2e_magic.measuring.plan import Plan, PlanError
 from e2e_magic.session import Session
-from e2e_magic.sweeping.engines import pools
-from e2e_magic.sweeping.engines.pools import LocalPool
-from e2e_magic.sweeping.engines.shipping import Opened, Parcel, ShippingError, pack
+from e2e_magic.sweeping.engines import EngineLost, local
+from e2e_magic.sweeping.engines.local import LocalEngine
+from e2e_magic.sweeping.engines.opening import Opened
+from e2e_magic.sweeping.engines.shipping import Parcel, ShippingError, pack
 from e2e_magic.sweeping.jobs import CellJob, FunctionJob
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.schedule import Turn
@@ -28,16 +29,6 @@ from e2e_magic.sweeping.space import Space, uniform
 from e2e_magic.sweeping.sweep import Sweep
 from e2e_magic.views.frames import results
 from tests.cluster import Cluster, cluster
-
-# Kills its own process the first time it is run with x=2; a file remembers that it did.
-KILLS_ONCE = """
-import os, signal, time
-if x == 2 and not os.path.exists(flag):
-    open(flag, "w").close()
-    time.sleep(0.3)
-    os.kill(os.getpid(), signal.SIGKILL)
-{"loss": x}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -108,14 +99,34 @@ def test_trials_run_on_workers_and_say_so(session: Session, engine: str) -> None
     assert not warned
 
 
-def test_prints_come_back_with_their_trial(session: Session, engine: str) -> None:
-    """What a trial printed is handed on with its turn, warm-ups and error streams too."""
-    heard: dict[str, str] = {}
-    job = cell_job("import sys\nprint('out', x)\nsys.stderr.write('err\\n')\ndisplay([x])")
-    callbacks = {"on_output": lambda turn, text: heard.update({turn.label: text})}
-    list(opened(session, job, {"x": [1, 2]}, engine, callbacks).run())
+def test_prints_and_failures_come_back_with_their_trial(session: Session, engine: str) -> None:
+    """What was printed is handed on with its turn; an error, an exit, an interrupt cost their trial only."""
+    heard: dict[int, str] = {}
+    source = (
+        "import sys\nprint('out', x)\nsys.stderr.write('err\\n')\ndisplay([x])\n"
+        "if x == 1: 1 / 0\nif x == 2: sys.exit(3)\nif x == 3: raise KeyboardInterrupt\n"
+    )
+    labels: set[str] = set()
 
-    assert heard == {"trial 1: x=1": "out 1\nerr\n[1]\n", "trial 2: x=2": "out 2\nerr\n[2]\n"}
+    def hear(turn: Turn, text: str) -> None:
+        labels.add(turn.label)
+        heard[turn.params["x"]] = heard.get(turn.params["x"], "") + text
+
+    space = {"x": [0, 1, 2, 3, 4]}
+    records = list(opened(session, cell_job(source), space, engine, {"on_output": hear}).run())
+
+    assert {record.params["x"]: (record.state, record.error) for record in records} == {
+        0: ("complete", None),
+        1: ("failed", "ZeroDivisionError: division by zero"),
+        2: ("failed", "SystemExit: 3"),
+        3: ("interrupted", "KeyboardInterrupt"),
+        4: ("complete", None),
+    }
+    trace = heard[1].removeprefix("out 1\nerr\n[1]\n")
+    assert heard == {x: f"out {x}\nerr\n[{x}]\n{trace if x == 1 else ''}" for x in range(5)}
+    assert labels == {f"trial {x + 1}: x={x}" for x in range(5)}
+    assert "1 / 0" in trace
+    assert "e2e_magic" not in trace
 
 
 def test_the_namespace_goes_along(session: Session, engine: str) -> None:
@@ -165,56 +176,6 @@ def test_functions_and_their_closures_go_along(session: Session, engine: str) ->
     }
 
 
-def test_failures_in_workers_are_rows(session: Session, engine: str) -> None:
-    """An error, an exit and an interrupt within a worker cost their trial, not the worker."""
-    source = "import sys\nif x == 1: 1 / 0\nif x == 2: sys.exit(3)\nif x == 3: raise KeyboardInterrupt\n"
-    heard: list[str] = []
-    callbacks = {"on_output": lambda _, text: heard.append(text)}
-    records = list(opened(session, cell_job(source), {"x": [0, 1, 2, 3, 4]}, engine, callbacks).run())
-
-    assert {record.params["x"]: (record.state, record.error) for record in records} == {
-        0: ("complete", None),
-        1: ("failed", "ZeroDivisionError: division by zero"),
-        2: ("failed", "SystemExit: 3"),
-        3: ("interrupted", "KeyboardInterrupt"),
-        4: ("complete", None),
-    }
-    [trace] = heard
-    assert "1 / 0" in trace
-    assert "e2e_magic" not in trace
-
-
-def test_fail_fast_raises_the_workers_error(session: Session, engine: str) -> None:
-    """The first failed trial ends the sweep with the error itself."""
-    sweep = opened(session, cell_job("1 / x"), {"x": [0, 1]}, engine, fail_fast=True)
-    with pytest.raises(ZeroDivisionError):
-        list(sweep.run())
-
-    assert "failed" in [record.state for record in session.records]
-    assert sweep.progress.running == 0
-
-
-def test_a_killed_worker_costs_its_trial_and_is_retried(
-    session: Session, engine: str, tmp_path: Path
-) -> None:
-    """The trial of a worker that dies is a failed row and said; it runs once more, and so do all others."""
-    warned: list[str] = []
-    job = cell_job(KILLS_ONCE, {"flag": str(tmp_path / "killed")})
-    records = list(opened(session, job, {"x": [1, 2, 3, 4, 5]}, engine, {"warn": warned.append}).run())
-
-    complete = [record.params["x"] for record in records if record.state == "complete"]
-    failed = [record for record in records if record.state != "complete"]
-    assert sorted(complete) == [1, 2, 3, 4, 5]
-    assert [(record.params["x"], record.state, record.error) for record in failed] == [
-        (2, "failed", "WorkerDied: the worker process ended in the middle of this trial")
-    ]
-    assert len({record.trial for record in records}) == 6
-    assert [
-        f"trial {failed[0].trial}: x=2: its worker process died (killed, or out of memory); it is tried "
-        "once more. The row says failed, and the sweep goes on"
-    ] == warned
-
-
 def test_a_trial_that_always_kills_its_worker_is_given_up(session: Session) -> None:
     """Tried twice, a trial that ends its process twice has two failed rows; the others are complete."""
     warned: list[str] = []
@@ -228,47 +189,26 @@ def test_a_trial_that_always_kills_its_worker_is_given_up(session: Session) -> N
     assert (sweep.progress.done, sweep.progress.failed, sweep.progress.running) == (3, 1, 0)
 
 
-def test_abort_ends_a_running_trial(session: Session, tmp_path: Path) -> None:
-    """`abort` ends the workers in the middle of a trial, whose row says interrupted: none is waited for."""
-    asked: list[float] = []
-
-    def abort() -> bool:
-        if not asked and len(list(tmp_path.iterdir())) == 2:  # both trials are in their middle
-            asked.append(time.monotonic())
-        return bool(asked)
-
-    source = "import pathlib, time\nif x:\n    pathlib.Path(folder, str(x)).touch()\n    time.sleep(600)"
-    job = cell_job(source, {"folder": str(tmp_path)})
-    records = list(opened(session, job, {"x": [0, 1, 2]}, "local:2", {"abort": abort}).run())
-    took = time.monotonic() - asked[0]
-
-    assert [(r.params["x"], r.state) for r in records] == [
-        (0, "complete"),
-        (1, "interrupted"),
-        (2, "interrupted"),
-    ]
-    assert took < 60  # that it's half a second is for the benchmarks to say
-    assert records[-1].error == "KeyboardInterrupt: the sweep was stopped"
-
-
-def test_rows_are_there_before_the_workers_are_ended(
+def test_abort_ends_the_workers_and_has_rows_before(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stopped, the interrupted trials are known at once: ending processes comes after."""
+    """None is waited for; the interrupted trials are known at once: ending their processes comes after."""
     known: list[str] = []
-    close = LocalPool.close
+    close = LocalEngine.close
 
-    def closing(self: LocalPool, *, kill: bool = False) -> None:
+    def closing(self: LocalEngine, *, kill: bool = False) -> None:
         known.extend(record.state for record in session.records)
         close(self, kill=kill)
 
-    monkeypatch.setattr(LocalPool, "close", closing)
-    source = "import pathlib, time\npathlib.Path(folder, str(x)).touch()\ntime.sleep(600)"
+    monkeypatch.setattr(LocalEngine, "close", closing)
+    source = "import pathlib, time\nif x:\n    pathlib.Path(folder, str(x)).touch()\n    time.sleep(600)"
     job = cell_job(source, {"folder": str(tmp_path)})
     both = {"abort": lambda: len(list(tmp_path.iterdir())) == 2}
-    list(opened(session, job, {"x": [1, 2]}, "local:2", both).run())
+    records = list(opened(session, job, {"x": [0, 1, 2]}, "local:2", both).run())
 
-    assert known == ["interrupted", "interrupted"]
+    assert known == ["complete", "interrupted", "interrupted"]
+    assert [(r.params["x"], r.state) for r in records] == list(enumerate(known))
+    assert records[-1].error == "KeyboardInterrupt: the sweep was stopped"
 
 
 def test_what_has_come_back_at_an_interrupt_is_kept(
@@ -276,18 +216,18 @@ def test_what_has_come_back_at_an_interrupt_is_kept(
 ) -> None:
     """A result that has come back, and that nobody has looked at yet, is a complete row all the same."""
     futures: list[Any] = []
-    submit = LocalPool.submit
+    submit = LocalEngine.submit
 
-    def submitting(self: LocalPool, ticket: Any) -> Any:
+    def submitting(self: LocalEngine, ticket: Any) -> Any:
         futures.append(submit(self, ticket))
         return futures[-1]
 
-    def interrupted(_pool: LocalPool, _seconds: float) -> None:
+    def interrupted(_pool: LocalEngine, _seconds: float) -> None:
         futures[0].result()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(LocalPool, "submit", submitting)
-    monkeypatch.setattr(LocalPool, "wait", interrupted)
+    monkeypatch.setattr(LocalEngine, "submit", submitting)
+    monkeypatch.setattr(LocalEngine, "wait", interrupted)
     sweep = opened(session, cell_job("import time\ntime.sleep(x)\n{'loss': 1}"), {"x": [0, 600]}, "local:2")
     with pytest.raises(KeyboardInterrupt):
         list(sweep.run())
@@ -298,33 +238,44 @@ def test_what_has_come_back_at_an_interrupt_is_kept(
     assert sweep.progress.running == 0
 
 
-def test_ending_a_pool_costs_the_same_in_a_kernel_with_much_in_it(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+def test_a_pool_ends_with_its_samplers_and_without_a_look_at_each_object(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether loky's semaphores live is known without a look at each object: none is collected for it."""
+    """A worker's own sampler ends with it; whether loky's semaphores live is known without a collection."""
     collected: list[str] = []
-    monkeypatch.setattr(pools.gc, "collect", lambda *_: collected.append("collect"))
-    list(opened(session, cell_job("x"), {"x": [1, 2]}, "local:2").run())
+    monkeypatch.setattr(local.gc, "collect", lambda *_: collected.append("collect"))
+    source = (
+        "from e2e_magic.measuring.sampler import sampler\n"
+        "import pathlib\n"
+        "pathlib.Path(folder, str(x)).write_text(str(sampler().pid))\n"
+    )
+    list(opened(session, cell_job(source, {"folder": str(tmp_path)}), {"x": [1, 2, 3]}, "local:2").run())
+    pids = {int(path.read_text()) for path in tmp_path.iterdir()}
+    deadline = time.monotonic() + 60
+    while any(psutil.pid_exists(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
+    assert pids
+    assert not [pid for pid in pids if psutil.pid_exists(pid)]
     assert not collected
-    assert not pools.trackers()
+    assert not local.trackers()
 
 
 def test_trackers_stay_while_a_semaphore_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ended too early, a tracker would be started anew by a semaphore's end; it is ended at the next time."""
     from joblib.externals.loky.backend.synchronize import Lock
 
-    monkeypatch.setattr(pools, "_TRIES", 1)
-    assert not pools.trackers()
+    monkeypatch.setattr(local, "_TRIES", 1)
+    assert not local.trackers()
     lock = Lock()
-    pools.end_trackers([])
-    assert len(pools.trackers()) == 1
+    local.end_trackers([])
+    assert len(local.trackers()) == 1
     cycle = [lock]
     cycle.append(cycle)
     del lock, cycle
-    pools.end_trackers([])
+    local.end_trackers([])
 
-    assert not pools.trackers()
+    assert not local.trackers()
 
 
 def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session, tmp_path: Path) -> None:
@@ -343,23 +294,6 @@ def test_an_interrupt_keeps_the_rows_and_ends_the_workers(session: Session, tmp_
 
     assert {r.params["x"]: r.state for r in session.records} == {0: "complete", 600: "interrupted"}
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
-
-
-def test_the_sampler_ends_with_its_worker(session: Session, tmp_path: Path) -> None:
-    """Each worker has a sampler process of its own, which is gone after the sweep."""
-    source = (
-        "from e2e_magic.measuring.sampler import sampler\n"
-        "import pathlib\n"
-        "pathlib.Path(folder, str(x)).write_text(str(sampler().pid))\n"
-    )
-    list(opened(session, cell_job(source, {"folder": str(tmp_path)}), {"x": [1, 2, 3]}, "local:2").run())
-    pids = {int(path.read_text()) for path in tmp_path.iterdir()}
-    deadline = time.monotonic() + 5
-    while any(psutil.pid_exists(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-    assert pids
-    assert not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
 def test_a_large_array_is_sent_once(session: Session, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -435,7 +369,7 @@ def test_what_functools_caches_goes_along(session: Session) -> None:
     namespace["load"](0)
     source = "info = load.cache_info()\nm = Model()\n{'loss': [fib(9), m.size, m.depth(), *info[2:]]}"
     job = CellJob(Cell.of(source), source, source, namespace)
-    [record] = opened(session, job, {"x": [5]}, "local:2", plan={"metrics": "cpu"}).run()
+    [record] = opened(session, job, {"x": [5]}, "local:1", plan={"metrics": "cpu"}).run()
 
     assert record.reported["loss"] == [34, 4, 5, 3, 0]
 
@@ -466,10 +400,10 @@ def test_a_value_that_cant_be_sent_is_named(session: Session, engine: str) -> No
     with pytest.raises(PlanError) as caught:
         list(opened(session, cell_job("x"), {"x": [1, (n for n in range(2))]}, engine).run())
 
-    assert str(caught.value).startswith("x: the value <generator object ")
-    assert str(caught.value).endswith(
-        " can't be sent to another process (TypeError: cannot pickle 'generator' object); sweep over a name "
-        "or number and make it from that in the code, or use the engine kernel"
+    assert str(caught.value) == (
+        "x: trials are told apart by the content of their parameters, and generator can't be pickled "
+        "(TypeError: cannot pickle 'generator' object); sweep over a name or number and make it from that in "
+        "the code"
     )
     assert not session.records
 
@@ -621,12 +555,13 @@ def test_a_backend_that_cant_start_says_so(session: Session) -> None:
 
 
 def test_functions_and_objects_as_parameters_are_told_apart(session: Session) -> None:
-    """A function is known by its name, an object by what it is here, not by where a worker's copy lies."""
+    """A function is known by its name, an object by its content, not by where a worker's copy lies."""
 
     class Net:
-        pass
+        def __init__(self, width: int) -> None:
+            self.width = width
 
-    nets = [Net(), Net()]
+    nets = [Net(8), Net(16)]
     space = {"net": nets, "f": [os.path.join, abs]}
     sweep = opened(
         session, cell_job("net, f(-x)", {"x": 1}), space, "local:2", plan={"metrics": "cpu", "repeat": 2}
@@ -647,25 +582,50 @@ def test_a_parcel_says_how_large_it_is() -> None:
     assert sys.getsizeof(parcel) > data.nbytes
 
 
-def test_a_backend_that_is_not_installed_is_named(session: Session) -> None:
-    """Ray and spark come with packages of their own."""
-    with pytest.raises(ImportError) as caught:
-        list(opened(session, cell_job("x"), {"x": [1]}, "spark").run())
+def test_an_engine_that_is_not_installed_is_named(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray and Spark come with packages of their own."""
+    needs = {"ray": "ray needs Ray", "spark": "spark needs PySpark and Java 17"}
+    for engine, sentence in needs.items():
+        monkeypatch.setitem(sys.modules, {"spark": "pyspark"}.get(engine, engine), None)
+        with pytest.raises(ImportError) as caught:
+            list(opened(session, cell_job("x"), {"x": [1]}, engine).run())
 
-    assert str(caught.value).startswith("engine: spark needs the package joblibspark (")
-    assert str(caught.value).endswith("): pip install joblibspark")
+        assert str(caught.value) == (f'engine: {sentence}: pip install "e2e-magic[{engine}]", or use local:N')
 
 
 def test_no_scheduler_is_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no Dask scheduler answers, the error says how to start one."""
     pytest.importorskip("distributed")
-    monkeypatch.setattr(pools, "CONNECT_S", 0.5)
+    from e2e_magic.sweeping.engines import dask
+
+    monkeypatch.setattr(dask, "CONNECT_S", 0.5)
     with pytest.raises(PlanError) as caught:
         list(opened(session, cell_job("x"), {"x": [1]}, "dask://127.0.0.1:9").run())
 
     text = str(caught.value)
     assert text.startswith("engine: no Dask scheduler answers at dask://127.0.0.1:9 within 0.5 s (")
     assert text.endswith("); start one with: dask scheduler")
+
+
+def test_a_scheduler_that_is_killed_ends_the_sweep_and_its_rows_stay(
+    session: Session, tmp_path: Path
+) -> None:
+    """Dask cancels all tasks then, as if their workers had died; the worker is gone where it can't return."""
+    pytest.importorskip("distributed")
+    job = cell_job("import time\ntime.sleep(0.2 * x)\n{'loss': x}")
+    with cluster(tmp_path, workers=1) as started:
+        records = opened(session, job, {"x": [0, 300]}, started.engine).run()
+        first = next(records)
+        started.scheduler.kill()
+        with pytest.raises(EngineLost) as caught:
+            list(records)
+
+    assert str(caught.value) == (
+        f"the Dask scheduler at {started.engine} is gone; the rows so far are kept: start it and its "
+        "workers, and run the same line with --resume"
+    )
+    assert (first.params, first.state) == ({"x": 0}, "complete")
+    assert "failed" not in [record.state for record in session.records]
 
 
 def test_threads_of_a_dask_worker_take_turns(session: Session, tmp_path: Path) -> None:

@@ -30,7 +30,18 @@ HOSTILE = [
     "<b>&amp;</b>",
     "%s {0}",
 ]
-NAMES = ["timeline", "pipeline", "learning", "confusion", "latency"]
+NAMES = [
+    "timeline",
+    "pipeline",
+    "learning",
+    "confusion",
+    "latency",
+    "latency_distribution",
+    "comparison",
+    "drift",
+    "energy_against_accuracy",
+    "gain",
+]
 CASES = ["empty", "columnless", "one row", "NaN", "infinite", "one repeat", "hostile"]
 
 
@@ -49,13 +60,31 @@ def frames(
         "learning": epochs(loss=[1.0, 0.5, 0.25], val_loss=[1.1, 0.6, 0.5]),
         "confusion": confusions(["a", "b"], [[8, 2], [1, 9]]),
         "latency": latencies,
-    }
+        "latency_distribution": pd.DataFrame(
+            {"run": "r", "stage": "s", "trial": 1, "calls": 3, "share": [0.0, 0.5, 1.0],
+             "latency_s": [0.1, 0.2, 0.4]}
+        ),
+        "comparison": pd.DataFrame(
+            {"stage": "s", "metric": "loss", "baseline": "a", "run": "b", "ratio": [2.0], "ratio_low": 1.5,
+             "ratio_high": 2.5, "verdict": "more", "better": "lower"}
+        ),
+        "drift": results(["s", "s"], run=["a", "b"]),
+        "energy_against_accuracy": results(["a", "b"], accuracy=[0.5, 0.9], package_energy_j=[1.0, 100.0]),
+        "gain": results(["a", "b"], accuracy=[0.5, 0.9]),
+    }  # fmt: skip
     named = {
         "timeline": lambda: pd.concat([samples(stage=s, rss_mib=[1.0, 2.0]) for s in HOSTILE]),
         "pipeline": lambda: results(HOSTILE),
         "learning": lambda: pd.concat([epochs(run=s, loss=[1.0, 0.5]) for s in HOSTILE]),
         "confusion": lambda: confusions(HOSTILE, np.eye(len(HOSTILE))),
         "latency": lambda: pd.concat([latencies.assign(scenario=s) for s in HOSTILE]),
+        "latency_distribution": lambda: pd.concat(
+            [whole["latency_distribution"].assign(run=s) for s in HOSTILE], ignore_index=True
+        ),
+        "comparison": lambda: pd.concat([whole["comparison"].assign(stage=s, run=s) for s in HOSTILE]),
+        "drift": lambda: results(["s"] * len(HOSTILE), run=HOSTILE),
+        "energy_against_accuracy": lambda: results(HOSTILE, accuracy=0.5, package_energy_j=1.0),
+        "gain": lambda: pd.concat([results(["s"], run=s, accuracy=0.5) for s in HOSTILE]),
     }
 
     def get(name: str, case: str) -> pd.DataFrame:
@@ -96,7 +125,7 @@ def test_draws_any_frame(name: str, case: str, frames: Callable[[str, str], pd.D
     assert "<svg" in vector
     pd.testing.assert_frame_equal(before, frame)
     if case in ("empty", "columnless"):
-        assert axes[0].texts[0].get_text().startswith("no ")
+        assert axes[0].texts[0].get_text().startswith(("no ", "nothing to "))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,6 +147,25 @@ def test_is_of_its_own_look(name: str, frames: Callable[[str, str], pd.DataFrame
 
     assert plain[16:24] == themed[16:24]  # width and height
     assert _pixels(themed)[0, 0, 3] == 0  # the corner is transparent
+
+
+@pytest.mark.parametrize("kind", ["line", "heatmap", "surface", "parallel", "curves", "points", None])
+def test_influence_needs_no_tex(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every kind: on a machine without LaTeX whose user wants it."""
+    monkeypatch.setenv("PATH", "")
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"param_lr": [0.1, 0.2, 0.1, 0.2], "param_act": ["a", "b", "b", "a"], "loss": [1.0, 2, 3, 4]}
+    ).assign(run="r", stage="s", trial=range(1, 5))
+    epochs = pd.concat([frame.assign(epoch=n)[["run", "stage", "trial", "epoch", "loss"]] for n in (1, 2)])
+    if kind == "points":
+        frame = pd.DataFrame(rng.uniform(1, 2, (20, 3)), columns=["param_a", "param_b", "loss"])
+    options: dict[str, Any] = {"kind": None if kind == "points" else kind, "epochs": epochs}
+    with mpl.rc_context({"text.usetex": True}):
+        ax = charts.influence(frame, x="lr" if kind == "line" else None, **options)
+
+        assert style.png(ax.figure)  # type: ignore[arg-type]
+        assert "<svg" in style.svg(ax.figure)  # type: ignore[arg-type]
 
 
 def _pixels(image: bytes) -> Any:
@@ -163,6 +211,24 @@ print(json.dumps([light, "matplotlib.pyplot" in sys.modules]))
 """
 
     assert run(code) == [[], False]
+
+
+def test_seaborn_comes_with_a_chart_that_needs_it() -> None:
+    """Influence brings it in, a timeline doesn't; pyplot, which it loads, has no figure and is as it was."""
+    code = """
+import json, sys
+import matplotlib as mpl, pandas
+from e2e_magic.views import charts
+before = dict(mpl.rcParams)
+charts.timeline(pandas.DataFrame({"metric": "rss_mib", "t_s": [1.0, 2.0], "value": [1.0, 2.0]}))
+charts.influence(pandas.DataFrame())
+without = "seaborn" in sys.modules
+ax = charts.influence(pandas.DataFrame({"param_a": [1, 2], "loss": [1.0, 2.0]}))
+from matplotlib import pyplot
+print(json.dumps([without, "seaborn" in sys.modules, pyplot.get_fignums(), before == dict(mpl.rcParams)]))
+"""
+
+    assert run(code) == [False, True, [], True]
 
 
 def test_names_are_functions() -> None:

@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 from e2e_magic.views.charts import style
 from e2e_magic.views.charts.comparison_bars import comparison
 from e2e_magic.views.charts.cost_and_gain import gain, points
+from e2e_magic.views.charts.run_colours import run_colours
 
 Make = Callable[..., pd.DataFrame]
 
@@ -68,12 +69,58 @@ def test_several_runs_are_named() -> None:
     ]  # fmt: skip
 
 
+def test_long_names_of_runs_are_whole() -> None:
+    """Over several lines, for which the rows are higher."""
+    names = [f"ResNet-50 with warm restarts and {what} on the second half of the data" for what in "ab"]
+    long, short = comparison(rows(run=names)), comparison(rows(run=["b", "c"]))
+    labels = [text.get_text() for text in long.get_yticklabels()]
+
+    assert [" ".join(label.split("\n")) for label in labels] == [f"train · wall time · {n}" for n in names]
+    assert max(len(line) for label in labels for line in label.split("\n")) <= 44
+    assert style.size_px(long.figure)[1] > style.size_px(short.figure)[1]  # type: ignore[arg-type]
+
+
+def test_a_run_has_one_colour_in_every_chart(results: Make) -> None:
+    """It follows from its place among all runs, though a chart shows other ones, or another order."""
+    frame = pd.concat([results(["train"], run=name, accuracy=0.9) for name in ("c", "b")])
+    bars = rows(run=["c", "b"])
+    for one in (frame, bars):
+        one.attrs["runs"] = ["a", "b", "c", *"defghij"]
+    points = {line.get_color() for line in gain(frame).lines if line.get_marker() not in ("", "None")}
+    dots = [line.get_color() for line in comparison(bars).lines if line.get_marker() == "o"]
+
+    assert points == {style.PALETTE[1], style.PALETTE[2]}
+    assert dots == [style.PALETTE[2], style.PALETTE[1]]
+    assert run_colours(bars, ["b", "h", "j"]) == [style.PALETTE[n] for n in (1, 2, 3)]
+    assert run_colours(bars, ["train", "infer"]) == list(style.PALETTE[:2])
+
+
 def test_rows_without_a_ratio_are_counted() -> None:
     """They can't be drawn; the chart says how many it shows."""
-    ax = comparison(rows(ratio=[2.0, np.nan]))
+    ax = comparison(rows(ratio=[2.0, np.nan], verdict=["slower", "too few repeats"]))
 
     assert len(ax.patches) == 1
-    assert ax.get_title(loc="left") == "1 of 2 rows have a ratio to draw"
+    assert ax.figure.figure.get_suptitle() == (
+        "b: train 2x slower; too few repeats of wall_time_s\n1 of 2 shown"
+    )
+
+
+def test_what_differs_is_drawn_first_however_many_rows_there_are() -> None:
+    """Of 96 rows the two that differ, the larger first, and of the rest no more than fill the chart."""
+    frame = rows(
+        stage=[f"s{n}" for n in range(96)],
+        ratio=[1.01] * 94 + [1.5, 0.25],
+        verdict=["no difference seen"] * 94 + ["slower", "faster"],
+    )
+    ax = comparison(frame)
+    names = [text.get_text() for text in ax.get_yticklabels()]
+
+    assert names[:3] == ["s95 · wall time", "s94 · wall time", "s0 · wall time"]
+    assert len(names) == 12
+    assert ax.figure.figure.get_suptitle() == (
+        "b: s95 4x faster; s94 1.5x slower; no difference seen in 94 metrics\n12 of 96 shown"
+    )
+    assert comparison(frame, headed=False).figure.figure.get_suptitle() == "12 of 96 shown"
 
 
 @pytest.mark.parametrize(

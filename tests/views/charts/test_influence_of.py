@@ -63,12 +63,34 @@ def test_geometric_spacing_asks_for_a_logarithmic_axis(values: list[Any], log: b
     st.lists(st.one_of(st.none(), st.floats(), st.text(max_size=3), st.lists(st.integers()), st.booleans()))
 )
 def test_any_values_have_places(values: list[Any]) -> None:
-    """Numbers, words, lists, nothing: every value that is there has a place, all others none."""
+    """Numbers, words, lists, None: every value has a place, only NaN, which stands for no value, has none."""
     found = scale("x", values)
-    absent = [value is None or (isinstance(value, float) and value != value) for value in values]
+    absent = [isinstance(value, float) and value != value for value in values]
 
     assert np.isnan(found.at(values)).tolist() == absent
     assert all(isinstance(found.spell(value), str) for value in found.values)
+
+
+def test_none_is_a_value_like_others() -> None:
+    """It stands behind the numbers, on a line's axis, a heat map's, parallel axes and among the curves."""
+
+    def drawn(**params: list[Any]) -> Any:
+        frame = trials(lambda depth, **_: depth or 20, repeats=2, depth=[None, 10, 2], **params)
+        column = frame["param_depth"].astype(object)
+        return influence(frame.assign(param_depth=column.where(column.notna(), None)))
+
+    line, heat, parallel = drawn(), drawn(b=[1, 2]), drawn(b=[1, 2], c=[1, 2])
+    without, epochs = logged(lr=[1.0, 2.0])
+    curves = influence(
+        without.assign(param_act=pd.Series([None, "relu"], dtype=object)), epochs=epochs, kind="curves"
+    )
+
+    assert [text.get_text() for text in line.get_xticklabels()] == ["2", "10", "None"]
+    assert line.lines[0].get_ydata() == pytest.approx([2.005, 10.005, 20.005])
+    assert np.asarray(heat.images[0].get_array()).shape == (2, 3)
+    assert [text.get_text() for text in heat.get_xticklabels()] == ["2", "10", "None"]
+    assert {"2", "10", "None"} <= {text.get_text() for text in parallel.texts}
+    assert [one.get_label() for one in curves.lines] == ["lr 1, act None", "lr 2, act relu"]
 
 
 def test_one_parameter_is_a_line_with_the_range_of_the_repeats() -> None:
@@ -81,7 +103,40 @@ def test_one_parameter_is_a_line_with_the_range_of_the_repeats() -> None:
     assert [text.get_text() for text in ax.get_xticklabels()] == ["0.001", "0.01", "0.1"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("lr, logarithmic", "loss")
     assert ax.get_title(loc="left") == "median, and range of the repeats"
-    assert len(ax.collections) == 1
+    points, band = ax.collections
+    assert np.asarray(points.get_offsets())[:3] == pytest.approx(
+        np.array([[-3, 0.001], [-3, 0.011], [-3, 0.021]])
+    )
+    assert band.get_datalim(ax.transData).intervaly.tolist() == pytest.approx([0.001, 0.12])
+
+
+def test_days_are_named_without_the_time_of_midnight() -> None:
+    """Which would be cut off in the middle; a time of the day stays."""
+    days = [pd.Timestamp(day) for day in ("2026-01-01", "2026-02-01", "2026-02-01 12:30")]
+    ax = influence(trials(since=days))
+
+    assert [text.get_text() for text in ax.get_xticklabels()] == [
+        "2026-01-01", "2026-02-01", "2026-02-01 12:30",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("repeats", "varied", "said"),
+    [
+        (1, {"act": ["relu", "tanh"]}, "act"),
+        (2, {"act": ["relu", "tanh"]}, "act and the repeats"),
+        (2, {"act": ["a", "b"], "n": [1, 2], "m": [1, 2]}, "act, n, 1 more and the repeats"),
+    ],
+)
+def test_the_title_says_what_else_varies(repeats: int, varied: dict[str, list[Any]], said: str) -> None:
+    """A range over other parameters is none of the repeats; what has one value at each place is no range."""
+    frame, epochs = logged(repeats=repeats, lr=[1.0, 2.0], **varied)
+    frame["param_seed"] = [3 * lr for lr in frame["param_lr"]]
+    line = influence(frame, x="lr", epochs=epochs, y="loss")
+    curves = influence(frame, x="lr", epochs=epochs, kind="curves")
+
+    assert line.get_title(loc="left") == f"median, and range over {said}"
+    assert curves.get_title(loc="left") == f"median, and range over {said}"
 
 
 def test_words_are_not_joined() -> None:
@@ -89,6 +144,8 @@ def test_words_are_not_joined() -> None:
     ax = influence(trials(repeats=2, optimizer=["adam", "sgd"]))
 
     assert all(line.get_linestyle() in ("None", "none") for line in ax.lines)
+    [ranges] = [one for one in ax.collections if isinstance(one, LineCollection)]
+    assert [segment[:, 1].tolist() for segment in ranges.get_segments()] == [pytest.approx([1, 1.01])] * 2
     assert [text.get_text() for text in ax.get_xticklabels()] == ["adam", "sgd"]
 
 
@@ -242,9 +299,11 @@ def test_a_ladder_of_values_is_a_line() -> None:
     ladder = [(n % 9 + 1) * 10 ** (n // 9) * 1e-5 for n in range(45)]
     drawn = np.random.default_rng(0).uniform(0, 1, 45).tolist()
 
-    assert len(influence(trials(lambda lr: lr, lr=ladder)).lines) == 2
-    assert len(influence(trials(lambda lr: lr, lr=np.geomspace(1e-5, 1, 45).tolist())).lines) == 2
-    assert len(influence(trials(lambda lr: lr, lr=drawn)).lines) == 1
+    for values, style_of_line in ((ladder, "-"), (np.geomspace(1e-5, 1, 45).tolist(), "-"), (drawn, "None")):
+        [line] = influence(trials(lambda lr: lr, lr=values)).lines
+
+        assert line.get_linestyle() == style_of_line
+        assert len(line.get_xdata()) == 45
 
 
 def test_more_parameters_are_parallel_axes() -> None:

@@ -47,6 +47,25 @@ def test_only_a_few_are_named() -> None:
     assert (names[0], names[7], names[8]) == ("1  n=1", "8  n=30", "and 22 more between them")
 
 
+def test_each_pair_of_several_metrics_has_a_plane() -> None:
+    """The marks are those of all metrics together; names stand once, labels at the edges."""
+    frame = settings([1, 2, 3], [0.5, 0.5, 0.5], peak_rss_mib=[9.0, 5.0, 7.0], loss=[1.0, 2.0, 3.0])
+    panels = pareto(frame, "wall_time_s", "accuracy", "peak_rss_mib", "loss")
+    marks = [np.asarray(ax.lines[-1].get_xydata()).tolist() for ax in panels]
+
+    assert len(panels) == 6
+    assert marks[0] == [[1, 0.5], [2, 0.5]]
+    assert marks[3] == [[1, 1], [2, 2]]
+    assert [(ax.get_xlabel(), ax.get_ylabel()) for ax in panels] == [
+        ("", "accuracy"), ("", "peak RSS (MiB)"), ("", ""),
+        ("wall time (s)", "loss"), ("accuracy", ""), ("peak RSS (MiB)", ""),
+    ]  # fmt: skip
+    legend = panels[0].figure.axes[2].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == ["1  n=1", "2  n=2"]
+    assert panels._repr_html_().startswith("<img")
+
+
+@pytest.mark.parametrize("more", [(), ("loss",)])
 @pytest.mark.parametrize(
     "frame",
     [
@@ -58,6 +77,8 @@ def test_only_a_few_are_named() -> None:
         settings([1, 2], [0.5, 0.6], state="failed"),
     ],
 )
-def test_odd_frames_are_drawn(frame: pd.DataFrame) -> None:
+def test_odd_frames_are_drawn(frame: pd.DataFrame, more: tuple[str, ...]) -> None:
     """Empty, one row, NaN: a picture, never an exception."""
-    assert style.png(pareto(frame, "wall_time_s", "accuracy").figure)  # type: ignore[arg-type]
+    drawn = pareto(frame.assign(loss=1.0), "wall_time_s", "accuracy", *more)
+
+    assert style.png((drawn[0] if more else drawn).figure)

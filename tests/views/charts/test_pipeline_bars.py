@@ -157,3 +157,15 @@ def test_numbers_have_room(results: Make, width: int) -> None:
 
     for ax in axes:
         assert max(text.get_window_extent(renderer).x1 for text in ax.texts) <= ax.bbox.x1
+
+
+def test_many_panels_keep_apart(results: Make) -> None:
+    """Five of them with long numbers: the chart is wider, and no label or number reaches its neighbour."""
+    columns = {"package_energy_j": [1.0, 1e5], "estimated_energy_j": [1.0, 1e5], "wall_time_s": [1.0, 1e4]}
+    axes = pipeline(results(["prepare", "train"], **columns))
+    axes[0].figure.canvas.draw()
+    for left, right in pairwise(axes):
+        ends = [text.get_window_extent().x1 for text in (left.xaxis.label, *left.texts)]
+
+        assert max(ends) < right.xaxis.label.get_window_extent().x0
+        assert max(ends) < right.get_window_extent().x1

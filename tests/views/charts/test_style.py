@@ -51,39 +51,6 @@ def test_declared_unit_wins() -> None:
     assert style.unit_of("queue_s", {"queue_s": "reqs"}) == "reqs"
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (0, "0"),
-        (0.012345, "0.0123"),
-        (1.0, "1"),
-        (9.996, "10"),
-        (99.96, "100"),
-        (123.4, "123"),
-        (-0.5, "-0.5"),
-        (999.7, "1,000"),
-        (1234567.8, "1,234,568"),
-        (float("nan"), "missing"),
-        (float("inf"), "inf"),
-    ],
-)
-def test_number(value: float, expected: str) -> None:
-    """Numbers have three significant digits and no exponent."""
-    assert expected == style.number(value)
-
-
-@given(st.floats(1e-6, 1e14))
-def test_number_is_near(value: float) -> None:
-    """A number that is read back is within half a percent of what was written."""
-    assert float(style.number(value).replace(",", "")) == pytest.approx(value, rel=0.00501)
-
-
-@pytest.mark.parametrize(("share", "expected"), [(0, "0 %"), (0.001, "<1 %"), (0.006, "1 %"), (0.62, "62 %")])
-def test_percent(share: float, expected: str) -> None:
-    """A small share is said to be small, not none."""
-    assert style.percent(share) == expected
-
-
 def test_ticks_are_written_out() -> None:
     """Ticks have no offset, no powers of ten, and their thousands apart."""
     ax = style.figure(400, 200).add_subplot()

@@ -178,3 +178,13 @@ def test_panels_below_each_other_begin_at_one_place(samples: Make) -> None:
 
     assert cpu.get_position().x0 == memory.get_position().x0
     assert cpu.get_position().x1 == memory.get_position().x1
+
+
+def test_labels_are_whole_and_beside_the_names(samples: Make) -> None:
+    """The label above a panel is inside the picture, and its legend doesn't cover it."""
+    axes = timeline(samples(rss_mib=[100_000.0, 200_000.0], tree_rss_mib=[150_000.0, 230_000.0]))
+    axes[0].figure.canvas.draw()
+    label, page = axes[0].yaxis.label.get_window_extent(), axes[0].figure.bbox
+
+    assert label.y1 <= page.y1
+    assert not axes[0].get_legend().get_window_extent().overlaps(label)

@@ -18,11 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e_magic.record import Events, Record, Series
+from e2e_magic.text import distinct
 from e2e_magic.views.pictures import svg
-from e2e_magic.views.pictures.matrix import confusion, distinct
-from e2e_magic.views.pictures.panel import COLUMNS, Curve, Panel, draw, thin
+from e2e_magic.views.pictures.matrix import confusion
+from e2e_magic.views.pictures.panel import COLUMNS, WIDTH_PX, Curve, Panel, draw, thin
 from e2e_magic.views.pictures.strip import MOST_DOTS, strip
-from e2e_magic.views.pictures.svg import Picture, Scale, tick_texts, ticks
+from e2e_magic.views.pictures.svg import BLUE, Picture, Scale, text_px, tick_texts, ticks
 from e2e_magic.views.pictures.trial import pictures
 
 FINITE = st.floats(-1e9, 1e9)
@@ -44,6 +45,16 @@ def points(picture: Picture | None) -> list[tuple[float, float]]:
     """Return the points of the first line."""
     path = elements(picture, "polyline")[-1].get("points") or ""
     return [(float(x), float(y)) for x, y in (pair.split(",") for pair in path.split())]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours, WCAG 2.1."""
+    light = []
+    for colour in (one, other):
+        shares = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
+        light.append(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+    return max(light) / min(light)
 
 
 def record(repeat: int = 1, **parts: Any) -> Record:
@@ -192,18 +203,69 @@ def test_a_matrix_bears_its_counts() -> None:
     )
 
 
-def test_few_of_many_is_near_white() -> None:
-    """1 of 100 is hardly tinted, and the largest count is solid."""
-    picture = confusion([[99, 1], [0, 100]])
-    tints = [
-        float(cell.get("fill-opacity") or 1)
-        for cell in elements(picture, "rect")
-        if cell.get("fill") != "none"
+def tints(picture: Picture | None) -> list[float]:
+    """Return how much of the colour each tinted cell holds, row by row."""
+    return [
+        float(cell.get("fill-opacity") or 1) for cell in elements(picture, "rect") if cell.get("fill") == BLUE
     ]
 
-    assert tints[1] <= 0.05
-    assert tints[0] > 0.9
-    assert len(tints) == 3  # a 0 has no tint
+
+def test_few_of_many_is_near_white() -> None:
+    """1 of 100 is hardly tinted, the largest count is solid, and the ground is white on any page."""
+    picture = confusion([[99, 1], [0, 100]])
+
+    assert tints(picture)[1] <= 0.05
+    assert tints(picture)[0] > 0.9
+    assert len(tints(picture)) == 3  # a 0 has no tint
+    assert elements(picture, "rect")[0].get("fill") == "#FFFFFF"
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.4, 0.6, 0.89, 0.91, 1.0])
+def test_numbers_are_read_on_any_tint(share: float) -> None:
+    """A number has a contrast of 4.5 : 1 at least to the tint that it stands on."""
+    picture = confusion([[1000, 1000 * share], [0, 1]])
+    tint = tints(picture)[1]
+    blue = [int(BLUE[n : n + 2], 16) for n in (1, 3, 5)]
+    ground = "#" + "".join(f"{round(255 + tint * (part - 255)):02X}" for part in blue)
+    number = next(t for t in elements(picture, "text") if t.text == f"{1000 * share:,.0f}")
+
+    assert contrast(number.get("fill") or "", ground) >= 4.5
+
+
+def test_a_legend_stands_beside_its_lines() -> None:
+    """Each name begins where its line ends, whatever the letters' width, and none covers another."""
+    t_s = array("d", range(1, 10))
+    series = {"rss_mib": Series(t_s, t_s), "tree_rss_mib": Series(t_s, array("d", [2 * t for t in t_s]))}
+    picture = pictures([record(1, series=series)])[0]
+    names = [text for text in elements(picture, "text") if text.text in ("RSS", "with children")]
+    lines = [line for line in elements(picture, "line") if line.get("stroke-width") == "2"]
+    ends = {float(line.get("x2") or 0) for line in lines}
+
+    assert [float(name.get("x") or 0) - 5 for name in names] == pytest.approx(sorted(ends, reverse=True))
+    assert text_px("with children") == pytest.approx(78, abs=8)
+
+
+def test_two_pictures_fill_a_card_and_a_wide_one_has_a_row_of_its_own() -> None:
+    """A curve grows with its column, a matrix never above its own size; words take the page's text colour."""
+
+    def css(picture: Picture | None) -> dict[str, str]:
+        assert picture is not None
+        style = picture.html().split('style="')[1].split('"')[0]
+        return dict(item.split(":", 1) for item in style.split(";"))
+
+    curve, wide, small = (
+        css(draw(Panel("loss", "", [Curve("", [0.0, 1.0, 2.0], [1.0, 2.0, 3.0])]))),
+        css(confusion([[1.0] * 12] * 12)),
+        css(confusion([[1.0] * 2] * 2)),
+    )
+
+    assert 680 < 2 * WIDTH_PX + 8 < 696
+    assert float(curve["max-width"].removesuffix("px")) > WIDTH_PX
+    assert wide["grid-column"] == "1/-1"
+    assert "grid-column" not in curve
+    assert float(small["max-width"].removesuffix("px")) < WIDTH_PX
+    for style in (curve, wide, small):
+        assert style["filter"] == "drop-shadow(0 0 0 currentColor)"
 
 
 def test_a_large_matrix_has_colours_only_and_a_huge_one_is_no_picture() -> None:
@@ -227,8 +289,8 @@ def test_shortened_names_are_short(names: list[str], longest: int) -> None:
 def test_names_that_end_differently_stay_different() -> None:
     """Names with a common beginning are told apart by their ends, and the other way round."""
     assert distinct(["a very long class name one", "a very long class name two"], 14) == [
-        "a very …me one",
-        "a very …me two",
+        "a very…ame one",
+        "a very…ame two",
     ]
     assert len(set(distinct([f"{'x' * 20}{n}{'y' * 3}" for n in range(9)], 10))) == 9
 
@@ -322,14 +384,15 @@ def test_every_gauge_has_a_place() -> None:
 
 def test_percentiles_and_the_median_are_marked() -> None:
     """The strips of repeats and of single calls say where their middle and their tail are."""
-    laps = [n / 1000 for n in range(1, 201)]
+    laps = [n / 1000 for n in range(1, 1001)]
     repeats = [record(n, readings={"wall_time_s": float(n)}) for n in (1, 2, 3)]
     last = record(
         4,
         readings={"wall_time_s": 4.0},
-        reported={"latency": {"calls": 200, "elapsed_s": 20.1, "mean_s": 0.1005, "laps_s": laps}},
+        reported={"latency": {"calls": 1000, "elapsed_s": 500.5, "mean_s": 0.5005, "laps_s": laps}},
     )
     walls, calls = pictures([*repeats, last])
 
     assert walls.alt.endswith("largest 4 s, median 2.5 s")
-    assert calls.alt.endswith(", p50 100 ms, p99 198 ms")
+    assert calls.alt.endswith(", p50 500 ms, p99 990 ms")
+    assert {"p50", "p99"} <= set(texts(calls))

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e2e_magic.measuring.plan import PlanError
-from e2e_magic.record import Environment, Record, Run, Series
+from e2e_magic.record import Code, Environment, Reason, Record, Run, Series
 from e2e_magic.views import report as html_report
 from e2e_magic.views.report import page
 from tests.strategies import records as any_records
@@ -63,7 +63,8 @@ def read(text: str) -> Tags:
     tags = Tags()
     tags.feed(text)
     assert tags.open == []
-    assert "script" not in tags.seen
+    assert tags.seen.count("script") == 1
+    assert f"<script>{page.SCRIPT}</script></body>" in text
     assert all(
         address.startswith(("#", "data:image/png;base64,", "data:image/svg+xml;base64,"))
         for address in tags.addresses
@@ -101,7 +102,7 @@ def test_the_page_shows_environment_pipeline_cards_curves_and_matrix() -> None:
         "validate",
         reported={"confusion": [[9, 1], [2, 8]], "classes": ["cat", "dog"], "loss": [2.0, 1.5, 1.0]},
     )
-    text = html_report.render([RUN], [trial(1), trial(2), full])
+    text = html_report.render([RUN], [trial(1), trial(2, source="if a < b:\n    fit(X, y)\n"), full])
     seen = words(text)
 
     for part in ("baseline", "the first try", "bench", "a fast one", "8, 4 of them usable", "16 GiB", "H100"):
@@ -118,7 +119,25 @@ def test_the_page_shows_environment_pipeline_cards_curves_and_matrix() -> None:
         ("run-1", "Run baseline"),
         ("run-1-stage-1", "train"),
         ("run-1-stage-2", "validate"),
+        ("machine", "Machine and packages"),
     ]
+    # The finding first, packages last; a stage's name is its heading alone; its source is there.
+    order = ["train is the bottleneck", "the first try", "fit(X, y)", "median of 2", "numpy 2.4"]
+    places = [seen.index(part) for part in order]
+    assert places == sorted(places)
+    assert seen.count("train is the bottleneck") == 1
+    assert 'font-size:1.1em">train' not in text
+    assert "if a &lt; b:\n    fit(X, y)" in text
+
+
+def test_why_there_is_no_energy_is_said_once() -> None:
+    """By the first card; the others say that there is none."""
+    reason = Reason(Code.NO_ENERGY_COUNTER, "no counters here")
+    records = [trial(1, stage, missing={"energy": reason}) for stage in ("train", "infer")]
+    text = words(html_report.render([RUN], records))
+
+    assert text.count("no counters here") == 1
+    assert text.count("energy: not measured") == 1
 
 
 def test_a_sweep_is_a_table_best_first_with_the_best_ones_card() -> None:
@@ -147,8 +166,11 @@ def test_several_runs_are_compared_first() -> None:
 
     seen = words(text)
     assert seen.index("Compared with baseline:") < seen.index("the first try")
-    assert re.search(r"variant is 4\.\d+x slower in wall_time_s", seen)
-    assert re.findall(r"<h2[^>]*>([^<]+)<", text) == ["Runs side by side", "Run baseline", "Run variant"]
+    assert re.search(r"variant: train 4\.\d+x slower", seen)
+    assert re.findall(r"<h2[^>]*>([^<]+)<", text) == [
+        *("Runs side by side", "Run baseline", "Run variant"),
+        "Machine and packages",
+    ]
     assert "the runs side by side, stage by stage" in text
     assert "common zero" not in text  # nothing was logged
     assert "what each run costs" not in text  # and nothing gained
@@ -229,15 +251,15 @@ def test_hostile_text_is_text(place: str) -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.lists(any_records(), min_size=1, max_size=3))
 def test_any_records_make_a_page(found: list[Record]) -> None:
-    """Whatever a kernel left behind, the page is well-formed and has no script."""
+    """Whatever a kernel left behind, the page is well-formed and has no script but its own."""
     read(html_report.render([], found))
 
 
 def test_a_name_of_a_megabyte_is_cut() -> None:
-    """Names of a megabyte in 200 trials leave the page small."""
+    """Names of a megabyte in 20 trials leave the page small."""
     long = "<b>" * 350_000
     trials = [
-        trial(n, stage=f"{n % 3}{long}", error=long, params={long: long}, sweep="s") for n in range(1, 201)
+        trial(n, stage=f"{n % 3}{long}", error=long, params={long: long}, sweep="s") for n in range(1, 21)
     ]
     text = html_report.render([replace(RUN, name=long, description=long)], trials)
 

@@ -8,11 +8,11 @@ import sys
 
 if __name__ == "__main__":
     LINK, LIFE, RAW, PARENT = (int(word) for word in sys.argv[1:])
-    # First of all, so that what goes wrong from here on is read by someone.
+    # First of all, so that errors from here on are read by the parent.
     os.dup2(RAW, 1)
     os.dup2(RAW, 2)
     os.close(RAW)
-    # The kernel's own folders: the user's modules are found as they are found there.
+    # The kernel's own folders: the user's modules are imported from where it imports them.
     length = int.from_bytes(os.read(LINK, 4), "big")
     sent = b""
     while len(sent) < length:

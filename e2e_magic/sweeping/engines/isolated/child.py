@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import faulthandler
 import importlib
-import io
 import os
 import signal
 import socket
@@ -15,11 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from types import FrameType
 from typing import Any
 
+from e2e_magic.measuring.streams import StandIn
 from e2e_magic.sweeping.engines.isolated import wire
 
 # Prints are sent together: a loop that prints 10,000 lines must not send 10,000 messages.
@@ -30,27 +31,27 @@ Around = Callable[[], AbstractContextManager[Any]]
 
 
 class Mouth:
-    """Says to the kernel what happens here: text, pictures, values. Any thread may use it."""
+    """Sends text, pictures and values to the kernel as they come. Any thread may use it."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
         self._lock = threading.RLock()
-        self._said: list[tuple[str, str]] = []
+        self._written: list[tuple[str, str]] = []
         self._size = 0
         self._waiting = threading.Event()
         threading.Thread(target=self._flush_soon, name="e2e-isolated-prints", daemon=True).start()
 
     def write(self, name: str, text: str) -> None:
-        """Say what was printed; it is sent within `FLUSH_EVERY_S`."""
+        """Queue printed text; it is sent within `FLUSH_EVERY_S`."""
         with self._lock:
-            self._said.append((name, text))
+            self._written.append((name, text))
             self._size += len(text)
             if self._size >= _FLUSH_AT:
                 self.flush()
         self._waiting.set()
 
     def display(self, data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> None:
-        """Say what was displayed, as a mime bundle."""
+        """Send what was displayed, as a mime bundle."""
         self.send("display", (dict(data), dict(metadata or {})))
 
     def send(self, kind: str, content: Any = None) -> None:
@@ -63,9 +64,11 @@ class Mouth:
     def flush(self) -> None:
         """Send what was printed."""
         with self._lock:
-            said, self._said, self._size = self._said, [], 0
-            if said:
-                joined = [(name, "".join(t for _, t in part)) for name, part in groupby(said, itemgetter(0))]
+            written, self._written, self._size = self._written, [], 0
+            if written:
+                joined = [
+                    (name, "".join(t for _, t in part)) for name, part in groupby(written, itemgetter(0))
+                ]
                 wire.send(self._link, wire.dumps(("streams", joined)))
 
     def _flush_soon(self) -> None:
@@ -75,32 +78,6 @@ class Mouth:
             pause.wait(FLUSH_EVERY_S)
             self._waiting.clear()
             self.flush()
-
-
-class Printed(io.TextIOBase):
-    """``sys.stdout`` or ``sys.stderr`` of the isolated process."""
-
-    encoding = "utf-8"
-
-    def __init__(self, name: str, mouth: Mouth) -> None:
-        self._name = name
-        self._mouth = mouth
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if text:
-            self._mouth.write(self._name, text)
-        return len(text)
-
-    def flush(self) -> None:
-        self._mouth.flush()
-
-    def fileno(self) -> int:
-        return 1 if self._name == "stdout" else 2
 
 
 class _Interrupts:
@@ -132,7 +109,8 @@ def serve(link_fd: int, life_fd: int, parent: int) -> None:
     faulthandler.enable(2)
     link = socket.socket(fileno=link_fd)
     mouth = Mouth(link)
-    sys.stdout, sys.stderr = Printed("stdout", mouth), Printed("stderr", mouth)
+    sys.stdout = StandIn(sys.stdout, partial(mouth.write, "stdout"), mouth.flush)
+    sys.stderr = StandIn(sys.stderr, partial(mouth.write, "stderr"), mouth.flush)
     interrupts = _Interrupts()
     around: Around = nullcontext
     function: Any = None
@@ -152,19 +130,19 @@ def serve(link_fd: int, life_fd: int, parent: int) -> None:
                     value = function(*content)
                 mouth.send("value", value)
                 continue
-        except BaseException as error:  # noqa: BLE001 - the kernel hears of it, whatever it is
+        except BaseException as error:  # noqa: BLE001 - it is sent to the kernel, whatever it is
             _send_error(mouth, error)
             continue
         mouth.send("done")
 
 
 def _asked(link: socket.socket, mouth: Mouth) -> tuple[str, Any]:
-    """Wait for a question that can be read: one that can't is answered by its error."""
+    """Wait for a request that can be read: one that can't is answered by its error."""
     while True:
         parts = wire.receive(link)
         try:
             kind, content = wire.loads(parts)
-        except Exception as error:  # noqa: BLE001 - a module that isn't found here, a class that refuses
+        except Exception as error:  # noqa: BLE001 - a module that is missing here, a class that refuses
             _send_error(mouth, error)
         else:
             return str(kind), content

@@ -15,14 +15,14 @@ def edited_modules() -> list[str]:
     What is installed, and this package, is left out: it isn't edited while it is used.
     """
     ours = __name__.partition(".")[0]
-    found = []
+    names = []
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if not file or name.partition(".")[0] == ours or file.startswith((sys.prefix, sys.base_prefix)):
             continue
         try:
             if Path(file).stat().st_mtime > _began:
-                found.append(name)
+                names.append(name)
         except OSError:  # deleted, or inside an archive
             continue
-    return found
+    return names

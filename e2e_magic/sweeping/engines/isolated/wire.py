@@ -17,7 +17,7 @@ _APART = 4096
 
 
 def dumps(value: Any) -> list[Any]:
-    """Pickle a value by way of cloudpickle: the pickle first, then the buffers that go beside it.
+    """Pickle a value with cloudpickle: the pickle first, then the buffers that go beside it.
 
     Raises
     ------

@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 import pytest
 
-from e2e_magic.sweeping.engines.isolated import Isolated, IsolatedLost
+from e2e_magic.sweeping.engines.isolated.calls import Isolated
+from e2e_magic.sweeping.engines.isolated.process import IsolatedLost
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="an isolated process needs a POSIX system")
 
@@ -254,7 +255,7 @@ def test_it_ends_with_its_kernel(busy: bool) -> None:
     """A kernel killed with SIGKILL takes it along, also amid a call that holds the GIL."""
     script = (
         "import sys, threading, time\n"
-        "from e2e_magic.sweeping.engines.isolated import Isolated\n"
+        "from e2e_magic.sweeping.engines.isolated.calls import Isolated\n"
         "made = Isolated()\n"
         "def hold():\n"
         "    import itertools\n"
