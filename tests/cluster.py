@@ -32,6 +32,13 @@ class Cluster:
         """Wait until those that a test has ended were started anew."""
         _wait_for(self.port, self.workers)
 
+    def addresses(self) -> set[str]:
+        """Return those of the workers that are there now."""
+        from distributed import Client
+
+        with Client(f"tcp://127.0.0.1:{self.port}", timeout=60, set_as_default=False) as client:
+            return set(client.scheduler_info(n_workers=-1)["workers"])
+
 
 @contextmanager
 def cluster(folder: Path, workers: int = 2, threads: int = 1) -> Iterator[Cluster]:

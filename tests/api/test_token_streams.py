@@ -166,9 +166,9 @@ async def begin_later(prompt: str) -> AsyncIterator[str]:
 
 def _about_the_stub(row: Any) -> None:
     # Sleeping wakes up late on a busy machine, never early.
-    assert 0.019 <= row["first_token_p50_s"] < 0.06
-    assert 0.0039 <= row["per_token_p50_s"] < 0.03
-    assert 0.0039 <= row["inter_token_p50_s"] < 0.03
+    assert 0.019 <= row["first_token_p50_s"] < 0.2
+    assert 0.0039 <= row["per_token_p50_s"] < 0.2
+    assert 0.0039 <= row["inter_token_p50_s"] < 0.2
 
 
 @pytest.mark.parametrize("call", [answer_later, begin_later])

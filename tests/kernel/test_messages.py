@@ -85,7 +85,7 @@ class TestRepeats:
         assert lines[0] == "middle"
         [wall] = [line for line in lines if line.startswith("  wall time ")]
         assert wall.split("  (")[0].split()[-1] == "ms"
-        assert 49 < float(wall.split("  (")[0].split()[-2]) < 90
+        assert 49 < float(wall.split("  (")[0].split()[-2]) < 1000
         assert "(± " in wall
         assert wall.endswith(", median of 3)")
         assert ", median of 3" in card["text/html"]

@@ -15,9 +15,9 @@ from e2e_magic.measuring.ending import OverLimit
 from e2e_magic.measuring.plan import PlanError
 from e2e_magic.sweeping.endings import cant_load
 from e2e_magic.sweeping.engines import EngineLost, worker_died
-from e2e_magic.sweeping.engines.dask_reports import Announcing, Line, deliver
-from e2e_magic.sweeping.engines.remote_trial import run_remotely
-from e2e_magic.sweeping.engines.shipping import Parcel, check_values, pack
+from e2e_magic.sweeping.engines.dask_reports import Line, deliver
+from e2e_magic.sweeping.engines.remote_trial import run_several
+from e2e_magic.sweeping.engines.shipping import check_values, pack
 from e2e_magic.sweeping.engines.tickets import Outcome, Ticket
 from e2e_magic.sweeping.jobs import Job
 from e2e_magic.sweeping.plan import EngineMissing, SweepPlan
@@ -42,12 +42,6 @@ def import_distributed() -> Any:
             'dask://HOST:PORT needs Dask: pip install "e2e-magic[dask]", or use local:N', option="engine"
         ) from None
     return distributed
-
-
-def run_several(parcel: Parcel, tickets: Sequence[Ticket]) -> list[bytes]:
-    """Run turns one after another, in a worker."""
-    with Announcing(str(tickets[0].topic), len(tickets)) as begin:
-        return [run_remotely(parcel, ticket, begin=begin) for ticket in tickets]
 
 
 class DaskEngine:
@@ -110,28 +104,29 @@ class DaskEngine:
             hosts[worker["host"]] += 1
         self.width = sum(hosts.values())
         self.concurrent = max(hosts.values()) > 1
-        self._starts: dict[int, set[str]] = defaultdict(set)
+        self._begun: set[int] = set()
         self._again: set[int] = set()
+        # Turns whose worker died in their middle, until Dask has begun them anew.
+        self._died: set[int] = set()
+        # What workers tell and what is told of them, in its order; a thread of Dask's adds to it.
+        self._events: deque[tuple[str, Mapping[str, Any]]] = deque()
         # Workers that are gone, and the keys of the tasks that they had.
         self._gone: list[tuple[str, set[str]]] = []
-        self._lock = threading.Lock()
         self._woken = threading.Event()
         self._reported: deque[Mapping[str, Any]] = deque()
         self._report: Report | None = None
         self._looked = self._seen = time.monotonic()
         self._client.subscribe_topic(self._topic, self._heard)
         self._watched: set[str] = set()
-        self._joined: set[str] = set()  # those heard of that aren't watched yet
         self._watch(self._workers())
         self._sent = self._scattered()
         self._new: deque[tuple[Ticket, Future[Outcome | bytes]]] = deque()
         # What a task has is forgotten with it: a result that was taken must leave the cluster.
         self._tasks: dict[Any, Batch] = {}
         self._done: deque[Any] = deque()
-        # The turn that each worker began last.
-        self._last: dict[str, int] = {}
-        # Workers whose last turn has lasted: what one says of a turn that ends it at once goes down with it.
-        self._lasting: set[str] = set()
+        # The turn that each worker began last, and whether it has lasted.
+        self._last: dict[str, tuple[int, bool]] = {}
+        self._ending: set[str] = set()  # workers that end themselves, as what they run is over its limit
         self._over: dict[int, OverLimit] = {}
 
     def _scattered(self) -> Any:
@@ -153,24 +148,9 @@ class DaskEngine:
 
     def _heard(self, event: Any) -> None:
         _, message = event
-        if "row" in message:
-            self._reported.append(message)
+        self._events.append((message["worker"], message))
+        if "row" in message or "over" in message:
             self._woken.set()
-            return
-        if "over" in message:
-            self._over[message["turn"]] = OverLimit(message["over"])
-            self._woken.set()
-            return
-        turn, worker = message["turn"], message["worker"]
-        with self._lock:
-            workers = self._starts[turn]
-            # Dask has begun the task anew. One whose result went down with its worker was over there.
-            if message["of"] == 1 and any(self._last.get(each) == turn for each in workers - {worker}):
-                self._again.add(turn)
-            workers.add(worker)
-            self._joined |= {worker} - self._watched
-            self._last[worker] = turn
-            (self._lasting.add if message["lasts"] else self._lasting.discard)(worker)
 
     def _watch(self, workers: Iterable[str]) -> None:
         """Ask the scheduler to tell when one of these workers is gone."""
@@ -183,9 +163,26 @@ class DaskEngine:
     def _noticed(self, worker: str, event: Any) -> None:
         _, message = event
         if message.get("action") == "remove-worker":
-            with self._lock:
-                self._gone.append((worker, set(message["processing-tasks"])))
+            self._events.append((worker, message))
             self._woken.set()
+
+    def _hear(self) -> None:
+        """Take in what was told meanwhile."""
+        while self._events:
+            worker, message = self._events.popleft()
+            if "row" in message:
+                self._reported.append(message)
+            elif "over" in message:
+                self._over[message["turn"]] = OverLimit(message["over"])
+                self._ending.add(worker)
+            elif "action" in message:
+                self._gone.append((worker, set(message["processing-tasks"])))
+            else:
+                turn = {message["turn"]}
+                self._again |= turn & self._died
+                self._died -= turn
+                self._begun |= turn
+                self._last[worker] = message["turn"], message["lasts"]
 
     def submit(self, ticket: Ticket) -> Future[Outcome | bytes]:
         future: Future[Outcome | bytes] = Future()
@@ -202,12 +199,12 @@ class DaskEngine:
                 f"the Dask scheduler at {self._plan.where.name} is gone; the rows so far are kept: start it "
                 "and its workers, and run the same line with --resume"
             )
-        with self._lock:
-            joined, self._joined = self._joined, set()
-        self._watch(joined)
-        self._fetch()
-        self._answer()
+        ended = len(self._done)  # of what has ended by now, the deaths before are told too
+        self._hear()
+        self._watch(self._last)  # those that joined meanwhile
         self._take_apart()
+        self._fetch(ended)
+        self._answer()
         if self._over:  # their workers are about to end: nobody shall begin them anew
             self._client.cancel([task for task in self._tasks if set(self._over) & self._turns(task)])
         now = time.monotonic()
@@ -232,13 +229,12 @@ class DaskEngine:
             self._task([self._new.popleft() for _ in range(size)])
 
     def _task(self, batch: Batch) -> None:
-        numbers = [ticket.turn.number for ticket, _ in batch]
-        with self._lock:
-            for number in numbers:
-                self._starts.pop(number, None)
+        numbers = {ticket.turn.number for ticket, _ in batch}
+        self._begun -= numbers
+        self._died -= numbers
         report = Line(self._topic)
         sealed = [ticket.sealed(topic=self._topic, report=report) for ticket, _ in batch]
-        task = self._client.submit(run_several, self._sent, sealed, pure=False, priority=-numbers[0])
+        task = self._client.submit(run_several, self._sent, sealed, pure=False, priority=-min(numbers))
         self._tasks[task] = batch
         task.add_done_callback(self._ended)
 
@@ -249,9 +245,9 @@ class DaskEngine:
     def _turns(self, task: Any) -> set[int]:
         return {ticket.turn.number for ticket, _ in self._tasks[task]}
 
-    def _fetch(self) -> None:
+    def _fetch(self, ended: int) -> None:
         """Take in what came of the tasks that have ended; a result that doesn't come is asked for later."""
-        for _ in range(len(self._done)):
+        for _ in range(ended):
             task = self._done.popleft()
             if task not in self._tasks:
                 continue
@@ -270,46 +266,47 @@ class DaskEngine:
                 future.set_result(outcome)
 
     def _take_apart(self) -> None:
-        """Send the turns of a task whose worker died one by one: which of them ends it is seen then.
+        """Learn which turn a worker died in, and send the others of its task anew.
 
-        It is the task of the turn that the worker began last, else each that it had: what it said of the
-        last one went down with it.
+        It is the turn that it began last, if that has lasted or was all that it had: of one that ends its
+        worker at once, what the worker said of it goes down too. Else each turn that it had may be it: they
+        are sent one by one, and which of them ends a worker is seen then.
         """
-        with self._lock:
-            gone, self._gone = self._gone, []
+        gone, self._gone = self._gone, []
         for worker, keys in gone:
+            last, lasted = self._last.pop(worker, (None, False))
             lost = [task for task in self._tasks if task.key in keys]
-            with self._lock:
-                last, lasted = self._last.get(worker), worker in self._lasting
-            lost = [task for task in lost if last in self._turns(task)] or lost
-            lost = [task for task in lost if len(self._tasks[task]) > 1]
-            known = lasted and any(last in self._turns(task) for task in lost)
-            if known and last is not None:
-                with self._lock:
-                    self._again.add(last)
-            batch = [each for task in lost for each in self._tasks.pop(task)]
-            if batch:
+            turns = [number for task in lost for number in self._turns(task)]
+            if last is not None and last in turns and (lasted or len(turns) == 1):
+                lost = [task for task in lost if last in self._turns(task)]
+                (self._died if len(self._tasks[lost[0]]) == 1 else self._again).add(last)
+            elif turns and worker not in self._ending:
+                self._warn_of_death(len(turns))
+            # Dask itself begins those anew that have a task of their own, some times.
+            lost = [task for task in lost if len(self._tasks[task]) > 1 and not task.done()]
+            if lost:
                 self._client.cancel(lost)
-                self._one_by_one(batch, known=known)
+                self._one_by_one([each for task in lost for each in self._tasks.pop(task)])
 
-    def _one_by_one(self, batch: Batch, *, known: bool) -> None:
-        """Send these turns as tasks of their own; where it isn't known which ended the worker, say so."""
-        if not known and self._warn is not None:
-            self._warn(
-                f"a worker died amid {len(batch)} brief trials, and which of them it was in is not known: "
-                "they are run again one by one, and the sweep goes on"
-            )
+    def _warn_of_death(self, turns: int) -> None:
+        many = f"amid {turns} brief trials, and which of them it was in is not known: they are run again"
+        sentence = f"{many} one by one" if turns > 1 else "as a trial began, or before: it is run again"
+        if self._warn is not None:
+            self._warn(f"a worker died {sentence}, and the sweep goes on")
+
+    def _one_by_one(self, batch: Batch) -> None:
+        """Send these turns as tasks of their own."""
         numbers = {ticket.turn.number for ticket, _ in batch}
-        with self._lock:
-            for worker in [worker for worker, turn in self._last.items() if turn in numbers]:
-                del self._last[worker]
+        self._last = {worker: last for worker, last in self._last.items() if last[0] not in numbers}
         for each in batch:
             self._task([each])
 
     def _failed(self, batch: Batch, error: BaseException) -> None:
         if len(batch) > 1 and worker_died(error):
             over = [each for each in batch if each[0].turn.number in self._over]
-            self._one_by_one([each for each in batch if each not in over], known=bool(over))
+            if not over:
+                self._warn_of_death(len(batch))
+            self._one_by_one([each for each in batch if each not in over])
             batch = over
         for _, future in batch:
             future.set_exception(error)
@@ -329,16 +326,14 @@ class DaskEngine:
 
     def victims(self) -> set[int] | None:
         present = set(self._workers())
-        with self._lock:
-            return {turn for worker, turn in self._last.items() if worker not in present}
+        return self._died | {turn for worker, (turn, _) in self._last.items() if worker not in present}
 
     def begun(self) -> set[int] | None:
-        with self._lock:
-            return set(self._starts)
+        self._hear()
+        return set(self._begun)
 
     def restarted(self) -> set[int]:
-        with self._lock:
-            again, self._again = self._again, set()
+        self._again, again = set(), self._again
         return again
 
     def mend(self) -> None:

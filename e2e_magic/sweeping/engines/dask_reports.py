@@ -70,15 +70,13 @@ class Announcing:
 
         self._worker: Any = get_worker()
         self._topic = topic
-        self._turns = turns
         self._lock = threading.Lock()
         self._at = self._told = self._lasting = 0
         self._each = turns == 1  # whether each turn is told
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
-        if self._turns > 1:
-            threading.Thread(target=self._look, name="e2e_magic turns", daemon=True).start()
+        threading.Thread(target=self._look, name="e2e_magic turns", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,7 +100,7 @@ class Announcing:
 
     def _tell(self) -> None:
         self._told = self._at
-        message: dict[str, Any] = {"turn": self._at, "of": self._turns}
+        message: dict[str, Any] = {"turn": self._at}
         message["lasts"] = self._at == self._lasting
         message["worker"] = self._worker.address
         self._worker.log_event(self._topic, message)

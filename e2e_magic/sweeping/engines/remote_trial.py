@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ from e2e_magic.measuring.collectors.base import Classes, Unavailable, registered
 from e2e_magic.measuring.plan import Plan
 from e2e_magic.measuring.streams import KeptText, StandIn, standing_in
 from e2e_magic.record import Reason, Record
-from e2e_magic.sweeping.engines.dask_reports import giving_up
+from e2e_magic.sweeping.engines.dask_reports import Announcing, giving_up
 from e2e_magic.sweeping.engines.imports import import_all
 from e2e_magic.sweeping.engines.main_module import as_main
 from e2e_magic.sweeping.engines.opening import Opened
@@ -60,6 +60,12 @@ def run_remotely(
         if begin is not None:
             begin(ticket.turn.number)
         return _outcome(parcel, ticket, captured or _captured).sealed()
+
+
+def run_several(parcel: Parcel, tickets: Sequence[Ticket]) -> list[bytes]:
+    """Run turns one after another, in a worker of Dask's."""
+    with Announcing(str(tickets[0].topic), len(tickets)) as begin:
+        return [run_remotely(parcel, ticket, begin=begin) for ticket in tickets]
 
 
 def _outcome(parcel: Parcel, ticket: Ticket, captured: Capturing) -> Outcome:

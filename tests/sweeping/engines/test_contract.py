@@ -120,7 +120,12 @@ def _on(name: str, session: Session, request: pytest.FixtureRequest) -> Iterator
         yield On(name, session, "kernel", isolated)
         isolated.kill()
     elif name == "dask":
-        yield On(name, session, request.getfixturevalue("dask").engine)
+        there: Cluster = request.getfixturevalue("dask")
+        before = there.addresses()
+        yield On(name, session, there.engine)
+        if "stubborn" in request.node.name:  # its worker ends by itself soon, and would amid the next test
+            wait_for(lambda: there.addresses() != before)
+        there.wait_for_workers()
     else:
         yield On(name, session, name)
 
@@ -296,6 +301,8 @@ def test_a_dask_worker_that_dies_amid_brief_trials_is_said(
     if failed := [r.params["x"] for r in records if r.state == "failed"]:  # it took long: it is known
         assert failed == [150]
         return
+    if on.warned == ["a worker died as a trial began, or before: it is run again, and the sweep goes on"]:
+        return
     number = re.fullmatch(
         r"a worker died amid (\d+) brief trials, and which of them it was in is not known: they are run "
         "again one by one, and the sweep goes on",
@@ -358,7 +365,7 @@ def test_a_functions_arguments_are_its_own_too(on: On) -> None:
     assert [record.params for record in records] == [{"cfg": {"lr": 1.0}, "seen": {7}}] * 3
 
 
-def test_what_is_over_its_limit_is_ended_and_the_sweep_goes_on(
+def test_what_is_over_its_limit_is_ended_even_if_stubborn_and_the_sweep_goes_on(
     on: On, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row has its state, what it used and what it measured so far; nothing is tried again or warned of.
@@ -399,8 +406,8 @@ def test_memory_over_the_limit(on: On) -> None:
     held = {"isolated": 100, "local:2": 100, "dask": 500}.get(on.name, resident_mib() or 0)
     most = int(held + 200)
     source = "held = []\nwhile x == 2: held.append(b'x' * 2**23)\n{'loss': x}"
-    records = on.run(source, {"x": [1, 2, 3]}, trial_limit=f"{most}MiB")
-    print([(r.trial, r.params, r.state, r.error, r.reported, r.readings.get("wall_time_s"), r.started_at, r.host) for r in records], on.warned)
+    # The order may be another: a worker of Dask's that a test before ended may take one trial down with it.
+    records = sorted(on.run(source, {"x": [1, 2, 3]}, trial_limit=f"{most}MiB"), key=lambda r: r.params["x"])
 
     assert [record.state for record in records] == ["complete", "over limit", "complete"]
     assert re.fullmatch(
