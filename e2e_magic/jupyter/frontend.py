@@ -16,6 +16,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+NOBODY = "nobody shows widgets here (a terminal, nbclient or papermill)"
 _PYTHON_CLIENT = re.compile(r"[0-9a-fA-F-]{16,}_\d+_\d+$")
 
 

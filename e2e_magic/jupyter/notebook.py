@@ -108,7 +108,7 @@ class Notebook:
         )
         session.boxes.notebook = _identity(shell)
         if hasattr(shell, "kernel"):
-            session.writer.begin_in(_folder(shell))
+            session.writer.place.begin_in(_folder(shell))
         self.auto = Auto(session, CellNames(lambda: _file(shell)))
         self.transformed = Transformed(shell)
         self.panels: dict[str, Panel] = {}

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.display import display
 
 from e2e_magic.api.sweeps import open_sweep
-from e2e_magic.jupyter.frontend import shows_widgets
+from e2e_magic.jupyter.frontend import NOBODY, shows_widgets
 from e2e_magic.jupyter.notebook import MagicCell, Notebook
 from e2e_magic.jupyter.running import (
     awaited,
@@ -55,6 +55,7 @@ def sweep_cell(notebook: Notebook, line: str, cell: str) -> Any:
 def offered(notebook: Notebook, options: argparse.Namespace, cell: str) -> bool:
     """Show the panel; return False where nobody sees widgets, so that the sweep runs at once."""
     if not shows_widgets(notebook.shell):
+        say_aside(f"--panel: {NOBODY}, so the sweep runs at once")
         return False
     if options.parameters:  # an error in the line is raised as for any other
         plan, job = prepared(notebook, options, cell)

@@ -91,12 +91,13 @@ class Records(Sequence[Record]):
         for record in records:
             self.append(record)
 
-    def exchange(self, before: Record, after: Record) -> None:
-        """Put one record in another's place, which was added a moment ago."""
+    def exchange(self, before: Record, after: Record) -> bool:
+        """Put one record in another's place, which was added a moment ago; return whether it is here."""
         with self._lock:
             places = (n for n in reversed(range(len(self._newest))) if self._newest[n] is before)
             if (place := next(places, None)) is not None:
                 self._newest[place] = after
+            return place is not None
 
     def drop(self, which: Callable[[Record], bool]) -> None:
         """Remove records."""

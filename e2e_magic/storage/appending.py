@@ -169,8 +169,8 @@ class Appending(ABC):
         trials: Sequence[rows.TrialRows],
         numbers: Callable[[Statements, dict[str, _StoredRun]], list[int]],
     ) -> int:
-        stored = dict(self._runs)
         with self._writing() as statements:
+            stored = dict(self._runs)
             new = put_trials(statements, trials, numbers(statements, stored))
         self._runs = stored  # not before: a row that was rolled back has no number
         return new

@@ -16,10 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from e2e_magic.measuring.trial import warn_user
 from e2e_magic.storage import rows, sealing
 from e2e_magic.storage.appending import Appending
 from e2e_magic.storage.errors import explained, newer_version, not_sqlite
 from e2e_magic.storage.folders import takes_log
+from e2e_magic.storage.vanishing import OpenFile, clear_the_way, keep_open
 
 # How long a writer waits for the others (s): eight kernels at once need a few milliseconds.
 PATIENCE_S = 5.0
@@ -162,11 +164,15 @@ class LocalFile(Appending):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.address = str(path)
+        self._path = path
         self._lock = threading.RLock()
-        check_header(path)
+        self._open()
+
+    def _open(self) -> None:
+        check_header(self._path)
         try:
             self._connection = sqlite3.connect(
-                path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
+                self._path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise explained(self.address, "opened", error) from error
@@ -175,16 +181,39 @@ class LocalFile(Appending):
         except BaseException:
             self._connection.close()
             raise
+        self._there = OpenFile(self._path)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is there no more, or another is in its place."""
+        return bool(self._there.gone())
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            self._connection.close()
+            if self.gone:
+                keep_open(self._connection)
+            else:
+                self._connection.close()
 
     @contextmanager
     def _writing(self) -> Iterator[LocalFile]:
-        with self._transaction("written"):
-            yield self
+        with self._lock:
+            if how := self._there.gone():
+                self._open_anew(how)
+            with self._transaction("written"):
+                yield self
+
+    def _open_anew(self, how: str) -> None:
+        """Open what is there now, or make it; the user hears of it."""
+        keep_open(self._connection)
+        clear_the_way(self._path)
+        self._open()
+        self._runs.clear()
+        warn_user(
+            f"the store {self.address} {how} while it was open here: what it held is gone from there, and "
+            "trials are kept in the new file from now on; %e2e results still has those of this kernel"
+        )
 
     def insert(self, table: str, new: Sequence[Mapping[str, Any]]) -> list[int]:
         """Insert rows and return their numbers, none for a table without them, as `Statements` wants it."""

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from e2e_magic.measuring.records import Records
 from e2e_magic.measuring.trial import warn_user
 from e2e_magic.record import Record, Run
 from e2e_magic.storage.appending import Appending
@@ -19,6 +19,7 @@ from e2e_magic.storage.errors import StoreError
 from e2e_magic.storage.local_file import LocalFile, path_of
 from e2e_magic.storage.outbox import Outbox, spool_of, takes, without_password
 from e2e_magic.storage.place import NONE, Place
+from e2e_magic.storage.vanishing import OpenFile, keep_open
 
 if TYPE_CHECKING:
     from e2e_magic.storage.database import Store
@@ -55,6 +56,7 @@ class Writer:
         self._clock = clock
         self.place = Place()
         self._store: Store | None = None
+        self._there = OpenFile(None)  # what `_store` has open
         self._file: LocalFile | Outbox | None = None
         self.held = False  # what is kept waits for more: see `together`
         self._warned = False
@@ -62,20 +64,14 @@ class Writer:
         self._not_before = 0.0
         self._pid = os.getpid()
         self._lock = threading.RLock()
-        self.unsaved: list[Record] = []
+        self.unsaved = Records()
         self._changed: list[Record] = []  # written, with other readings since
-
-    def begin_in(self, folder: Path) -> None:
-        """Keep the default file in this folder: a kernel's, which knows where its notebook is."""
-        self.place.begin_in(folder)
 
     @property
     def address(self) -> str:
         """Where trials are kept, without a password; ``:memory:`` for nowhere."""
-        if self._store is not None:
-            return self._store.address
-        if self._file is not None:
-            return self._file.address
+        if opened := self._store or self._file:
+            return opened.address
         if not self.on:
             return NONE
         if takes(self.place.address):
@@ -120,7 +116,7 @@ class Writer:
                 try:
                     self._write(fresh, warn_user)
                 except BaseException:
-                    self.unsaved[:] = waiting
+                    self.unsaved = Records(waiting)
                     fresh.close()
                     raise
             self._close_files()
@@ -175,8 +171,7 @@ class Writer:
         if os.getpid() != self._pid:
             return
         with self._lock:
-            if any(each is before for each in self.unsaved):
-                self.unsaved[:] = [record if each is before else each for each in self.unsaved]
+            if self.unsaved.exchange(before, record):
                 return
             self._changed.append(record)
             if isinstance(self._file, Outbox):  # which sends it then
@@ -243,7 +238,11 @@ class Writer:
             import_module("e2e_magic.storage.killed").take_up(
                 self.place.destination, lambda: spool_of(self._sink())
             )
-        if self._store is None and self._file is None and self.on:
+        if self._store is not None and self._there.gone():
+            keep_open(self._store)
+            self._store = None
+        file_gone = isinstance(self._file, LocalFile) and self._file.gone
+        if self._store is None and (self._file is None or file_gone) and self.on:
             from e2e_magic.storage.address import exists, url_of
 
             if not self.unsaved and not exists(url_of(self.place.address)):
@@ -278,14 +277,13 @@ class Writer:
     def drop(self, run: str) -> None:
         """Forget what waits of a run (its id)."""
         with self._lock:
-            self.unsaved[:] = [record for record in self.unsaved if record.run != run]
+            self.unsaved.drop(lambda record: record.run == run)
             self._changed[:] = [record for record in self._changed if record.run != run]
             if isinstance(self._file, Outbox):
                 self._file.drop_run(run)
 
     def close(self) -> None:
         """Write what waits and close the store; it is opened again when it is needed."""
-        atexit.unregister(self._at_exit)
         with self._lock:
             self.flush()
             self._close_files()
@@ -293,7 +291,7 @@ class Writer:
 
     def _close_files(self) -> None:
         if self._store is not None:
-            self._store.close()
+            keep_open(self._store) if self._there.gone() else self._store.close()
         if isinstance(self._file, Outbox):
             if rest := self._file.close(_LAST_S):
                 warn_user(rest)
@@ -305,6 +303,7 @@ class Writer:
         from e2e_magic.storage.database import Store
 
         opened = Store(address)
+        self._there = OpenFile(path_of(address))
         self._close_at_exit()
         return opened
 
@@ -314,16 +313,20 @@ class Writer:
 
     def _write(self, store: Appending | Outbox, warn: Callable[[str], None], *, wake: bool = True) -> None:
         """Write what waits, in order; each is taken off the list when it is in the store."""
-        while self.unsaved or self._changed:
-            batch = self.unsaved[:_AT_ONCE]
-            try:
-                self._append(store, batch, wake=wake)
-            except StoreError:
-                raise
-            except Exception:  # noqa: BLE001 - any value may be in a record: one alone must not hold up the others
-                for record in batch:
-                    self._write_alone(store, record, warn)
-            del self.unsaved[: len(batch)]
+        waiting = list(self.unsaved)
+        try:
+            while waiting or self._changed:
+                batch = waiting[:_AT_ONCE]
+                try:
+                    self._append(store, batch, wake=wake)
+                except StoreError:
+                    raise
+                except Exception:  # noqa: BLE001 - any value may be in a record: one must not hold up the others
+                    for record in batch:
+                        self._write_alone(store, record, warn)
+                del waiting[: len(batch)]
+        finally:
+            self.unsaved = Records(waiting)
 
     def _write_alone(self, store: Appending | Outbox, record: Record, warn: Callable[[str], None]) -> None:
         try:
@@ -339,10 +342,8 @@ class Writer:
     def _append(self, store: Appending | Outbox, records: Sequence[Record], *, wake: bool = True) -> None:
         changed, self._changed = self._changed, []
         runs = [run for key in {r.run: 0 for r in records} if (run := self._run_of(key))]
-        if isinstance(store, Outbox):
-            store.append(records, runs, changed, wake=wake)
-        else:
-            store.append(records, runs, changed)
+        more = {"wake": wake} if isinstance(store, Outbox) else {}
+        store.append(records, runs, changed, **more)
 
     def _at_exit(self) -> None:
         if os.getpid() == self._pid:  # a forked child leaves its parent's trials to its parent

@@ -458,7 +458,12 @@ def test_without_a_page_the_sweep_runs_at_once(tmp_path: Path) -> None:
     assert counted[0]["data"]["text/plain"] == "3"
     assert any("text/html" in output.get("data", {}) for output in swept)
     assert not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in swept)
-    assert "n 3" in "".join(output.get("text", "") for output in swept)
+    said = "".join(output.get("text", "") for output in swept)
+    assert "n 3" in said
+    assert (
+        "e2e_magic: --panel: nobody shows widgets here (a terminal, nbclient or papermill), "
+        "so the sweep runs at once\n"
+    ) in said
 
 
 @pytest.mark.usefixtures("empty")

@@ -12,14 +12,11 @@ def panel(line: Line) -> None:
     parser = Parser("%e2e panel", "Show the sweep panel for the last measured or swept cell.")
     parser.add_argument("stage", metavar="STAGE", nargs="?", help="of this stage")
     stage = parser.read(line.words).stage
-    from e2e_magic.jupyter.frontend import shows_widgets
+    from e2e_magic.jupyter.frontend import NOBODY, shows_widgets
 
     cell = line.notebook.remembered(stage)
     if not shows_widgets(line.shell):
-        raise PlanError(
-            "panel: nobody shows widgets here (a terminal, nbclient or papermill); "
-            f"use %%e2esweep {cell.stage} NAME=VALUES"
-        )
+        raise PlanError(f"panel: {NOBODY}; use %%e2esweep {cell.stage} NAME=VALUES")
     from e2e_magic.jupyter.panel.panel import open_panel
 
     line.auto.leave_out()
