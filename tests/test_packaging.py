@@ -28,6 +28,7 @@ PLAIN |= {"sqlalchemy"}  # the store's
 PLAIN |= {"tqdm"}  # a sweep's bar in a terminal
 PLAIN |= {"anywidget"}  # a panel's results
 PLAIN |= {"joblib", "numpy", "scipy"}  # they come with the eight, and the package imports them itself
+PLAIN |= {"cloudpickle"}  # what carries trials into other processes
 PLACES = sorted({*ROOT.glob("tests/versions/*.txt")} - {ROOT / "tests/versions/oldest.txt"})
 EXTRAS = {
     "all", "benchmarks", "dask", "export", "gpu", "lab", "mlflow", "optuna", "pipelines", "postgresql",

@@ -13,6 +13,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from IPython.core import completer
+from IPython.core.interactiveshell import InteractiveShell
 
 from e2e_magic.derived import UNREAD
 from e2e_magic.jupyter import arguments
@@ -32,14 +33,24 @@ _FRAGMENT = re.compile(r"[^\s,]*$")
 
 _PACKAGE = sys.modules[__name__.partition(".")[0]]  # whose module imports this one: no import goes up
 
+_TAKES_CONTEXT = hasattr(completer, "CompletionContext")  # from IPython 8.6 on
+
 Words = Iterable[str]
 Matcher = Callable[[Any], Any]
 
 
-def matcher_for(notebook: Notebook) -> Matcher:
-    """Return the matcher that stands in ``shell.Completer.custom_matchers``.
+def matchers_of(shell: InteractiveShell) -> list[Any]:
+    """Return where a shell looks for our matcher: before IPython 8.6, where it shuts out all others."""
+    matchers: list[Any] = (
+        shell.Completer.custom_matchers if _TAKES_CONTEXT else shell.Completer.magic_arg_matchers
+    )
+    return matchers
 
-    IPython from 8.6 on gives it a context; before, only the word that stands at the cursor.
+
+def matcher_for(notebook: Notebook) -> Matcher:
+    """Return the matcher that stands in `matchers_of` the shell.
+
+    IPython from 8.6 on gives it a context; before, only the line.
     """
 
     def match(context: completer.CompletionContext) -> completer.SimpleMatcherResult:
@@ -56,14 +67,15 @@ def matcher_for(notebook: Notebook) -> Matcher:
             "suppress": bool(completions),
         }
 
-    def match_word(word: str) -> list[str]:
-        before: str = notebook.shell.Completer.text_until_cursor
+    def match_line(_: str) -> list[str]:
+        ours = notebook.shell.Completer
+        before: str = ours.text_until_cursor
         fragment, words = _completed(notebook, before, before)
-        start = word[: len(word) - len(fragment)]
+        start = ours.splitter.split_line(before).removesuffix(fragment)
         return [start + word for word in words]
 
-    if not hasattr(completer, "CompletionContext"):
-        return match_word
+    if not _TAKES_CONTEXT:
+        return match_line
     matcher: Matcher = completer.context_matcher(identifier="e2e_magic", priority=1000)(match)
     return matcher
 

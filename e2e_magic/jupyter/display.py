@@ -126,6 +126,12 @@ class Throttle:
         self._next = now + min(max(self._least_s, 4 * (now - began)), _LONGEST_WAIT_S)
 
 
+def bundle_of(widget: Any, sentence: str) -> dict[str, Any]:
+    """Return what shows a widget, in every ipywidgets from 7 on; who can't show it shows the sentence."""
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    return {"application/vnd.jupyter.widget-view+json": view, "text/plain": sentence}
+
+
 def show_widget(widget: Any, sentence: str) -> None:
     """Show a widget; a notebook that is read without its kernel shows the sentence instead."""
-    display({**widget._repr_mimebundle_(), "text/plain": sentence}, raw=True)
+    display(bundle_of(widget, sentence), raw=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from IPython.core import completer
 from IPython.core.interactiveshell import InteractiveShell
 
+from e2e_magic.jupyter.completion import matcher_for, matchers_of
 from e2e_magic.jupyter.magics import E2EMagics
 from e2e_magic.jupyter.transform import MAGICS
 from e2e_magic.measuring.sampler import close_sampler
@@ -19,11 +19,8 @@ def load(shell: InteractiveShell) -> None:
         unload(shell)
     magics = E2EMagics(shell)
     shell.register_magics(magics)
-    if hasattr(completer, "CompletionContext"):  # from IPython 8.6 on
-        from e2e_magic.jupyter.completion import matcher_for
-
-        magics.matcher = matcher_for(magics.notebook)
-        shell.Completer.custom_matchers.append(magics.matcher)
+    magics.matcher = matcher_for(magics.notebook)
+    matchers_of(shell).insert(0, magics.matcher)
     magics.hooks.install()
     magics.shutdown.install()
     shell.events.register("post_run_cell", magics.notebook.memory.note)
@@ -42,8 +39,8 @@ def unload(shell: InteractiveShell) -> None:
     magics = getattr(shell, _NAME, None)
     if magics is None:
         return
-    if magics.matcher is not None and magics.matcher in shell.Completer.custom_matchers:
-        shell.Completer.custom_matchers.remove(magics.matcher)
+    if magics.matcher in matchers_of(shell):
+        matchers_of(shell).remove(magics.matcher)
     magics.hooks.remove()
     magics.shutdown.remove()
     shell.events.unregister("post_run_cell", magics.notebook.memory.note)

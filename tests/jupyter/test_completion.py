@@ -9,9 +9,8 @@ from IPython.core import completer
 import e2e_magic
 from e2e_magic.jupyter.subcommands import SUBCOMMANDS
 
-# Before, ours stand among all names, with nobody to say which come first.
-pytestmark = pytest.mark.skipif(
-    not hasattr(completer, "CompletionContext"), reason="needs IPython 8.6, whose matchers see the line"
+WHOLE_CELL = pytest.mark.skipif(
+    not hasattr(completer, "CompletionContext"), reason="needs IPython 8.6, which says what is below the line"
 )
 
 
@@ -67,8 +66,10 @@ def completed(shell: Any) -> Any:
         ("%%e2esweep fit --search |", ["grid", "random", "tpe"]),
         ("%%e2esweep fit --engine lo|", ["local:2"]),
         ("%%e2esweep fit --target lo|", ["loss"]),
-        ("%%e2esweep fit |\nlr + batch_size + len(str(model))", ["batch_size=", "lr="]),
-        ("%%e2esweep fit lr=1 ba|\nlr + batch_size", ["batch_size="]),
+        pytest.param(
+            "%%e2esweep fit |\nlr + batch_size + len(str(model))", ["batch_size=", "lr="], marks=WHOLE_CELL
+        ),
+        pytest.param("%%e2esweep fit lr=1 ba|\nlr + batch_size", ["batch_size="], marks=WHOLE_CELL),
         ("value = 1\n%e2e compare sec|", ["second"]),
     ],
 )

@@ -103,6 +103,8 @@ class Kernel:
         self.client.stop_channels()
         if self.manager.is_alive():
             self.manager.shutdown_kernel(now=True)
+        else:  # killed by the test: its sockets are here still
+            self.manager.cleanup_resources()
 
 
 @pytest.fixture(scope="module")

@@ -187,8 +187,9 @@ seen = {n: f for w in watches for n, f in w.ours.items() if n in sys.modules}
 with open(f"{os.environ['TOLD']}/{os.getpid()}.json", "w") as file:
     json.dump([bool(watches), seen], file)
 """
-# What the engine is made of, and what unpickles the trial: they are asked for by --engine.
-ENGINE = {"joblib", "cloudpickle"}
+# What the engine is made of, and what unpickles the trial, which once took `typing_extensions` along: they
+# are asked for by --engine.
+ENGINE = {"joblib", "cloudpickle", "typing_extensions"}
 
 
 def resident_mib(kernel: Kernel) -> float:

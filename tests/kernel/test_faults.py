@@ -519,7 +519,10 @@ def test_reloading_ten_times_leaves_one_of_everything(fresh_kernel: Any) -> None
     assert not [pid for pid in pids if alive(pid)]
     assert [row["trial"] for row in kept] == list(range(1, 11))
     assert fresh_kernel.execute("%e2e results --stage 'unmeasured = 1'").ename == "UsageError"
-    assert value(fresh_kernel, "sorted(_e.results()['stage'].value_counts())") == [10, 10]  # and the pids'
+    assert value(fresh_kernel, "sorted(map(int, _e.results()['stage'].value_counts()))") == [
+        10,
+        10,
+    ]  # and the pids'
     fresh_kernel.execute("%unload_ext e2e_magic")
     assert fresh_kernel.execute("%%e2ebench after\n1").status == "error"
 

@@ -201,10 +201,11 @@ def test_ctrl_c_leaves_a_row(terminal: Any, stage: str, body: tuple[str, ...]) -
     )
 
     assert "KeyboardInterrupt" in text or "CancelledError" in text
-    assert "In[" in text or stage == "awaits"  # the line, and none of ours; an await's is the loop's
+    # The line, and none of ours; an await's is the loop's.
+    assert re.search(r"In ?\[|<ipython-input-", text) or stage == "awaits"
     assert "e2e_magic" not in text
     assert f"{stage} · interrupted" in text
-    assert seen.split() in (
+    assert seen.split()[-4:] in (  # IPython 7 may speak of its history before
         ["interrupted", "KeyboardInterrupt", "True", "True"],
         ["interrupted", "CancelledError", "True", "True"],
     )

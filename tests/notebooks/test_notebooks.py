@@ -126,8 +126,9 @@ def test_the_tools_are_compared_with_words_and_intervals(tmp_path: Path, need: A
     assert (train["accuracy"] > 0.88).all()
 
 
-def test_the_sweeps_run_here_in_processes_and_on_a_cluster(tmp_path: Path) -> None:
+def test_the_sweeps_run_here_in_processes_and_on_a_cluster(tmp_path: Path, need: Any) -> None:
     """Each sweep has all its rows; the panel's ran at once; side by side is marked."""
+    need(importlib.util.find_spec("distributed"), "dask (pip install 'e2e-magic[dask]')")
     book = _run(FOLDER / "sweeps.ipynb", tmp_path)
     texts = _outputs(book, "text/plain")
 

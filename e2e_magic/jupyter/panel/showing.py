@@ -10,7 +10,7 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from e2e_magic.jupyter.display import EMPTY, CellDisplay, Throttle
+from e2e_magic.jupyter.display import EMPTY, CellDisplay, Throttle, bundle_of
 from e2e_magic.jupyter.panel.ledger import Entry, Ledger
 from e2e_magic.jupyter.panel.page import page
 from e2e_magic.jupyter.panel.prints import Printed, TrialLog
@@ -96,7 +96,7 @@ class Showing:
     def show_prints(self) -> None:
         """Show what trials have printed since the last time, in the place that is kept below the page."""
         if self._prints.show(self.log):
-            self._prints_below.show({**self._prints.widget._repr_mimebundle_(), "text/plain": ""})
+            self._prints_below.show(bundle_of(self._prints.widget, ""))
 
     def paint(self) -> None:
         """Show all trials so far, whether it is due or not."""

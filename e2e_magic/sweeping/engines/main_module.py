@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from e2e_magic.sweeping.engines.shipping import Parcel, cloudpickle
+from e2e_magic.sweeping.engines.shipping import Parcel
 from e2e_magic.sweeping.jobs import CellJob, FunctionJob, Job
 
 _SCRIPT = """\
@@ -100,7 +100,8 @@ def _is_defined(value: object) -> bool:
 
 def _packed(names: Mapping[str, Any]) -> bytes:
     """Pickle definitions, each with what it reads; those that can't be are left out."""
-    dumps = cloudpickle().dumps
+    from cloudpickle import dumps
+
     with suppress(Exception):  # together they share their globals, as here
         return bytes(dumps(names))
     those = {}

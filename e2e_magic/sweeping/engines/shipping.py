@@ -153,9 +153,9 @@ def _dumps(content: Any, callback: Callable[[pickle.PickleBuffer], bool] | None 
 
 @cache
 def _pickler() -> Any:
-    base = cloudpickle().Pickler
+    import cloudpickle
 
-    class Pickler(base):  # type: ignore[misc, valid-type]
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         """Cloudpickle's, which knows nothing of what functools caches for the notebook's own code."""
 
         def reducer_override(self, obj: Any) -> Any:
@@ -177,15 +177,6 @@ def _cached_property(function: Callable[[Any], Any], name: str | None) -> Any:
     copy = cached_property(function)
     copy.attrname = name
     return copy
-
-
-def cloudpickle() -> Any:
-    """Return cloudpickle: joblib, which comes with scikit-learn, needs it, and up to 1.5 carried it along."""
-    try:
-        import cloudpickle as module
-    except ImportError:
-        from joblib.externals import cloudpickle as module
-    return module
 
 
 def _content(job: Job, params: set[str]) -> dict[str, Any]:

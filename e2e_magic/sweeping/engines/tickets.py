@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from e2e_magic.measuring.identity import Identity
 from e2e_magic.measuring.plan import Plan
 from e2e_magic.record import Record
-from e2e_magic.sweeping.engines.shipping import ShippingError, cloudpickle
+from e2e_magic.sweeping.engines.shipping import ShippingError
 from e2e_magic.sweeping.limits import Limit
 from e2e_magic.sweeping.plan import SweepPlan
 from e2e_magic.sweeping.pruning import Pruner, Report
@@ -118,9 +118,12 @@ class Ticket:
 
 def _pickled(params: Mapping[str, Any]) -> bytes:
     # Making a pickler that knows functions takes longer than all else about most parameters.
-    plain = all(type(value) in _PLAIN for value in params.values())
-    dumps: Callable[..., bytes] = pickle.dumps if plain else cloudpickle().dumps
-    return dumps(dict(params), protocol=5)
+    if all(type(value) in _PLAIN for value in params.values()):
+        return pickle.dumps(dict(params), protocol=5)
+    import cloudpickle
+
+    pickled: bytes = cloudpickle.dumps(dict(params), protocol=5)
+    return pickled
 
 
 @dataclass(frozen=True)
@@ -182,8 +185,10 @@ def outcome_of(result: Outcome | bytes) -> Outcome:
 
 def pickled_error(error: BaseException) -> bytes:
     """Pickle an error; one that can't be pickled or unpickled, as a ``RuntimeError`` of its text."""
+    import cloudpickle
+
     try:
-        pickled: bytes = cloudpickle().dumps(error)
+        pickled: bytes = cloudpickle.dumps(error)
         pickle.loads(pickled)  # noqa: S301 - our own; an exception class may refuse to be unpickled
     except Exception:  # noqa: BLE001 - whatever the user's exception class raises
         return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}"))

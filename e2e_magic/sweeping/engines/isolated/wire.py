@@ -24,10 +24,7 @@ def dumps(value: Any) -> list[Any]:
     Exception
         Whatever an object raises that can't be pickled.
     """
-    try:
-        import cloudpickle
-    except ImportError:  # joblib up to 1.5 carries it along
-        from joblib.externals import cloudpickle
+    import cloudpickle
 
     apart: list[Any] = []
 
