@@ -54,12 +54,9 @@ def check(comparison: Comparison, fail_over: float | str, on_doubt: str | None =
     if not len(comparison.frame):
         raise RegressionError((f"there is nothing to compare with {legible(comparison.baseline)}", []))
     named: list[Any] = list(comparison.frame.itertuples())
-    rows = zip(named, comparison.frame.attrs["change"], strict=True)
-    judged = [
-        (row, guarded(row, low, high, share))
-        for row, (low, high) in rows
-        if row.better in ("lower", "higher")
-    ]
+    directed = comparison.frame["better"].isin(("lower", "higher"))  # pandas 2 has pd.NA for none
+    rows = zip(named, directed, comparison.frame.attrs["change"], strict=True)
+    judged = [(row, guarded(row, low, high, share)) for row, has, (low, high) in rows if has]
     if not judged:
         names = ", ".join(dict.fromkeys(comparison.frame["metric"]))
         raise RegressionError((f"of {names} neither more nor less is worse: name another metric", []))

@@ -107,18 +107,18 @@ def test_a_wrong_line_doesnt_run_the_cell(shell: Any, line: str, sentence: str) 
 
 def test_the_card_shows_the_hottest_lines_in_place_and_all_by_a_click(shell: Any) -> None:
     """As HTML, and as text in a terminal; nothing of it where lines were not asked for."""
-    body = "\n".join(f"a{n} = sum(range({20_000 if n in (2, 5, 6, 9, 11) else 1}))" for n in range(12))
+    body = "\n".join(f"a{n} = sum(range({2_000_000 if n in (2, 5, 6, 9, 11) else 1}))" for n in range(12))
     shell.run_cell(f"%%e2ebench train --lines -q -o kept\n{body}\n'<b>' in 'x';").raise_error()
     shell.run_cell("%%e2ebench train -q -o plain\n1").raise_error()
     text, html = repr(shell.user_ns["kept"]), shell.user_ns["kept"]._repr_html_()
 
     shown = [line.rsplit("  ", 1)[1] for line in text.splitlines() if "= sum(" in line]
-    assert shown == [f"a{n} = sum(range(20000))" for n in (2, 5, 6, 9, 11)]
+    assert shown == [f"a{n} = sum(range(2000000))" for n in (2, 5, 6, 9, 11)]
     assert "share" in text
     head, details = html.split('<details class="e2e-lines"')
-    assert head.count("sum(range(20000))</td>") == 5
+    assert head.count("sum(range(2000000))</td>") == 5
     assert "sum(range(1))" not in head
-    assert details.count("sum(range(20000))</td>") == 5
+    assert details.count("sum(range(2000000))</td>") == 5
     assert details.count("sum(range(1))</td>") == 7
     assert "all 13 lines" in details
     assert "&#x27;&lt;b&gt;&#x27; in" in details

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -84,7 +84,11 @@ def integers(values: Sequence[object] | NDArray[np.float64]) -> Any:
 def times(values: Sequence[datetime | None]) -> pd.DatetimeIndex:
     """Make a column of UTC times in microseconds; None is missing."""
     known: Any = list(values)
-    return pd.DatetimeIndex(pd.to_datetime(known, utc=True)).as_unit("us")
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(known, utc=True)).as_unit("us")
+    except pd.errors.OutOfBoundsDatetime:  # pandas 2 reads nanoseconds first, which end in 2262
+        naive = [None if time is None else time.astimezone(UTC).replace(tzinfo=None) for time in values]
+        return pd.DatetimeIndex(np.array(naive, dtype="datetime64[us]")).tz_localize("UTC")
 
 
 def labels(values: Sequence[str], lengths: Sequence[int] | NDArray[np.int64]) -> pd.Categorical:
