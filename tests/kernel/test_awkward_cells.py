@@ -147,9 +147,15 @@ def _clean(text: str) -> str:
     return text
 
 
+# All but Python's own of a shell line, from 3.12 on: IPython 8.30 loses some of the line's output with it.
+WARNINGS = """import warnings
+warnings.simplefilter('always')
+warnings.filterwarnings('ignore', '.*is multi-threaded, use of fork')"""
+
+
 def _seen(kernel: Any, cells: list[str], *, magic: str | None) -> dict[str, Any]:
     """Run the cells, the last one under the magic, and return all that a user can see."""
-    kernel.execute("%reset -f\nimport warnings\nwarnings.simplefilter('always')")
+    kernel.execute(f"%reset -f\n{WARNINGS}")
     if magic is not None:
         kernel.execute("%load_ext e2e_magic")
     for cell in cells[:-1]:
