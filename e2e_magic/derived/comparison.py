@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from e2e_magic.derived.declarations import better_of
 from e2e_magic.derived.two_samples import by_spread_alone, interval, rank_test
-from e2e_magic.text import digits
+from e2e_magic.text import digits, legible
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,7 +226,7 @@ def unless_waiting(row: Compared, metric: str, waited: Sequence[tuple[str, Seque
     apart = max(row.ratio, 1 / row.ratio) if row.ratio > 0 else 1.0
     if most < 1 and apart > _FAR / (1 - most):
         return row
-    who = " and ".join(f"{name} waited {100 * share:.0f} %" for name, share in disturbed)
+    who = " and ".join(f"{legible(name)} waited {100 * share:.0f} %" for name, share in disturbed)
     reason = (
         f"{who} of its wall time for a free core; close what else runs, or use fewer threads, "
         "and measure again"

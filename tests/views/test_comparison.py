@@ -726,6 +726,20 @@ def test_hostile_names_are_cut_and_harmless_in_words() -> None:
         assert len(str(error.value)) < 1000
 
 
+def test_hostile_names_of_runs_that_waited_are_cut() -> None:
+    """The sentence on waiting names the run too."""
+    red = "\x1b[31m" + "b" * 1_000_000
+    records = [*trials("a"), *trials(red, twice(FIVE), after=60)]
+    read = [{**r.readings, "waited_s": (r.run == red) * 0.7} for r in records]
+    made = compared([replace(r, readings=one) for r, one in zip(records, read, strict=True)])
+
+    assert made.frame["verdict"].tolist() == ["can't tell"]
+    for text in (repr(made), made.html()):
+        assert "waited 34 % of its wall time" in text
+        assert "\x1b" not in text
+        assert len(text) < 50_000
+
+
 def test_no_verdict_on_wall_time_from_trials_that_waited_for_a_core() -> None:
     """A slower run of which a third was waiting tells of the machine; CPU time keeps its verdict."""
     records = trials("a") + trials("b", twice(FIVE), after=60)
