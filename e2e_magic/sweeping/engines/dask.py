@@ -110,17 +110,17 @@ class DaskEngine:
         self._died: set[int] = set()
         # What workers tell and what is told of them, in its order; a thread of Dask's adds to it.
         self._events: deque[tuple[str, Mapping[str, Any]]] = deque()
-        # Workers that are gone, and the keys of the tasks that they had.
-        self._gone: list[tuple[str, set[str]]] = []
         self._woken = threading.Event()
         self._reported: deque[Mapping[str, Any]] = deque()
         self._report: Report | None = None
         self._looked = self._seen = time.monotonic()
         self._client.subscribe_topic(self._topic, self._heard)
         self._watched: set[str] = set()
-        self._watch(self._workers())
+        self._removed: set[str] = set()  # ids of removals: a worker may get a dead one's address
+        self._client.sync(self._watch, self._workers())
         self._sent = self._scattered()
         self._new: deque[tuple[Ticket, Future[Outcome | bytes]]] = deque()
+        self._alone: deque[tuple[Ticket, Future[Outcome | bytes]]] = deque()  # each needs a task of its own
         # What a task has is forgotten with it: a result that was taken must leave the cluster.
         self._tasks: dict[Any, Batch] = {}
         self._done: deque[Any] = deque()
@@ -146,23 +146,25 @@ class DaskEngine:
         workers: dict[str, Any] = info["workers"]
         return workers
 
-    def _heard(self, event: Any) -> None:
+    async def _heard(self, event: Any) -> None:
         _, message = event
         self._events.append((message["worker"], message))
         if "row" in message or "over" in message:
             self._woken.set()
+        await self._watch([message["worker"]])  # before anything later is heard
 
-    def _watch(self, workers: Iterable[str]) -> None:
+    async def _watch(self, workers: Iterable[str]) -> None:
         """Ask the scheduler to tell when one of these workers is gone."""
         for worker in set(workers) - self._watched:
             self._watched.add(worker)
             self._client.subscribe_topic(worker, partial(self._noticed, worker))
-            for event in self._client.get_events(worker):  # it may be gone by now
+            for event in await self._client.get_events(worker):  # it may be gone by now
                 self._noticed(worker, event)
 
     def _noticed(self, worker: str, event: Any) -> None:
         _, message = event
-        if message.get("action") == "remove-worker":
+        if message.get("action") == "remove-worker" and message["stimulus_id"] not in self._removed:
+            self._removed.add(message["stimulus_id"])
             self._events.append((worker, message))
             self._woken.set()
 
@@ -176,7 +178,7 @@ class DaskEngine:
                 self._over[message["turn"]] = OverLimit(message["over"])
                 self._ending.add(worker)
             elif "action" in message:
-                self._gone.append((worker, set(message["processing-tasks"])))
+                self._take_apart(worker, set(message["processing-tasks"]))
             else:
                 turn = {message["turn"]}
                 self._again |= turn & self._died
@@ -201,8 +203,6 @@ class DaskEngine:
             )
         ended = len(self._done)  # of what has ended by now, the deaths before are told too
         self._hear()
-        self._watch(self._last)  # those that joined meanwhile
-        self._take_apart()
         self._fetch(ended)
         self._answer()
         if self._over:  # their workers are about to end: nobody shall begin them anew
@@ -212,7 +212,7 @@ class DaskEngine:
             self._looked = now
             if workers := self._workers():
                 self._seen = now
-                self._watch(workers)
+                self._client.sync(self._watch, workers)
             elif now - self._seen > WITHOUT_WORKERS_S:
                 raise EngineLost(
                     f"the Dask cluster has had no worker for {WITHOUT_WORKERS_S:g} s; the rows so far are "
@@ -224,6 +224,13 @@ class DaskEngine:
 
         A worker has two tasks, so that it never waits for the next; what is left makes larger ones.
         """
+        if self._sent.status != "finished":  # the only worker that had the parcel is gone
+            if not self._workers():
+                return
+            with suppress(TimeoutError):  # that one is gone too
+                self._sent = self._scattered()
+        while self._alone:
+            self._task([self._alone.popleft()])
         while self._new and (free := 2 * self.width - len(self._tasks)) > 0:
             size = min(-(-len(self._new) // free), self.depth // 2)
             self._task([self._new.popleft() for _ in range(size)])
@@ -265,28 +272,28 @@ class DaskEngine:
             for (_, future), outcome in zip(self._tasks.pop(task), outcomes, strict=True):
                 future.set_result(outcome)
 
-    def _take_apart(self) -> None:
-        """Learn which turn a worker died in, and send the others of its task anew.
+    def _take_apart(self, worker: str, keys: set[str]) -> None:
+        """Learn which turn a worker died in, and send the others of its tasks, which have these keys, anew.
 
         It is the turn that it began last, if that has lasted or was all that it had: of one that ends its
         worker at once, what the worker said of it goes down too. Else each turn that it had may be it: they
         are sent one by one, and which of them ends a worker is seen then.
         """
-        gone, self._gone = self._gone, []
-        for worker, keys in gone:
-            last, lasted = self._last.pop(worker, (None, False))
-            lost = [task for task in self._tasks if task.key in keys]
-            turns = [number for task in lost for number in self._turns(task)]
-            if last is not None and last in turns and (lasted or len(turns) == 1):
-                lost = [task for task in lost if last in self._turns(task)]
-                (self._died if len(self._tasks[lost[0]]) == 1 else self._again).add(last)
-            elif turns and worker not in self._ending:
-                self._warn_of_death(len(turns))
-            # Dask itself begins those anew that have a task of their own, some times.
-            lost = [task for task in lost if len(self._tasks[task]) > 1 and not task.done()]
-            if lost:
-                self._client.cancel(lost)
-                self._one_by_one([each for task in lost for each in self._tasks.pop(task)])
+        lost = [task for task in self._tasks if task.key in keys]
+        if not lost:
+            return
+        last, lasted = self._last.pop(worker, (None, False))
+        turns = [number for task in lost for number in self._turns(task)]
+        if last is not None and last in turns and (lasted or len(turns) == 1):
+            lost = [task for task in lost if last in self._turns(task)]
+            (self._died if len(self._tasks[lost[0]]) == 1 else self._again).add(last)
+        elif worker not in self._ending:
+            self._warn_of_death(len(turns))
+        # Dask itself begins those anew that have a task of their own, some times.
+        lost = [task for task in lost if len(self._tasks[task]) > 1 and not task.done()]
+        if lost:
+            self._client.cancel(lost)
+            self._one_by_one([each for task in lost for each in self._tasks.pop(task)])
 
     def _warn_of_death(self, turns: int) -> None:
         many = f"amid {turns} brief trials, and which of them it was in is not known: they are run again"
@@ -298,14 +305,12 @@ class DaskEngine:
         """Send these turns as tasks of their own."""
         numbers = {ticket.turn.number for ticket, _ in batch}
         self._last = {worker: last for worker, last in self._last.items() if last[0] not in numbers}
-        for each in batch:
-            self._task([each])
+        self._alone.extend(batch)
 
     def _failed(self, batch: Batch, error: BaseException) -> None:
         if len(batch) > 1 and worker_died(error):
+            # The worker that died was told of before; if it alone had the parcel, all tasks fail with it.
             over = [each for each in batch if each[0].turn.number in self._over]
-            if not over:
-                self._warn_of_death(len(batch))
             self._one_by_one([each for each in batch if each not in over])
             batch = over
         for _, future in batch:
@@ -325,21 +330,18 @@ class DaskEngine:
         return over
 
     def victims(self) -> set[int] | None:
-        present = set(self._workers())
-        return self._died | {turn for worker, (turn, _) in self._last.items() if worker not in present}
+        return set(self._died)
 
     def begun(self) -> set[int] | None:
-        self._hear()
-        return set(self._begun)
+        told = {message["turn"] for _, message in list(self._events) if "lasts" in message}
+        return self._begun | told
 
     def restarted(self) -> set[int]:
         self._again, again = set(), self._again
         return again
 
     def mend(self) -> None:
-        """Send the parcel again where it went down with the only worker that had it."""
-        if self._sent.status != "finished":
-            self._sent = self._scattered()
+        """Do nothing: a parcel that is lost is sent again before the next task is."""
 
     def close(self, *, kill: bool = False) -> None:
         # What a worker is in the middle of goes on there, and nobody takes its result.
