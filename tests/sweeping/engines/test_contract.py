@@ -287,14 +287,10 @@ def test_a_killed_worker_costs_its_trial_which_is_tried_once_more(elsewhere: On,
     ]
 
 
-def test_a_dask_worker_that_dies_amid_brief_trials_is_said(
-    session: Session, dask: Cluster, tmp_path: Path
-) -> None:
-    """Where it isn't known which of them ended it, they run again and the sweep says so; none is lost."""
-    dask.wait_for_workers()
-    on = On("dask", session, dask.engine)
+def one_death_is_said(on: On, folder: Path) -> None:
+    """Run 200 brief trials, one of which ends its worker: all are complete, and one sentence says it."""
     source = KILLS_ONCE.replace("time.sleep(0.3)", "").replace("x == 2", "x == 150")
-    records = on.run(source, {"x": list(range(200))}, {"flag": str(tmp_path / "killed")})
+    records = on.run(source, {"x": list(range(200))}, {"flag": str(folder / "killed")})
 
     assert sorted(r.params["x"] for r in records if r.state == "complete") == list(range(200))
     assert len(on.warned) == 1
@@ -310,6 +306,21 @@ def test_a_dask_worker_that_dies_amid_brief_trials_is_said(
     )
     assert number is not None
     assert 1 < int(number[1]) <= 48
+
+
+def test_a_dask_worker_that_dies_amid_brief_trials_is_said(
+    session: Session, dask: Cluster, tmp_path: Path
+) -> None:
+    """Where it isn't known which of them ended it, they run again and the sweep says so; none is lost."""
+    dask.wait_for_workers()
+    one_death_is_said(On("dask", session, dask.engine), tmp_path)
+
+
+def test_the_only_dask_worker_takes_all_tasks_down_with_it(session: Session, tmp_path: Path) -> None:
+    """What all trials need was there alone: the cluster cancels each, and it is one death all the same."""
+    pytest.importorskip("distributed")
+    with cluster(tmp_path, workers=1) as started:
+        one_death_is_said(On("dask", session, started.engine), tmp_path)
 
 
 def test_what_cant_be_opened_here_is_neither_interrupted_nor_lost(
