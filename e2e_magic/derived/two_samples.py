@@ -39,8 +39,10 @@ def interval(
     """
     import numpy as np
 
-    first = _medians(baseline, seed)
-    second = _medians(other, seed + 1)
+    # A sample is resampled alike on either side, so that the opposite comparison has the opposite interval.
+    swapped = int((len(other), other.tolist()) < (len(baseline), baseline.tolist()))
+    first = _medians(baseline, seed + swapped)
+    second = _medians(other, seed + 1 - swapped)
     cut = int(_RESAMPLES * tail(len(baseline), len(other)))
     bounds = (cut, _RESAMPLES - 1 - cut)
     with np.errstate(over="ignore", invalid="ignore"):  # at the ends of what floats can hold

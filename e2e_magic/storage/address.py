@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
 from e2e_magic.storage.errors import StoreError
-from e2e_magic.storage.local_file import PATIENCE_S, absolute, check_header, configure
+from e2e_magic.storage.local_file import PATIENCE_S, absolute, check_size, configure
 
 _DRIVERS = {
     "psycopg": 'pip install "e2e-magic[postgresql]"',
@@ -91,7 +91,7 @@ def check_file(url: sa.URL) -> None:
     """Raise `StoreError` for a file of something else: SQLite would overwrite a short one."""
     path = _file(url)
     if path is not None:
-        check_header(path)
+        check_size(path)
 
 
 def for_reading(url: sa.URL) -> sa.URL | None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, Literal
 
 from e2e_magic.measuring.trial import warn_user
@@ -27,7 +28,8 @@ from e2e_magic.storage.vanishing import OpenFile, clear_the_way, keep_open
 PATIENCE_S = 5.0
 # Bytes of one value: far more than a trial's largest, and far less than a machine's memory.
 _LONGEST = 256 * 2**20
-HEADER = b"SQLite format 3\0"
+# Bytes of the smallest SQLite file: a page.
+_LEAST_SIZE = 512
 # The tables whose rows' numbers are needed.
 _NUMBERED = ("e2e_runs", "e2e_trials")
 # As SQLAlchemy writes them for SQLite.
@@ -74,14 +76,18 @@ def absolute(path: str) -> Path:
     return Path(path)
 
 
-def check_header(path: Path) -> None:
-    """Raise `StoreError` for a file of something else: SQLite would overwrite a short one."""
+def check_size(path: Path) -> None:
+    """Raise `StoreError` for a file that is too short for SQLite's: it would be overwritten.
+
+    The file isn't opened for that, here or anywhere else in this package: closing it would give up the locks
+    that SQLite has on it in this process, and another's end would then delete the log into which this one
+    goes on writing (sqlite.org/howtocorrupt.html, section 2.2).
+    """
     try:
-        with path.open("rb") as file:
-            start = file.read(len(HEADER))
-    except OSError:  # not there, a directory, or not to be read: SQLite says so in its own words
+        stat = path.stat()
+    except OSError:  # not there, or not to be looked at: SQLite says so in its own words
         return
-    if start and start != HEADER:
+    if S_ISREG(stat.st_mode) and 0 < stat.st_size < _LEAST_SIZE:
         raise not_sqlite(str(path))
 
 
@@ -169,7 +175,7 @@ class LocalFile(Appending):
         self._open()
 
     def _open(self) -> None:
-        check_header(self._path)
+        check_size(self._path)
         try:
             self._connection = sqlite3.connect(
                 self._path, timeout=PATIENCE_S, isolation_level=None, check_same_thread=False

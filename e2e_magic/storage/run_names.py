@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from e2e_magic.storage.local_file import HEADER, distrust, path_of
+from e2e_magic.storage.local_file import distrust, path_of
 
 _PATIENCE_S = 0.05
 
@@ -24,9 +24,6 @@ def beginning_with(address: str, start: str) -> list[str] | None:
     try:
         if not path.exists():
             return []
-        with path.open("rb") as file:
-            if file.read(len(HEADER)) != HEADER:
-                return None
         # Not read-only: such a connection would leave the files of a write-ahead log behind.
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE_S)) as opened:
             distrust(opened)

@@ -16,6 +16,7 @@ from e2e_magic.derived import two_samples
 from e2e_magic.derived.comparison import VERDICTS, amount, compared
 from e2e_magic.derived.many_comparisons import guarded
 
+TIED = st.lists(st.integers(0, 9), min_size=4, max_size=30)
 SAMPLES = st.lists(st.floats(1e-3, 1e3), min_size=4, max_size=25)
 ANY = st.lists(st.floats(), max_size=8)
 COMPARISONS = 2000
@@ -210,6 +211,16 @@ def test_what_has_no_ratio_says_why(
 
     assert (found.verdict, found.reason) == (verdict, reason)
     assert math.isnan(found.ratio) == (first in ([], [1.0]) or min(first) <= 0)
+
+
+@given(TIED, TIED)
+def test_the_opposite_comparison_has_the_opposite_interval(one: list[int], other: list[int]) -> None:
+    """To the last bit, so that no verdict hangs on which side is called the baseline."""
+    assume(sorted(one) != sorted(other))
+    first, second = (np.sort(np.asarray(each, dtype=float)) for each in (one, other))
+    low, high = two_samples.interval(first, second, ratio=False)
+
+    assert two_samples.interval(second, first, ratio=False) == (-high, -low)
 
 
 def test_five_hundred_comparisons_take_little_time() -> None:
