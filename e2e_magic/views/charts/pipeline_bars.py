@@ -22,7 +22,7 @@ EMPTY = "no stages: no cell was measured yet"
 METRICS = ("wall_time_s", "cpu_time_s", "peak_rss_mib")
 ENERGY = "energy_j"  # all measured parts together, where there are several
 MOST = 15
-_ROW_PX, _HEAD_PX, _FOOT_PX, _GAP_PX = 26, 34, 46, 14
+_ROW_PX, _HEAD_PX, _FOOT_PX, _GAP_PX = 26, 34, 46, 30
 # Amounts add up over stages and have shares; a peak is a level, and has none.
 _ADDS = ("_time_s", "energy_j", "read_mib", "write_mib")
 
