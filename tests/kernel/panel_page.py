@@ -33,7 +33,7 @@ class PanelPage:
             "store_history": True,
             "user_expressions": {},
             "allow_stdin": True,
-            "stop_on_error": True,
+            "stop_on_error": False,  # else a kernel drops what comes right after an error
         }
         self.text = self.error = ""
         request = self._send("execute_request", content)
