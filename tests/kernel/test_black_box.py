@@ -24,6 +24,14 @@ BEGIN = """
 import ctypes, os, signal, sys, time
 import e2e_magic as e2e
 from e2e_magic.measuring.sampler import sampler
+def sampled():  # the sampler gives its core away after each look; the first may have begun before
+    def looks():
+        with open(f"/proc/{sampler().pid}/status") as status:
+            [line] = [line for line in status if line.startswith("voluntary_ctxt_switches")]
+        return int(line.split()[1])
+    first = looks()
+    while looks() < first + 4:
+        time.sleep(0.02)
 with e2e.measure("before"):
     pass
 print(sampler().pid, flush=True)
@@ -76,7 +84,8 @@ def run(folder: Path, code: str, *, before: Any = None) -> int:
 
 def measured(stage: str, body: str) -> str:
     """Return a measured block."""
-    return f"with e2e.measure({stage!r}):\n    kept = bytearray(40 << 20)\n    time.sleep(0.25)\n    {body}\n"
+    begin = "kept = bytearray(40 << 20)\n    time.sleep(0.25)\n    sampled()"
+    return f"with e2e.measure({stage!r}):\n    {begin}\n    {body}\n"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +166,7 @@ def test_a_workers_trial_has_a_row_when_its_kernel_is_killed(tmp_path: Path) -> 
         "    from e2e_magic.measuring.sampler import sampler\n"
         "    Path(f'sampler-{x}').write_text(str(sampler().pid))\n"
         "    while x == 'kernel':\n        time.sleep(0.05)\n        os.kill(here, signal.SIGKILL)\n"
-        "    kept = bytearray(30 << 20)\n    time.sleep(1)\n"
+        "    kept = bytearray(30 << 20)\n    sampled()\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "fit.__globals__.update(os=os)\n"
         "e2e.sweep(fit, x=['worker', 'kernel'], engine='local:1', quiet=True)\n"

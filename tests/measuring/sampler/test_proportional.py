@@ -96,17 +96,24 @@ def test_what_a_family_shares_counts_once() -> None:
     """Three children of 64 MiB that nobody writes to add next to nothing, and RSS counts them four times."""
     block = bytearray(os.urandom(1 << 16)) * (64 << 4)
     collector = Memory()
+    began = time.perf_counter()
     recording = sampler().start(collector.probes(), 0.02)
     children = []
+    ask, end = os.pipe()
     with collector:
         for _ in range(3):
             pid = os.fork()
             if not pid:
-                time.sleep(1.5)
+                os.close(end)
+                os.read(ask, 1)  # until the parent closes its end
                 os._exit(0)
             children.append(pid)
-        time.sleep(1.2)
+        forked_s = time.perf_counter() - began
+        while not any(t > forked_s for t in recording.peek().series["tree_pss_mib"].t_s):
+            time.sleep(0.02)
         samples = recording.stop()
+        os.close(end)
+    os.close(ask)
     for pid in children:
         os.waitpid(pid, 0)
     read = {**collector.readings(), **collector.sampled(samples.series, samples.totals)}
