@@ -163,7 +163,7 @@ class TestMeasured:
         assert (
             0 < row["latency_p50_s"] <= row["latency_p90_s"] <= row["latency_p95_s"] <= row["latency_p99_s"]
         )
-        assert row["latency_throughput_per_s"] == pytest.approx(row["latency_calls"] / 0.2, rel=0.2)
+        assert row["latency_calls"] / row["latency_throughput_per_s"] >= 0.2  # the time that was asked for
         assert np.isnan(row["latency_s"])  # no entries were said
 
     def test_it_may_take_the_returned_value(self, session: Any) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 import e2e_magic.measuring.sampler
 from e2e_magic.measuring.collectors.base import Probe
-from e2e_magic.measuring.sampler import Sampler, SamplerLost, sampler
+from e2e_magic.measuring.sampler import Sampler, SamplerLost, Samples, sampler
 from e2e_magic.measuring.sampler.descendants import started_at
 from e2e_magic.measuring.sampler.launch import MODE_VARIABLE
 from e2e_magic.record import sentences
@@ -76,6 +76,13 @@ def kernel(program: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+def shown_s(samples: Samples) -> float:
+    """Return the CPU time that a curve shows: each share is of the time since the last one."""
+    shares = samples.series["cpu"]
+    since = [samples.series["rss"].t_s[0], *shares.t_s]
+    return sum(v / 100 * (t - s) for v, t, s in zip(shares.value, shares.t_s, since, strict=False))
+
+
 def alive(pid: int) -> bool:
     """Whether the process is there and no zombie."""
     try:
@@ -104,7 +111,7 @@ def pid_of(one: Sampler) -> int:
 def end(pid: int, number: int = signal.SIGKILL) -> None:
     """Kill and wait until it is gone."""
     os.kill(pid, number)
-    assert within(2, lambda: not alive(pid))
+    assert within(10, lambda: not alive(pid))
 
 
 def files(pid: int) -> list[str]:
@@ -141,11 +148,7 @@ def test_all_kinds_are_sampled(mode: str, mine: Sampler) -> None:
     own = int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
     assert own == pytest.approx(samples.series["rss"].value[-1], rel=0.1)
     assert all(tree >= 0.99 * own for tree in samples.series["tree_rss"].value), mode
-    # Each share is of the time since the last: together what the machine gave us, whoever else runs on it.
-    shares = samples.series["cpu"]
-    since = [samples.series["rss"].t_s[0], *shares.t_s]
-    shown_s = sum(v / 100 * (t - s) for v, t, s in zip(shares.value, shares.t_s, since, strict=False))
-    assert 0.6 < shown_s < used_s + 0.05, mode
+    assert 0.6 < shown_s(samples) < used_s + 0.05, mode
     assert all(value >= 0 for kind in ("io_read", "io_write") for value in samples.series[kind].value)
 
 
@@ -166,17 +169,27 @@ def test_children_are_in_the_tree(mode: str, mine: Sampler) -> None:
     """A child's memory and CPU time are in the curves; the sampler's own are not."""
     recording = mine.start(ALL, 0.02)
     recording.peek()  # it has begun
-    began, used = time.perf_counter(), sum(os.times()[2:4])
-    program = "x = bytearray(80 * 2**20)\nimport time\nend = time.time() + 0.4\nwhile time.time() < end: pass"
-    subprocess.run([sys.executable, "-c", program], check=True)
-    used = (sum(os.times()[2:4]) - used) / (time.perf_counter() - began)
+    used_s = sum(os.times()[:4])
+    program = (
+        "x = bytearray(80 * 2**20)\nimport time\nwhile time.process_time() < 0.6: pass\n"
+        "print(flush=True)\ninput()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdin is not None
+        child.stdout.readline()
+        looks = recording.peek().samples
+        assert within(10, lambda: recording.peek().samples > looks + 1)
+        child.communicate("\n")
+    used_s = sum(os.times()[:4]) - used_s
     samples = recording.stop()
     more = max(samples.series["tree_rss"].value) - max(samples.series["rss"].value)
-    shares = samples.series["cpu"].value
 
     assert 80 < more < 130, mode
-    assert 0.6 * 100 * used < sum(shares) / len(shares) < 1.4 * 100 * used
-    assert max(shares) <= 100 * (os.cpu_count() or 1) + 1e-6
+    assert 0.3 < shown_s(samples) < used_s + 0.1, mode  # but what it used before the first look at it
+    assert max(samples.series["cpu"].value) <= 100 * (os.cpu_count() or 1) + 1e-6
     assert samples.series["tree_rss"].value[0] - samples.series["rss"].value[0] < 5
 
 
@@ -222,22 +235,21 @@ def test_origin_moves_the_curve(mine: Sampler) -> None:
 def test_the_start_of_the_process_is_not_in_the_curve() -> None:
     """Asked for the origin once the process answers, the first curve begins where code can begin."""
     made = Sampler()
-    asked: list[int | None] = []
+    asked: list[tuple[int | None, int]] = []
 
     def origin() -> int:
-        asked.append(made.pid)
-        return time.perf_counter_ns()
+        asked.append((made.pid, time.perf_counter_ns()))
+        return asked[-1][1]
 
-    before = time.perf_counter()
     try:
         samples = made.start(RSS, 0.01, origin_ns=origin).stop()
     finally:
         made.close()
 
-    assert asked != [None]
-    assert len(asked) == 1
+    [(pid, began_ns)] = asked
+    assert pid is not None
     # Ten milliseconds and more went by until it answered; none of them is in the curve.
-    assert samples.series["rss_mib"].t_s[0] < (time.perf_counter() - before) / 2
+    assert 0 <= samples.series["rss_mib"].t_s[-1] <= (time.perf_counter_ns() - began_ns) / 1e9
 
 
 def test_peek_from_another_thread(mine: Sampler) -> None:
@@ -388,14 +400,15 @@ def test_idle_costs_nothing(mine: Sampler) -> None:
     """While nothing is recorded the process is not woken once."""
     mine.start(RSS, 0.01).stop()
     path = Path(f"/proc/{mine.pid}/status")
-    time.sleep(0.05)
 
-    def switches() -> list[str]:
-        return re.findall(r"ctxt_switches:\s+(\d+)", path.read_text())
+    def is_still() -> bool:
+        counts = []
+        for _ in range(2):
+            counts.append(re.findall(r"ctxt_switches:\s+(\d+)", path.read_text()))
+            time.sleep(0.3)
+        return counts[0] == counts[1]
 
-    before = switches()
-    time.sleep(0.3)
-    assert before == switches()
+    assert within(10, is_still)  # once it has put away what it recorded
 
 
 def test_a_killed_kernel_takes_it_along_although_a_worker_lives() -> None:
@@ -438,7 +451,7 @@ def test_it_notices_a_killed_kernel_without_pidfd() -> None:
     victim.kill()
     victim.wait()
 
-    assert child.wait(timeout=1) == 0
+    assert child.wait(timeout=10) == 0
     ours.close()
 
 
@@ -467,18 +480,16 @@ def test_signals_for_the_kernel_do_not_end_it(number: int) -> None:
     """What a terminal or Jupyter sends to the kernel's group, and to the sampler itself, is not for it."""
     program = (
         "for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP): signal.signal(n, lambda *_: None)\n"
-        "print('go', flush=True)\n"
-        "time.sleep(0.3)\n"
-        "print(recording.stop().samples, flush=True)"
+        f"os.killpg(0, {number:d})\nos.kill(sampler().pid, {number:d})\n"
+        "before = recording.peek().samples\n"
+        "while recording.peek().samples < before + 3: time.sleep(0.01)\n"
+        "print(recording.stop().samples - before, flush=True)"
     )
-    with kernel(program) as (process, pid):
+    with kernel(program) as (process, _):
         assert process.stdout is not None
-        process.stdout.readline()
-        os.killpg(process.pid, number)
-        os.kill(pid, number)
         out = process.stdout.read()
 
-    assert int(out) > 2
+    assert int(out) > 2, out
 
 
 def test_a_fork_gets_its_own(mode: str) -> None:

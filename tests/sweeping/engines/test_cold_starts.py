@@ -93,7 +93,7 @@ def test_imports_are_no_trials_cost(
     records = list(sweep.run(there))
 
     assert [record.reported["loss"] for record in records] == [7, 7]
-    assert max(float(record.readings["wall_time_s"]) for record in records) < 0.5
+    assert max(float(record.readings["wall_time_s"]) for record in records) < 1.0
     assert frames.results(records)["cold"].tolist() == [True, False]
 
 
@@ -108,7 +108,7 @@ def test_a_swept_function_too(session: Session, slow: str) -> None:  # noqa: ARG
     records = list(opened(session, FunctionJob(names["work"]), "local:1", [1, 2]).run())
 
     assert [record.reported["loss"] for record in records] == [14, 14]
-    assert max(float(record.readings["wall_time_s"]) for record in records) < 0.5
+    assert max(float(record.readings["wall_time_s"]) for record in records) < 1.0
 
 
 def test_a_warm_process_has_no_cold_trial(session: Session, isolated: Isolated) -> None:
