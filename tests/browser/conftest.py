@@ -94,7 +94,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, need: Callable[..., None]) -> 
     for _ in range(600):
         assert server.poll() is None, (home / "log").read_text()
         try:
-            urllib.request.urlopen(f"{url}/api", timeout=1)
+            urllib.request.urlopen(f"{url}/api", timeout=10)
             break
         except OSError:
             time.sleep(0.1)
@@ -139,8 +139,9 @@ def ipykernel_631(lab: Lab, tmp_path_factory: pytest.TempPathFactory, need: Call
 @pytest.fixture(scope="package")
 def browser(lab: Lab) -> Iterator[Any]:  # noqa: ARG001 - no browser without a server
     """Start Chromium."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=60_000)  # a busy machine's page takes its time
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=FLAGS)
@@ -152,6 +153,7 @@ def browser(lab: Lab) -> Iterator[Any]:  # noqa: ARG001 - no browser without a s
 def tab(browser: Any, lab: Lab) -> Any:
     """Open JupyterLab, which takes it seconds: once for all notebooks."""
     opened = browser.new_page()
+    opened.set_default_timeout(60_000)
     opened.goto(f"{lab.url}/lab?reset")
     opened.wait_for_function("window.jupyterapp", timeout=60_000)
     opened.evaluate("window.jupyterapp.restored.then(() => null)")

@@ -30,15 +30,15 @@ def test_a_live_card_appears_and_the_final_one_replaces_it(
     page.tab.evaluate(HEIGHTS)
     page.run_all_from_the_menu()
     live = page.tab.locator(".e2e-live")
-    live.wait_for(timeout=20_000)
+    live.wait_for(timeout=60_000)
     page.screenshot("live_card")
 
     assert "long running for" in live.inner_text()
-    live.locator("img[alt^=loss]").wait_for(timeout=20_000)
+    live.locator("img[alt^=loss]").wait_for(timeout=60_000)
 
     (lab.root / "card-seen").touch()
     card = page.tab.locator(".e2e-card")
-    card.wait_for(timeout=20_000)
+    card.wait_for(timeout=60_000)
 
     assert live.count() == 0
     assert card.count() == 1
@@ -70,9 +70,9 @@ def test_the_card_stands_behind_the_output_and_takes_none_away(open_notebook: Ca
     """The last picture of a loop that clears stays; prints are not torn apart by the live card."""
     page = open_notebook(["%load_ext e2e_magic", PICTURES, WORDS])
     page.run_all_from_the_menu()
-    page.tab.locator(".e2e-live").wait_for(timeout=30_000)
+    page.tab.locator(".e2e-live").wait_for(timeout=60_000)
     page.screenshot("live_card_between_prints")
-    page.tab.locator(".e2e-card").nth(1).wait_for(timeout=30_000)
+    page.tab.locator(".e2e-card").nth(1).wait_for(timeout=60_000)
 
     loop, words = (
         page.tab.locator(f".jp-CodeCell:has-text('%%e2ebench {name}') .jp-OutputArea").first

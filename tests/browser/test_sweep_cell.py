@@ -24,7 +24,7 @@ def test_progress_then_table_and_chart(open_notebook: Callable[..., Any], lab: A
         " window.jupyterapp.commands.execute('notebook:run-cell') }"
     )
     progress = page.tab.locator(".e2e-sweep progress")
-    progress.wait_for(timeout=20_000)
+    progress.wait_for(timeout=60_000)
     page.screenshot("sweep_running")
 
     assert progress.get_attribute("max") == "12"
@@ -32,7 +32,7 @@ def test_progress_then_table_and_chart(open_notebook: Callable[..., Any], lab: A
 
     (lab.root / "sweep-seen").touch()
     card = page.tab.locator(".e2e-sweep-card")
-    card.wait_for(timeout=30_000)
+    card.wait_for(timeout=60_000)
 
     assert progress.count() == 0
     assert "train: 12 of 12 trials; best loss 0.0032 at lr=0.001, batch_size=16" in card.inner_text()
