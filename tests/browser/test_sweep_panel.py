@@ -158,7 +158,7 @@ def test_nothing_jumps_while_it_runs(open_notebook: Callable[..., Any]) -> None:
 def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: str) -> None:
     """With the switch on this kernel, trials see its live objects, and Stop acts after the running one."""
     cell = (
-        "%%e2esweep live n=range(1, 40) --panel -m cpu\nimport time, threading\n"
+        "%%e2esweep live n=range(1, 400) --panel -m cpu\nimport time, threading\n"
         "seen.append((n, threading.current_thread() is threading.main_thread()))\n"
         "print('n was', n)\ntime.sleep(0.15)\nn"
     )
@@ -177,7 +177,7 @@ def test_trials_in_this_kernel(open_notebook: Callable[..., Any], kernel_name: s
     expect(printed).to_contain_text("True")
     count = int(re.search(r"(\d+) True", printed.inner_text())[1])  # type: ignore[index]
 
-    assert 3 <= count < 39
+    assert 3 <= count < 399
     # The page below is drawn right after the state is said.
     expect(page.tab.locator(".e2e-shown")).to_have_attribute("data-rows", str(count))
     assert "n was 1" in page.tab.locator(".e2e-output").inner_text()

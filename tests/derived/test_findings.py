@@ -103,6 +103,7 @@ CASES: list[tuple[str, Numbers, list[Numbers]]] = [
             {"cores": 1},
             {"ran_s": 1.21, "cpu_time_s": 1.0},  # they ran side by side
             {"ran_s": 0.7, "ready_s": 0.0},
+            {"ran_s": 1.0, "ready_s": 0.41},  # other programs had the cores
             {"cpu_time_s": 1.21},  # children worked beside it
         ],
     ),

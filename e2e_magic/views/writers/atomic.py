@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -52,17 +52,17 @@ def write_whole(target: Path, render: Callable[[BinaryIO], object]) -> Path:
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """Open a hidden file beside `path` that takes its name, and its mode, when the block succeeds."""
     hidden = path.parent / f".e2e-{secrets.token_hex(6)}.tmp"
-    descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        with os.fdopen(descriptor, "wb") as handle:
+        with hidden.open("xb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
         if path.exists():
             hidden.chmod(path.stat().st_mode & 0o7777)
         hidden.replace(path)
-    except BaseException:  # an interrupt leaves no half file either
-        hidden.unlink(missing_ok=True)
+    except BaseException:  # an interrupt leaves no half file either, not even one that it opens just now
+        with suppress(OSError):
+            hidden.unlink()
         raise
 
 
