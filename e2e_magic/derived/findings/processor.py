@@ -14,7 +14,7 @@ LEAST_SERIAL_S = 1.0
 ONE_CORE = (0.8, 1.2)
 # Cores that threads want which take turns: one has the lock, the others look for it each 5 ms. Tried: 1.05
 # to 1.2 beside nothing, up to 1.4 beside four busy programs on two cores, and 1.5 to 1.9 by two that hash.
-MOST_WANTED = 1.4
+MOST_WANTED_IN_TURN = 1.4
 # Threads that share the work, as `sampler.evidence` counts: where one of two does 80 % of it, they are 1.47.
 LEAST_TAKING_TURNS = 1.7
 # Of voluntary switches, 1/s: half of what one thread makes that asks for the interpreter lock each 5 ms
@@ -43,7 +43,7 @@ def interpreter_lock(trial: Trial) -> Finding | None:
         trial.cores > 1
         and trial.fact("started_threads") >= 1
         and threads >= LEAST_TAKING_TURNS
-        and ONE_CORE[0] <= trial.wanted <= MOST_WANTED  # else each could have run, had there been a core
+        and ONE_CORE[0] <= trial.wanted <= MOST_WANTED_IN_TURN  # else each could have run, given a core
         and trial.ran <= ONE_CORE[1]
         and switches >= LEAST_SWITCHES_PER_S
         and trial.cpu_s <= ONE_CORE[1] * trial.wall_s  # no children work beside it

@@ -159,7 +159,10 @@ def test_a_cell_that_kept_much_says_who(tmp_path: Path) -> None:
 def test_an_object_that_can_not_be_looked_at_costs_the_line_only(
     shell: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The row, the value and the cell are as ever; an interrupt of the look keeps the row too."""
+    """The row, the value and the cell are as ever; an interrupt of the look keeps the row too.
+
+    It keeps far more than what is looked at from: this process may give back some of its own meanwhile.
+    """
     from e2e_magic.jupyter import remembered
 
     def fail(error: BaseException) -> Any:
@@ -168,7 +171,7 @@ def test_an_object_that_can_not_be_looked_at_costs_the_line_only(
 
         return look
 
-    cell = f"%%e2ebench keep -q\nimport numpy as np\nX = np.ones(60 * {MIB})\n1"
+    cell = f"%%e2ebench keep -q\nimport numpy as np\nX = np.ones(400 * {MIB})\n1"
     monkeypatch.setattr(remembered, "kept", fail(TypeError("odd")))
     assert shell.run_cell(cell).result == 1
     assert (
@@ -176,5 +179,5 @@ def test_an_object_that_can_not_be_looked_at_costs_the_line_only(
         == "e2e_magic: keep: it can't be told who holds what it kept (TypeError: odd)\n"
     )
     monkeypatch.setattr(remembered, "kept", fail(KeyboardInterrupt()))
-    shell.run_cell(f"{cell}\nY = np.ones(60 * {MIB})")
+    shell.run_cell(f"{cell}\nY = np.ones(400 * {MIB})")
     assert e2e.results()["state"].tolist() == ["complete", "complete"]
