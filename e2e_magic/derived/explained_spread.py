@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 PERMUTATIONS = 999
 _RESAMPLES = 499
-# Of sums of squares: less is rounding.
+# Of sums of squares and of shares: less is rounding.
 _ROUNDING = 1e-12
 
 
@@ -69,7 +69,8 @@ def without_given(
         shares: NDArray[Any] = by_extra / np.maximum(left_over, _ROUNDING * total)
         return shares
 
-    at_least = int((partial(rest[orders]) >= partial(rest[None])[0] * (1 - 1e-9)).sum())
+    least = partial(rest[None])[0] * (1 - 1e-9) - _ROUNDING  # a share that is 0 but for rounding is 0
+    at_least = int((partial(rest[orders]) >= least).sum())
     p_value = (1 + at_least) / (1 + len(orders))
 
     spread = (noise - noise.mean()) * (trials / left) ** 0.5

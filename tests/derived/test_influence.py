@@ -51,6 +51,20 @@ def test_the_share_is_epsilon_squared(groups: list[list[float]]) -> None:
 
 
 @settings(deadline=None)
+@given(st.integers(2, 6), st.floats(0.01, 10), st.floats(0, 10), st.randoms(use_true_random=False))
+def test_what_explains_nothing_but_rounding_has_p_1(
+    repeats: int, size: float, shift: float, order: Any
+) -> None:
+    """Two parameters that only decide together: of each alone, every order explains as much."""
+    trials = [(a, b) for a in (0, 1) for b in (0, 1)] * repeats
+    order.shuffle(trials)
+    metric = [shift + size * (a ^ b) for a, b in trials]
+    found = by_name({"a": [a for a, _ in trials], "b": [b for _, b in trials]}, metric)
+
+    assert [found[name].p_value for name in ("a", "b")] == [1.0, 1.0]
+    assert found["a:b"].p_value < 0.05
+
+
 @given(GROUPS, st.floats(0.1, 10), st.floats(-5, 5))
 def test_units_and_names_do_not_matter(groups: list[list[float]], factor: float, shift: float) -> None:
     """Another unit of the metric and other names of the levels: the same share."""
