@@ -134,7 +134,11 @@ class Terminal:
         environment = {**os.environ, "IPYTHONDIR": str(folder / "ipython"), "TERM": "dumb", "COLUMNS": "200"}
         self.process = pexpect.spawn(
             sys.executable,
-            ["-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner", "--no-confirm-exit"],
+            # Without a history file: IPython 7's thread for it can print behind a prompt after a Ctrl-C.
+            [
+                *("-m", "IPython", "--simple-prompt", "--colors=NoColor", "--no-banner", "--no-confirm-exit"),
+                "--HistoryManager.enabled=False",
+            ],
             cwd=str(folder),
             env=environment,
             encoding="utf-8",

@@ -17,6 +17,7 @@ import pytest
 pexpect = pytest.importorskip("pexpect")
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
 
+NO_HISTORY = "--HistoryManager.enabled=False"
 PROMPT = re.compile(r"In \[(\d+)\]: $")
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -33,7 +34,8 @@ class Terminal:
         }
         self.child = pexpect.spawn(
             sys.executable,
-            ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"],
+            # Without a history file: IPython 7's thread for it can print behind a prompt after a Ctrl-C.
+            ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor", NO_HISTORY],
             env=environment,
             cwd=str(folder),
             encoding="utf-8",

@@ -233,7 +233,8 @@ def test_peaks_are_of_the_line_and_the_trial_keeps_its_own() -> None:
     assert peak[3] == pytest.approx(5 * mib, rel=0.01)
     assert peak[5] < 0.1 * mib
     assert peak[7] == pytest.approx(2 * mib, rel=0.01)
-    assert peak[9] == peak[7]
+    assert peak[9] == pytest.approx(2 * mib, rel=0.01)
+    assert peak[9] >= peak[7]  # what its call held, and some pages that the sum or the return touched
     assert kept[2] == pytest.approx(mib, rel=0.01, abs=0.5)
     assert kept[4] == pytest.approx(-mib, rel=0.01, abs=0.5)
     assert float(record.readings["peak_rss_mib"]) - start == pytest.approx(5 * mib, rel=0.01)
